@@ -1,0 +1,147 @@
+//! The admin listener: health, status, journal, operator actions. Runs on the control thread and shares nothing with the data
+//! path but the bridge, so that an operator gets an answer however busy the workers are.
+
+mod api;
+mod endpoint;
+mod guard;
+mod health;
+mod journal;
+mod listener;
+mod problem;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+use crate::config::Secret;
+use crate::health::monitor::MonitorHandle;
+use crate::moment::Moment;
+use crate::serve::ReloadHandle;
+use crate::shutdown::Readiness;
+use crate::snapshot::Subscriber;
+
+pub(crate) use guard::{Caller, check_origin};
+pub use listener::Listener;
+
+/// What the admin listener knows and may do.
+#[derive(Debug)]
+pub struct Context {
+    /// The state of everything, and the ear for operator commands.
+    pub monitor: MonitorHandle,
+    /// What the data path routes by.
+    pub snapshot: Subscriber,
+    /// What `/readyz` answers by.
+    pub readiness: Readiness,
+    /// Puts the configuration file in force again.
+    pub reload: ReloadHandle,
+    /// When the process started.
+    pub started: Moment,
+    /// Required of every request but `/livez` and `/readyz`, where configured.
+    pub token: Option<Secret>,
+    /// Requests that wait for a zone now, over all workers.
+    pub held: Arc<AtomicUsize>,
+}
+
+/// Connections at once. One more waits in the kernel's queue until one of these ends.
+const MAX_CONNECTIONS: usize = 256;
+/// For a request head, and for an idle connection to send one: nobody can sit on a connection.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// For a client that doesn't read its answer.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a request head.
+const MAX_HEAD: usize = 16 * 1024;
+/// For answers that are on their way when the listener ends.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Answers requests on `listener` until `shutdown` is ready. The answers under way then get a second to end.
+///
+/// Must run in a tokio runtime with IO and time.
+pub async fn serve(listener: Listener, context: Context, shutdown: impl Future<Output = ()>) {
+    let context = Arc::new(context);
+    let (closing, _) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    let acceptor = match listener.into_acceptor() {
+        Ok(acceptor) => acceptor,
+        Err(error) => {
+            warn!(%error, "admin listener can't be used");
+            return;
+        }
+    };
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            accepted = acceptor.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                Ok(listener::Accepted::Tcp(stream, caller)) => {
+                    // hyper has no timeout for writes; the kernel's own cuts a peer whose window stays shut.
+                    if let Err(error) =
+                        socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT))
+                    {
+                        debug!(%error, "admin connection without a write timeout");
+                    }
+                    connections.spawn(connection(stream, caller, Arc::clone(&context), closing.subscribe()));
+                }
+                Ok(listener::Accepted::Unix(stream)) => {
+                    connections.spawn(connection(stream, Caller::Unix, Arc::clone(&context), closing.subscribe()));
+                }
+                Err(error) => {
+                    // Mostly "too many open files": accepting again at once would spin.
+                    warn!(%error, "admin listener can't accept");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+    drop(acceptor);
+    closing.send_replace(true);
+    let all_gone = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, all_gone).await.is_err() {
+        debug!("admin connections cut at the end of the process");
+    }
+}
+
+async fn connection<S>(
+    stream: S,
+    caller: Caller,
+    context: Arc<Context>,
+    mut closing: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let service = service_fn(|request| {
+        let context = Arc::clone(&context);
+        async move { Ok::<_, Infallible>(api::answer(request, caller, &context).await) }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_buf_size(MAX_HEAD)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = async { closing.wait_for(|closing| *closing).await.ok(); } => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, "admin connection broke off");
+    }
+}

@@ -1,0 +1,180 @@
+//! `/v1/status`: all of it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::Context;
+use super::health::Health;
+use crate::config::MinHealthy;
+use crate::health::report::{ComponentKind, ComponentReport, Report, ZoneReport};
+use crate::moment::Moment;
+use crate::shutdown::Phase;
+use crate::snapshot::{Admission, Snapshot};
+use crate::zone::{ComponentKey, Operator, Status};
+
+/// The answer to `/v1/status`.
+pub(super) fn status(context: &Context) -> Value {
+    let report = context.monitor.report();
+    let snapshot = context.snapshot.current();
+    let now = Moment::now();
+    let health = Health::of(&report);
+    let uptime = now.instant.duration_since(context.started.instant);
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "at": timestamp(now.wall),
+        "uptime_seconds": uptime.as_secs(),
+        "phase": match context.readiness.phase() {
+            Phase::Starting => "starting",
+            Phase::Ready => "ready",
+            Phase::Draining => "draining",
+        },
+        "status": health.grade.as_str(),
+        "notes": health.because,
+        "active_zone": *report.zones[report.active].name,
+        "active_since": timestamp(report.active_since),
+        "active_because": report.active_because,
+        "decision": report.decision,
+        "epoch": report.epoch,
+        "generation": snapshot.generation,
+        "config_generation": snapshot.config_generation,
+        "pinned": report.pinned.as_deref(),
+        "flip_pending": report.flip_pending.as_deref(),
+        "flips_left": report.flips_left,
+        "admission": match snapshot.admission {
+            Admission::Open => "open",
+            Admission::Hold => "hold",
+        },
+        "holds": context.held.load(std::sync::atomic::Ordering::Relaxed),
+        "zones": zones(&report, &snapshot),
+        "pools": pools(&report, &snapshot),
+    })
+}
+
+/// RFC 3339, to the millisecond.
+pub(super) fn timestamp(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+/// With microseconds, since a healthy check of a near component takes less than one millisecond.
+pub(super) fn milliseconds(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
+}
+
+fn zones(report: &Report, snapshot: &Snapshot) -> Value {
+    let in_flight: HashMap<&ComponentKey, u32> = snapshot
+        .zones
+        .iter()
+        .flat_map(|zone| &zone.backends)
+        .map(|backend| (&backend.key, backend.load.in_flight()))
+        .collect();
+    report
+        .zones
+        .iter()
+        .enumerate()
+        .map(|(index, zone)| {
+            json!({
+                "name": *zone.name,
+                "active": index == report.active,
+                "verdict": zone.verdict.to_string(),
+                "since": timestamp(zone.since),
+                "reasons": zone.reasons,
+                "components": zone
+                    .components
+                    .iter()
+                    .map(|c| component(c, in_flight.get(&c.key).copied()))
+                    .collect::<Vec<_>>(),
+            })
+        })
+        .collect()
+}
+
+fn component(component: &ComponentReport, in_flight: Option<u32>) -> Value {
+    let outcomes: Vec<Value> = component
+        .outcomes
+        .iter()
+        .map(|(at, outcome)| {
+            json!({
+                "code": outcome.code.as_str(),
+                "passed": outcome.passed(),
+                "status": outcome.status,
+                "ms": milliseconds(outcome.took),
+                "time": timestamp(*at),
+                "detail": outcome.detail,
+            })
+        })
+        .collect();
+    let mut value = json!({
+        "name": *component.key.name,
+        "address": component.address,
+        "status": component.status.to_string(),
+        "since": timestamp(component.since),
+        "operator": component.operator.to_string(),
+        "gray": component.gray,
+        "last": outcomes.last(),
+        "outcomes": outcomes,
+    });
+    match &component.kind {
+        ComponentKind::Backend { pool } => {
+            value["kind"] = "backend".into();
+            value["pool"] = (**pool).into();
+            value["in_flight"] = in_flight.into();
+        }
+        ComponentKind::Dependency { required } => {
+            value["kind"] = "dependency".into();
+            value["required"] = (*required).into();
+        }
+    }
+    value
+}
+
+fn pools(report: &Report, snapshot: &Snapshot) -> Value {
+    snapshot
+        .config
+        .pools
+        .iter()
+        .enumerate()
+        .map(|(index, pool)| {
+            let zones: Vec<Value> = report
+                .zones
+                .iter()
+                .map(|zone| pool_in_zone(&pool.name, index, zone, snapshot))
+                .collect();
+            json!({
+                "name": *pool.name,
+                "min_healthy": match pool.min_healthy {
+                    MinHealthy::Percent(percent) => json!(format!("{percent}%")),
+                    MinHealthy::Count(count) => json!(count),
+                },
+                "zones": zones,
+            })
+        })
+        .collect()
+}
+
+fn pool_in_zone(name: &str, pool: usize, zone: &ZoneReport, snapshot: &Snapshot) -> Value {
+    let backends = || {
+        zone.components
+            .iter()
+            .filter(|c| matches!(&c.kind, ComponentKind::Backend { pool } if **pool == *name))
+    };
+    let up = backends()
+        .filter(|c| c.status == Status::Up && c.operator == Operator::Ready)
+        .count();
+    let in_flight: u32 = snapshot
+        .zones
+        .iter()
+        .filter(|routing| routing.name == zone.name)
+        .flat_map(|routing| &routing.backends)
+        .filter(|backend| backend.pool == pool)
+        .map(|backend| backend.load.in_flight())
+        .sum();
+    json!({
+        "name": *zone.name,
+        "up": up,
+        "total": backends().count(),
+        "in_flight": in_flight,
+    })
+}

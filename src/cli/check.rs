@@ -1,0 +1,130 @@
+//! `firedoor check`: is a configuration valid, and if not, what are all of its problems?
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::serve::{in_words, rendered};
+use super::terminal::{coloured, plain, print};
+use super::{FINE, Failure, INVALID};
+use crate::config::Config;
+use crate::config::{LoadError, load};
+
+/// `firedoor check`
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// Configuration files
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// How problems are printed
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    /// With the line and a caret under the place
+    #[default]
+    Text,
+    /// An array with one object per file
+    Json,
+}
+
+impl Check {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        let results: Vec<_> = self
+            .files
+            .iter()
+            .map(|file| (file.as_path(), load(file)))
+            .collect();
+        let valid = results.iter().all(|(_, result)| result.is_ok());
+        match self.format {
+            Format::Text => {
+                for (file, result) in &results {
+                    match result {
+                        Ok(config) => print(&summary(file, config))?,
+                        Err(error) => {
+                            let colour = coloured(&std::io::stdout());
+                            print(&format!("{}\n", rendered(error, colour)))?
+                        }
+                    };
+                }
+            }
+            Format::Json => {
+                let results: Vec<Value> = results
+                    .iter()
+                    .map(|(file, result)| {
+                        json!({
+                            "file": file.display().to_string(),
+                            "valid": result.is_ok(),
+                            "problems": match result {
+                                Ok(_) => json!([]),
+                                Err(error) => problems(error),
+                            },
+                            "warnings": match result {
+                                Ok(config) => warnings(config),
+                                Err(_) => json!([]),
+                            },
+                        })
+                    })
+                    .collect();
+                print(&format!("{:#}\n", Value::from(results)))?;
+            }
+        }
+        Ok(ExitCode::from(if valid { FINE } else { INVALID }))
+    }
+}
+
+fn summary(file: &Path, config: &Config) -> String {
+    let count = |number: usize, noun: &str| {
+        format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+    };
+    let backends = config.zones.iter().map(|zone| zone.backends.len()).sum();
+    let dependencies = config
+        .zones
+        .iter()
+        .map(|zone| zone.dependencies.len())
+        .sum::<usize>();
+    let warnings: String = config
+        .warnings()
+        .iter()
+        .map(|warning| format!("  warning: {}\n", plain(&in_words(warning))))
+        .collect();
+    format!(
+        "{}: valid ({}, {}, {}, {})\n{warnings}",
+        plain(&file.display().to_string()),
+        count(config.listeners.len(), "listener"),
+        count(config.zones.len(), "zone"),
+        count(backends, "backend"),
+        match dependencies {
+            1 => "1 dependency".to_owned(),
+            more => format!("{more} dependencies"),
+        },
+    )
+}
+
+fn problems(error: &LoadError) -> Value {
+    match error {
+        LoadError::Invalid(error) => error.to_json(),
+        LoadError::Unreadable(file, why) => json!([{
+            "file": file.display().to_string(),
+            "line": null,
+            "column": null,
+            "key": "",
+            "message": format!("can't be read: {why}"),
+            "hint": null,
+        }]),
+    }
+}
+
+fn warnings(config: &Config) -> Value {
+    config
+        .warnings()
+        .iter()
+        .map(
+            |warning| json!({"key": warning.key, "message": warning.message, "hint": warning.hint}),
+        )
+        .collect()
+}

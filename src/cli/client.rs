@@ -1,0 +1,294 @@
+//! The admin listener's client, over TCP or a Unix socket.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{HeaderValue, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::{ClientArgs, Failure, INVALID};
+
+/// To connect, and to answer a question. Orders take as long as they take: a planned flip waits for running requests.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of an answer.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// Where an admin listener is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// Host and port.
+    Tcp(String),
+    /// A socket's path.
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Self::Unix(path.into()));
+        }
+        let authority = text.strip_prefix("http://").unwrap_or(text);
+        let authority = authority.trim_end_matches('/');
+        match authority.parse::<http::uri::Authority>() {
+            Ok(parsed) if parsed.port_u16().is_some() => Ok(Self::Tcp(authority.into())),
+            _ => Err("neither HOST:PORT nor unix:PATH".into()),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => f.write_str(address),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Asks one admin listener; one connection per question.
+#[derive(Debug)]
+pub(super) struct Client {
+    address: Address,
+    token: Option<HeaderValue>,
+    /// Whether the answer is wanted as JSON.
+    pub(super) json: bool,
+}
+
+/// An answer that isn't an error.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Value,
+}
+
+impl Client {
+    pub(super) fn new(args: ClientArgs) -> Result<Self, Failure> {
+        let token = match &args.token_file {
+            Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
+                Failure::new(format!(
+                    "the token file {} can't be read: {error}",
+                    file.display()
+                ))
+            })?),
+            None => std::env::var("FIREDOOR_TOKEN").ok(),
+        };
+        let token = token
+            .map(|token| HeaderValue::try_from(format!("Bearer {}", token.trim())))
+            .transpose()
+            .map_err(|_| Failure::new("the token has characters that no header may have"))?;
+        Ok(Self {
+            address: args.admin,
+            token,
+            json: args.json,
+        })
+    }
+
+    /// Asks; every answer of status 400 and above is a failure, except those in `fine`.
+    pub(super) async fn get(&self, path: &str, fine: &[StatusCode]) -> Result<Answer, Failure> {
+        let asked = self.send(Method::GET, path, Bytes::new());
+        let answer = tokio::time::timeout(PATIENCE, asked)
+            .await
+            .map_err(|_| self.silent())??;
+        self.accept(answer, fine)
+    }
+
+    /// Orders; answers when it is done.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
+        let answer = self
+            .send(Method::POST, path, body.to_string().into())
+            .await?;
+        self.accept(answer, &[])
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, Failure> {
+        match &self.address {
+            Address::Tcp(address) => {
+                let stream = self.connected(TcpStream::connect(address)).await?;
+                // The address and not the name: firedoor refuses names that it can't know to be its own.
+                let host = stream
+                    .peer_addr()
+                    .map_err(|error| self.unreachable(&error.to_string()))?;
+                self.exchange(stream, &host.to_string(), method, path, body)
+                    .await
+            }
+            Address::Unix(socket) => {
+                let stream = self.connected(UnixStream::connect(socket)).await?;
+                self.exchange(stream, "localhost", method, path, body).await
+            }
+        }
+    }
+
+    async fn connected<S>(
+        &self,
+        connecting: impl Future<Output = std::io::Result<S>>,
+    ) -> Result<S, Failure> {
+        match tokio::time::timeout(PATIENCE, connecting).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(self.unreachable(&error.to_string())),
+            Err(_) => Err(self.unreachable("connecting timed out")),
+        }
+    }
+
+    async fn exchange<S>(
+        &self,
+        stream: S,
+        host: &str,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Answer, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, host)
+            .header(ACCEPT, "application/json, application/problem+json");
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, token);
+        }
+        let request = request
+            .body(Full::new(body))
+            .map_err(|error| Failure::new(format!("{path} can't be asked for: {error}")))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| self.broken(&error))?;
+        let asked = async {
+            let response = sender.send_request(request).await?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), MAX_ANSWER)
+                .collect()
+                .await?
+                .to_bytes();
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>((status, body))
+        };
+        let (status, body) = tokio::select! {
+            answer = asked => answer.map_err(|error| self.broken(&*error))?,
+            // The connection may end right after the answer's last byte; `asked` then still has it.
+            Err(error) = connection => return Err(self.broken(&error)),
+        };
+        let body = serde_json::from_slice(&body).map_err(|_| {
+            Failure::new(format!(
+                "what answers at {} (status {status}) isn't firedoor's admin listener; \
+                 name that one with --admin or FIREDOOR_ADMIN",
+                self.address
+            ))
+        })?;
+        Ok(Answer { status, body })
+    }
+
+    fn accept(&self, answer: Answer, fine: &[StatusCode]) -> Result<Answer, Failure> {
+        if answer.status.is_success() || fine.contains(&answer.status) {
+            return Ok(answer);
+        }
+        let mut message = answer.body["detail"]
+            .as_str()
+            .map_or_else(|| answer.status.to_string(), str::to_owned);
+        for problem in answer.body["problems"].as_array().into_iter().flatten() {
+            message.push_str("\n  ");
+            message.push_str(&problem_line(problem));
+        }
+        if answer.status == StatusCode::UNAUTHORIZED {
+            message.push_str("\nname the token's file with --token-file, or set FIREDOOR_TOKEN");
+        }
+        let failure = Failure::new(message);
+        Err(if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
+            failure.with_code(INVALID)
+        } else {
+            failure
+        })
+    }
+
+    fn unreachable(&self, why: &str) -> Failure {
+        Failure::new(format!(
+            "no firedoor can be reached at {}: {why}\n\
+             is it running, and is this its [admin] bind? Name another address with --admin or FIREDOOR_ADMIN",
+            self.address
+        ))
+    }
+
+    fn silent(&self) -> Failure {
+        Failure::new(format!(
+            "{} gave no answer within {} s",
+            self.address,
+            PATIENCE.as_secs()
+        ))
+    }
+
+    fn broken(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
+        Failure::new(format!(
+            "{} broke off before it answered: {error}",
+            self.address
+        ))
+    }
+}
+
+/// A name as one segment of a path.
+pub(super) fn segment(name: &str) -> impl fmt::Display {
+    utf8_percent_encode(name, NON_ALPHANUMERIC)
+}
+
+fn problem_line(problem: &Value) -> String {
+    let mut line = String::new();
+    if let Some(file) = problem["file"].as_str() {
+        line.push_str(file);
+        for place in ["line", "column"] {
+            if let Some(number) = problem[place].as_u64() {
+                line.push_str(&format!(":{number}"));
+            }
+        }
+        line.push_str(": ");
+    }
+    line.push_str(problem["message"].as_str().unwrap_or("unknown problem"));
+    if let Some(key) = problem["key"].as_str().filter(|key| !key.is_empty()) {
+        line.push_str(&format!(" ({key})"));
+    }
+    if let Some(hint) = problem["hint"].as_str() {
+        line.push_str(&format!("; {hint}"));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_host_and_port_or_a_socket() {
+        for text in ["127.0.0.1:9900", "[::1]:9900", "localhost:9900"] {
+            assert_eq!(text.parse(), Ok(Address::Tcp(text.into())));
+        }
+        assert_eq!(
+            "http://127.0.0.1:9900/".parse(),
+            Ok(Address::Tcp("127.0.0.1:9900".into()))
+        );
+        assert_eq!(
+            "unix:/run/a.sock".parse(),
+            Ok(Address::Unix("/run/a.sock".into()))
+        );
+        for text in ["", "9900", "127.0.0.1", "https://127.0.0.1:1", "host:port"] {
+            assert!(text.parse::<Address>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_stays_one_segment() {
+        assert_eq!(segment("[::1]:80/a").to_string(), "%5B%3A%3A1%5D%3A80%2Fa");
+    }
+}

@@ -1,0 +1,133 @@
+//! What is written to the terminal: colour where it is wanted, and nothing that could control it.
+
+use std::fmt;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::builder::styling::{AnsiColor, Style};
+
+use super::{FINE, Failure};
+
+/// Writes `text` to stdout. A reader that is gone (`| head`) is no failure.
+pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
+    print_bytes(text.as_bytes())
+}
+
+/// As [`print()`].
+pub(super) fn print_bytes(bytes: &[u8]) -> Result<ExitCode, Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(ExitCode::from(FINE)),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::from(FINE)),
+        Err(error) => Err(Failure::new(format!("stdout can't be written: {error}"))),
+    }
+}
+
+/// Writes an error to stderr, each line of it.
+pub(super) fn complain(message: &str) {
+    let mark = if coloured(&io::stderr()) {
+        Style::new().fg_color(Some(AnsiColor::Red.into())).bold()
+    } else {
+        Style::new()
+    };
+    let message = message.lines().map(plain).collect::<Vec<_>>().join("\n");
+    // With stderr gone there is nobody left to tell.
+    let _gone = writeln!(io::stderr(), "{mark}error:{mark:#} {message}");
+}
+
+/// Whether colour is wanted there: a terminal, and nobody said no (<https://no-color.org>).
+pub(crate) fn coloured(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Text that came from elsewhere, with its control characters escaped: a backend's answer must not move an operator's cursor.
+pub(super) fn plain(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return text.to_owned();
+    }
+    text.chars().fold(String::new(), |mut plain, character| {
+        if character.is_control() {
+            plain.extend(character.escape_default());
+        } else {
+            plain.push(character);
+        }
+        plain
+    })
+}
+
+/// What a piece of text says, for those who see colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Tone {
+    #[default]
+    Plain,
+    Strong,
+    Faint,
+    Good,
+    Doubtful,
+    Bad,
+}
+
+impl Tone {
+    /// That of a status, verdict, operator state or grade, as the admin API spells them.
+    pub(super) fn of(word: &str) -> Self {
+        match word {
+            "up" | "serving" | "pass" => Self::Good,
+            "down" | "failed" | "fail" => Self::Bad,
+            "unknown" | "warn" | "gray" | "drain" | "maintenance" => Self::Doubtful,
+            _ => Self::Plain,
+        }
+    }
+
+    fn style(self) -> Style {
+        let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+        match self {
+            Self::Plain => Style::new(),
+            Self::Strong => Style::new().bold(),
+            Self::Faint => Style::new().dimmed(),
+            Self::Good => colour(AnsiColor::Green),
+            Self::Doubtful => colour(AnsiColor::Yellow),
+            Self::Bad => colour(AnsiColor::Red).bold(),
+        }
+    }
+}
+
+/// Puts colours on text, or doesn't.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paint(bool);
+
+impl Paint {
+    /// As stdout wants it.
+    pub(super) fn for_stdout() -> Self {
+        Self(coloured(&io::stdout()))
+    }
+
+    /// Never any colour.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self(false)
+    }
+
+    /// `text` in `tone`. Must already be [`plain`].
+    pub(super) fn tone(self, tone: Tone, text: &str) -> impl fmt::Display {
+        let style = if self.0 { tone.style() } else { Style::new() };
+        format!("{style}{text}{style:#}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_and_not_obeyed() {
+        assert_eq!(plain("zürich \u{1b}[2J\n"), "zürich \\u{1b}[2J\\n");
+    }
+
+    #[test]
+    fn without_colour_there_are_no_escapes() {
+        assert_eq!(Paint::none().tone(Tone::Bad, "down").to_string(), "down");
+        assert_ne!(Paint(true).tone(Tone::Bad, "down").to_string(), "down");
+    }
+}

@@ -1,0 +1,275 @@
+//! The configuration, as the rest of firedoor sees it: typed, complete, and impossible to hold when invalid.
+//!
+//! A file goes `text → raw (TOML's tree, with every place) → parse (every problem at once) → Config`. Nothing outside this
+//! folder knows TOML, and nothing inside [`Config`] is still a string that would have to be parsed later.
+
+mod check;
+pub mod error;
+mod expand;
+mod load;
+pub mod parse;
+mod pool;
+mod raw;
+mod route;
+mod warnings;
+mod zone;
+
+pub use check::{Check, CheckKind, HttpCheck};
+pub use load::{LoadError, load};
+pub use pool::{MinHealthy, Pool};
+pub use route::{HostPattern, Route};
+pub use zone::{Address, Backend, Dependency, Zone};
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// A complete and valid configuration. Everything that a file may leave out has its default here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[[listener]]`, at least one.
+    pub listeners: Vec<Listener>,
+    /// `[admin]`
+    pub admin: Admin,
+    /// `[limits]`
+    pub limits: Limits,
+    /// `[upstream]`
+    pub upstream: Upstream,
+    /// `[failover]`
+    pub failover: Failover,
+    /// `[[pool]]`, at least one: those of the file, and each one that a backend or route names only by its default settings.
+    pub pools: Vec<Pool>,
+    /// `[[route]]`, in file order. Empty: everything goes to the one pool named `default`.
+    pub routes: Vec<Route>,
+    /// `[[zone]]`, in order of preference, at least one.
+    pub zones: Vec<Zone>,
+    /// `[access_log]`
+    pub access_log: AccessLog,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Worker threads; `None` (0 in the file) means one per core. Fixed for the life of the process.
+    pub workers: Option<NonZeroU32>,
+    /// Where `state.json` and `journal.jsonl` live.
+    pub state_dir: PathBuf,
+    /// Bounds a graceful stop, a planned flip (so do four fifths of the hold time), and how long a left zone's long-lived
+    /// connections go on.
+    pub drain_timeout: Duration,
+}
+
+/// `[[listener]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The address accepted on. Unique among the listeners.
+    pub bind: SocketAddr,
+    /// Peers whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Connections at once, over all workers.
+    pub max_connections: usize,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where the admin listener is.
+    pub bind: AdminBind,
+    /// Required beyond loopback.
+    pub token: Option<Secret>,
+}
+
+/// The admin listener's address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdminBind {
+    /// `"127.0.0.1:9900"`
+    Tcp(SocketAddr),
+    /// `"unix:/run/firedoor/admin.sock"`
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for AdminBind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A value that must never be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub(crate) fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The value itself, for comparing or sending; never for a log.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// `[limits]`: what a client may take. Sizes in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For a whole request head, from its first byte (or from the accept).
+    pub header_timeout: Duration,
+    /// Between two reads of a request body.
+    pub body_timeout: Duration,
+    /// For a client that doesn't read its response.
+    pub write_timeout: Duration,
+    /// For a kept-alive connection without a request.
+    pub idle_timeout: Duration,
+    /// Of a request head.
+    pub max_header_size: usize,
+    /// Header fields of a request.
+    pub max_headers: usize,
+    /// Of a request body; `None` (0 in the file) means unlimited.
+    pub max_body_size: Option<u64>,
+}
+
+/// `[upstream]`: how backends are talked to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Upstream {
+    /// For a TCP connection.
+    pub connect_timeout: Duration,
+    /// From the request's end to the response head.
+    pub response_timeout: Duration,
+    /// How long an idle connection is kept; should be below the app server's own keep-alive.
+    pub idle_timeout: Duration,
+    /// Idle connections kept per worker and backend.
+    pub max_idle_per_worker: usize,
+    /// Attempts after the first.
+    pub retries: u32,
+    /// The share of requests that may be retried, over 10 s: 0.2 = one in five.
+    pub retry_budget: f64,
+    /// Statuses worth a retry, for idempotent requests only.
+    pub retry_on_status: Vec<u16>,
+    /// Request bodies up to this many bytes may be kept for a retry.
+    pub replay_buffer: usize,
+    /// How a backend is picked.
+    pub balance: Balance,
+}
+
+/// How a backend is picked among those of the active zone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// Two random choices; the one with the smaller product of in-flight requests and latency.
+    #[default]
+    LeastLoaded,
+    /// In turn, by weight.
+    RoundRobin,
+}
+
+/// `[failover]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failover {
+    /// How traffic returns to the preferred zone.
+    pub failback: Failback,
+    /// How long the preferred zone must have been serving before it gets the traffic back.
+    pub failback_after: Duration,
+    /// Between two flips, unless the active zone can serve nothing.
+    pub min_stay: Duration,
+    /// Automatic flips within an hour; past that the door stays where it is.
+    pub max_flips_per_hour: u32,
+    /// How long a request may wait for a zone; zero = never.
+    pub hold_time: Duration,
+    /// How many requests may wait at once, over all workers.
+    pub hold_requests: usize,
+    /// What happens to a backend that passes its checks but fails live requests.
+    pub gray: Gray,
+}
+
+/// How traffic returns to the preferred zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failback {
+    /// An operator does it; firedoor says that it is possible.
+    Manual,
+    /// By itself, `failback_after`.
+    Auto,
+    /// By itself, but only within a daily window.
+    Window(FailbackWindow),
+}
+
+/// A daily window: `"03:00-04:00 Europe/Berlin"`. May cross midnight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailbackWindow {
+    /// Inclusive.
+    pub from: jiff::civil::Time,
+    /// Exclusive.
+    pub to: jiff::civil::Time,
+    /// The zone of both; UTC when the file names none.
+    pub zone: jiff::tz::TimeZone,
+}
+
+/// What happens to a backend that passes its checks but fails or stalls live requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gray {
+    /// It is reported.
+    Report,
+    /// It leaves picking, never the last of a pool.
+    #[default]
+    Eject,
+    /// As `Eject`, and a pool that is gray as a whole fails its zone if a standby isn't gray.
+    FailZone,
+}
+
+/// `[access_log]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLog {
+    /// Where lines go.
+    pub target: LogTarget,
+    /// How they look.
+    pub format: LogFormat,
+    /// How much of a client's address may stand in them, and in every other log.
+    pub client_ip: ClientIp,
+}
+
+/// Where access-log lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogTarget {
+    /// `"off"`
+    Off,
+    /// `"-"`
+    Stdout,
+    /// A file, reopened on SIGUSR1.
+    File(PathBuf),
+}
+
+/// How access-log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// Apache's combined format.
+    Combined,
+    /// Apache's common format.
+    Common,
+}
+
+/// How much of a client's address is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientIp {
+    /// /24 for IPv4, /48 for IPv6.
+    #[default]
+    Masked,
+    /// All of it.
+    Full,
+    /// `-`
+    None,
+}

@@ -1,0 +1,58 @@
+//! Reads a configuration with the real files and variables: the only place in this folder that touches either.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Config;
+use super::error::ConfigError;
+use super::expand::Environment;
+
+/// Why there is no configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadError {
+    /// The file can't be read: which, and why.
+    Unreadable(PathBuf, String),
+    /// It has problems.
+    Invalid(ConfigError),
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(file, reason) => {
+                write!(f, "{}: can't be read: {reason}", file.display())
+            }
+            Self::Invalid(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// Reads and parses `file`. Blocks on the file system: call it before the runtime starts, or on a blocking thread.
+pub fn load(file: &Path) -> Result<Config, LoadError> {
+    let text = fs::read_to_string(file)
+        .map_err(|error| LoadError::Unreadable(file.to_owned(), error.to_string()))?;
+    Config::parse(&text, file, &Process).map_err(LoadError::Invalid)
+}
+
+/// The environment of this process.
+struct Process;
+
+impl Environment for Process {
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn file(&self, path: &Path) -> Result<String, String> {
+        let mut text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+        if text.ends_with('\n') {
+            text.pop();
+            if text.ends_with('\r') {
+                text.pop();
+            }
+        }
+        Ok(text)
+    }
+}

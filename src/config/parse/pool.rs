@@ -1,0 +1,174 @@
+//! `[[pool]]`, and the pools that exist only because a backend names them.
+
+use std::sync::Arc;
+
+use crate::config::raw::{Item, Section, closest};
+use crate::config::{Check, MinHealthy, Pool};
+
+use super::check;
+use super::values::{NAME, PERCENT};
+use super::zone::Draft;
+
+/// The pool of everything that names none.
+const DEFAULT: &str = "default";
+
+/// All pools found so far, in the order in which the file first names them.
+pub(super) struct Pools<'a> {
+    check: Arc<Check>,
+    found: Vec<Found<'a>>,
+}
+
+struct Found<'a> {
+    pool: Pool,
+    /// As the file has it.
+    shown: String,
+    min_healthy: Option<Item<'a>>,
+}
+
+impl<'a> Pools<'a> {
+    /// `[[pool]]`. `check` is how backends are checked where a pool doesn't say otherwise.
+    pub(super) fn read(root: &Section<'a>, check: Arc<Check>) -> Self {
+        let mut pools = Self {
+            check,
+            found: Vec::new(),
+        };
+        for section in root.sections("pool").unwrap_or_default() {
+            pools.define(&section);
+        }
+        pools
+    }
+
+    fn define(&mut self, section: &Section<'a>) {
+        section.later("sticky");
+        section.later_unless("slow_start", "0s");
+        let min_healthy = section.item("min_healthy");
+        let mut check_section = section.section("check");
+        let check = if check_section.present() {
+            Arc::new(check::overlay(&mut check_section, &self.check))
+        } else {
+            Arc::clone(&self.check)
+        };
+        let name_item = section.required("name", "add name = \"…\"");
+        let Some((item, name)) =
+            name_item.and_then(|item| item.read(&NAME).map(|name| (item, name)))
+        else {
+            return;
+        };
+        if self.position(&name).is_some() {
+            item.refuse("the name of another pool", "names of pools must differ");
+            return;
+        }
+        let parsed = min_healthy.as_ref().and_then(min_healthy_of);
+        self.found.push(Found {
+            pool: Pool {
+                name: name.into(),
+                min_healthy: parsed.unwrap_or(MinHealthy::Percent(100.0)),
+                check,
+            },
+            shown: item.raw().to_owned(),
+            min_healthy,
+        });
+    }
+
+    /// The pool that a backend names (or, with `None`, doesn't name), which exists from now on.
+    pub(super) fn of_backend(&mut self, item: Option<&Item<'_>>) -> Option<usize> {
+        let (name, shown) = match item {
+            Some(item) => (item.read(&NAME)?, item.raw()),
+            None => (DEFAULT.to_owned(), DEFAULT),
+        };
+        if let Some(index) = self.position(&name) {
+            return Some(index);
+        }
+        self.found.push(Found {
+            pool: Pool {
+                name: name.into(),
+                min_healthy: MinHealthy::Percent(100.0),
+                check: Arc::clone(&self.check),
+            },
+            shown: shown.to_owned(),
+            min_healthy: None,
+        });
+        Some(self.found.len() - 1)
+    }
+
+    /// The pool that a route names. It must exist by now: a route alone has no backends to send to.
+    pub(super) fn of_route(&self, item: &Item<'_>) -> Option<usize> {
+        let name = item.read(&NAME)?;
+        let index = self.position(&name);
+        if index.is_none() {
+            let names = || self.found.iter().map(|found| &*found.shown);
+            let hint = match closest(&name, names()) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("pools here: {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            item.refuse("not a pool of any backend", &hint);
+        }
+        index
+    }
+
+    /// Whether backends belong to pools, but none to the one that gets everything when there are no routes.
+    pub(super) fn default_missing(&self) -> bool {
+        !self.found.is_empty() && self.position(DEFAULT).is_none()
+    }
+
+    /// Compares what each pool demands with the backends that each zone has of it.
+    pub(super) fn compare(&self, drafts: &[Draft<'_>]) {
+        for (index, found) in self.found.iter().enumerate() {
+            for draft in drafts.iter().filter(|draft| draft.complete) {
+                let backends = &draft.zone.backends;
+                match backends
+                    .iter()
+                    .filter(|backend| backend.pool == index)
+                    .count()
+                {
+                    0 => found.report_absence(draft),
+                    has => found.report_shortage(draft, has),
+                }
+            }
+        }
+    }
+
+    /// All of them, in the order of their indices.
+    pub(super) fn into_vec(self) -> Vec<Pool> {
+        self.found.into_iter().map(|found| found.pool).collect()
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.found
+            .iter()
+            .position(|found| &*found.pool.name == name)
+    }
+}
+
+impl Found<'_> {
+    fn report_absence(&self, draft: &Draft<'_>) {
+        draft.section.miss(
+            "backend",
+            &format!("{} has no backend of pool {:?}", draft.label, self.shown),
+            &format!(
+                "each zone must be able to take over: add a backend with pool = {:?}",
+                self.shown
+            ),
+        );
+    }
+
+    fn report_shortage(&self, draft: &Draft<'_>, has: usize) {
+        if let (Some(item), MinHealthy::Count(demanded)) =
+            (&self.min_healthy, self.pool.min_healthy)
+            && demanded > has
+        {
+            item.refuse(
+                &format!("more backends of this pool than {} has", draft.label),
+                &format!("{has} at most, or \"100%\" for all of them"),
+            );
+        }
+    }
+}
+
+fn min_healthy_of(item: &Item<'_>) -> Option<MinHealthy> {
+    if item.is_number() {
+        item.number(0..=1_000_000).map(MinHealthy::Count)
+    } else {
+        item.read(&PERCENT).map(MinHealthy::Percent)
+    }
+}

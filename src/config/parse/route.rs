@@ -1,0 +1,85 @@
+//! `[[route]]`: which requests go to which pool.
+
+use crate::config::Route;
+use crate::config::raw::{Form, Refusal, Section};
+
+use super::address::HOST;
+use super::pool::Pools;
+
+const PATH: Form<String> = Form {
+    noun: "a path prefix",
+    example: "\"/api\"",
+    parse: path,
+};
+
+/// `[[route]]`
+pub(super) fn routes(root: &Section<'_>, pools: &Pools<'_>) -> Vec<Route> {
+    let Some(sections) = root.sections("route") else {
+        return Vec::new();
+    };
+    if sections.is_empty() && pools.default_missing() {
+        root.miss(
+            "route",
+            "without a route everything goes to pool \"default\", but no backend is in it",
+            "add [[route]] with pool = \"…\"",
+        );
+    }
+    let mut routes: Vec<Route> = Vec::new();
+    for section in &sections {
+        let Some(route) = route(section, pools) else {
+            continue;
+        };
+        let same = |other: &Route| other.host == route.host && other.path == route.path;
+        if routes.iter().any(same) {
+            section.report(
+                "another route has the same host and path",
+                "remove one of the two",
+            );
+        }
+        routes.push(route);
+    }
+    routes
+}
+
+fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
+    let host = section.item("host").map(|item| item.read(&HOST));
+    let path = section.item("path").map(|item| item.read(&PATH));
+    let pool = section.required("pool", "add pool = \"…\"");
+    let pool = pool.and_then(|item| pools.of_route(&item));
+    Some(Route {
+        host: match host {
+            Some(host) => Some(host?),
+            None => None,
+        },
+        path: match path {
+            Some(path) => path?,
+            None => "/".to_owned(),
+        },
+        pool: pool?,
+    })
+}
+
+/// Paths of requests are normalised before they are matched. A prefix that normalisation would change could never match
+/// what its author sees in it, so it is refused rather than changed.
+fn path(text: &str) -> Result<String, Refusal> {
+    if !text.starts_with('/') {
+        return Err(Refusal::malformed("it doesn't start with \"/\""));
+    }
+    if text.contains(['?', '#', '*']) || text.bytes().any(|b| b <= b' ' || b == 0x7f) {
+        return Err(Refusal::malformed("only a plain path is possible")
+            .hint("a prefix covers everything below it; queries and wildcards don't take part"));
+    }
+    if text.contains("//")
+        || text
+            .split('/')
+            .any(|segment| segment == "." || segment == "..")
+    {
+        return Err(
+            Refusal::malformed("it has empty or dot segments").hint("write the path without them")
+        );
+    }
+    Ok(match text.trim_end_matches('/') {
+        "" => "/".to_owned(),
+        prefix => prefix.to_owned(),
+    })
+}

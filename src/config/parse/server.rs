@@ -1,0 +1,149 @@
+//! `[server]`, `[[listener]]`, `[admin]`: what firedoor itself is and where it listens.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::raw::{Item, Section};
+use crate::config::{Admin, AdminBind, Listener, Secret, Server};
+
+use super::address::BIND;
+use super::values::{DURATION, NETWORK};
+
+const ADMIN_BIND: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
+
+/// `[server]`
+pub(super) fn server(section: &Section<'_>) -> Server {
+    let workers = section.number::<u32>("workers", 0..=1024);
+    Server {
+        workers: workers.and_then(|workers| workers.try_into().ok()),
+        state_dir: section
+            .path("state_dir")
+            .unwrap_or_else(|| default_state_dir(section)),
+        drain_timeout: section
+            .read("drain_timeout", &DURATION)
+            .unwrap_or(Duration::from_secs(30)),
+    }
+}
+
+/// systemd's `StateDirectory=` where there is one, since the configuration's own folder can't be written there.
+fn default_state_dir(section: &Section<'_>) -> PathBuf {
+    let given = section.variable("STATE_DIRECTORY").unwrap_or_default();
+    let folder = match given.split(':').next() {
+        Some("") | None => "state",
+        Some(first) => first,
+    };
+    section.folder().join(folder)
+}
+
+/// `[[listener]]`
+pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
+    let Some(sections) = root.sections("listener") else {
+        return Vec::new();
+    };
+    if sections.is_empty() {
+        root.miss(
+            "listener",
+            "there is no listener",
+            "add [[listener]] with bind = \"127.0.0.1:8080\"",
+        );
+    }
+    let mut listeners: Vec<Listener> = Vec::new();
+    for section in sections {
+        let bind = section.required("bind", "add bind = \"127.0.0.1:8080\"");
+        let Some(listener) = listener(&section, bind.as_ref().and_then(|item| item.read(&BIND)))
+        else {
+            continue;
+        };
+        // Port 0 is a different port each time.
+        let taken =
+            listener.bind.port() != 0 && listeners.iter().any(|other| other.bind == listener.bind);
+        if let (true, Some(item)) = (taken, bind) {
+            item.refuse(
+                "bound by another listener",
+                "remove one of the two, or change its port",
+            );
+        }
+        listeners.push(listener);
+    }
+    listeners
+}
+
+/// All of the keys are read even if there is no usable address, so that their problems are reported.
+fn listener(section: &Section<'_>, bind: Option<SocketAddr>) -> Option<Listener> {
+    section.later("tls");
+    section.later_unless("proxy_protocol", "false");
+    section.later_unless("h2c", "false");
+    let networks = section
+        .item("trusted_proxies")
+        .and_then(|item| item.list("a list of networks", "write it like [\"10.0.0.0/8\"]"))
+        .unwrap_or_default();
+    let trusted_proxies = networks
+        .iter()
+        .filter_map(|item| item.read(&NETWORK))
+        .collect();
+    let max_connections = section
+        .number("max_connections", 1..=10_000_000)
+        .unwrap_or(20_000);
+    Some(Listener {
+        bind: bind?,
+        trusted_proxies,
+        max_connections,
+    })
+}
+
+/// `[admin]`
+pub(super) fn admin(section: &Section<'_>, listeners: &[Listener]) -> Admin {
+    let item = section.item("bind");
+    let bind = match &item {
+        Some(item) => admin_bind(section, item),
+        None => Some(AdminBind::Tcp(ADMIN_BIND)),
+    };
+    let token = section.item("token_file").and_then(|item| token(&item));
+    if let Some(AdminBind::Tcp(address)) = bind {
+        let exposed = !address.ip().is_loopback() && !section.has("token_file");
+        if let (true, Some(item)) = (exposed, &item) {
+            item.refuse(
+                "reachable by others, but no token protects it",
+                "add token_file = \"admin.token\", or bind it to 127.0.0.1",
+            );
+        }
+        let taken = address.port() != 0 && listeners.iter().any(|other| other.bind == address);
+        match &item {
+            Some(item) if taken => {
+                item.refuse("bound by a listener", "change one of the two ports")
+            }
+            None if taken => section.miss(
+                "bind",
+                &format!("a listener is bound to {ADMIN_BIND}, the admin listener's default"),
+                "add [admin] with a bind of its own",
+            ),
+            _ => {}
+        }
+    }
+    Admin {
+        bind: bind.unwrap_or(AdminBind::Tcp(ADMIN_BIND)),
+        token,
+    }
+}
+
+fn admin_bind(section: &Section<'_>, item: &Item<'_>) -> Option<AdminBind> {
+    if let Some(path) = item.text()?.value.strip_prefix("unix:") {
+        return Some(AdminBind::Unix(section.folder().join(path)));
+    }
+    item.read(&BIND).map(AdminBind::Tcp)
+}
+
+fn token(item: &Item<'_>) -> Option<Secret> {
+    let token = item.file()?;
+    let token = token.trim();
+    let visible = |b: u8| (0x21..=0x7e).contains(&b);
+    if token.is_empty() || !token.bytes().all(visible) {
+        item.refuse(
+            "a file without a usable token",
+            "put one line of visible characters into it, without spaces",
+        );
+        return None;
+    }
+    Some(Secret::new(token.to_owned()))
+}

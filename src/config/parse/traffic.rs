@@ -1,0 +1,115 @@
+//! `[limits]`, `[upstream]`, `[access_log]`: what happens to each request.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::config::raw::Section;
+use crate::config::{AccessLog, Balance, ClientIp, Limits, LogFormat, LogTarget, Upstream};
+
+use super::values::{PERCENT, PERIOD, SIZE};
+
+const KIB: u64 = 1 << 10;
+const GIB: u64 = 1 << 30;
+
+/// `[limits]`
+pub(super) fn limits(section: &Section<'_>) -> Limits {
+    let period = |key, default| {
+        section
+            .read(key, &PERIOD)
+            .unwrap_or(Duration::from_secs(default))
+    };
+    let max_body_size = section
+        .read("max_body_size", &SIZE)
+        .filter(|size| *size > 0);
+    Limits {
+        header_timeout: period("header_timeout", 10),
+        body_timeout: period("body_timeout", 30),
+        write_timeout: period("write_timeout", 30),
+        idle_timeout: period("idle_timeout", 75),
+        max_header_size: memory(section, "max_header_size", KIB, "1KiB to 1GiB")
+            .unwrap_or(32 << 10),
+        max_headers: section.number("max_headers", 1..=10_000).unwrap_or(100),
+        max_body_size,
+    }
+}
+
+/// `[upstream]`
+pub(super) fn upstream(section: &Section<'_>) -> Upstream {
+    let period = |key, default| {
+        section
+            .read(key, &PERIOD)
+            .unwrap_or(Duration::from_secs(default))
+    };
+    let statuses = section
+        .item("retry_on_status")
+        .and_then(|item| item.list("a list of statuses", "write it like [503]"))
+        .unwrap_or_default();
+    Upstream {
+        connect_timeout: period("connect_timeout", 1),
+        response_timeout: period("response_timeout", 60),
+        idle_timeout: period("idle_timeout", 4),
+        max_idle_per_worker: section
+            .number("max_idle_per_worker", 0..=1_000_000)
+            .unwrap_or(256),
+        retries: section.number("retries", 0..=10).unwrap_or(2),
+        retry_budget: section.read("retry_budget", &PERCENT).unwrap_or(20.0) / 100.0,
+        retry_on_status: statuses
+            .iter()
+            .filter_map(|item| item.number(400..=599))
+            .collect(),
+        replay_buffer: memory(section, "replay_buffer", 0, "0 to 1GiB").unwrap_or(64 << 10),
+        balance: section
+            .choice(
+                "balance",
+                &[
+                    ("least-loaded", Balance::LeastLoaded),
+                    ("round-robin", Balance::RoundRobin),
+                ],
+                &[],
+            )
+            .unwrap_or_default(),
+    }
+}
+
+/// `[access_log]`
+pub(super) fn access_log(section: &Section<'_>) -> AccessLog {
+    let target = section.item("path").and_then(|item| {
+        let text = item.text()?;
+        Some(match text.value.as_str() {
+            "-" => LogTarget::Stdout,
+            "off" => LogTarget::Off,
+            file => LogTarget::File(section.folder().join(Path::new(file))),
+        })
+    });
+    AccessLog {
+        target: target.unwrap_or(LogTarget::Stdout),
+        format: section
+            .choice(
+                "format",
+                &[
+                    ("json", LogFormat::Json),
+                    ("combined", LogFormat::Combined),
+                    ("common", LogFormat::Common),
+                ],
+                &[],
+            )
+            .unwrap_or_default(),
+        client_ip: section
+            .choice(
+                "client_ip",
+                &[
+                    ("masked", ClientIp::Masked),
+                    ("full", ClientIp::Full),
+                    ("none", ClientIp::None),
+                ],
+                &[],
+            )
+            .unwrap_or_default(),
+    }
+}
+
+/// A size that is held in memory, so a gibibyte is more than enough.
+fn memory(section: &Section<'_>, key: &'static str, least: u64, bounds: &str) -> Option<usize> {
+    let size = section.read_within(key, &SIZE, least..=GIB, bounds)?;
+    usize::try_from(size).ok()
+}

@@ -1,0 +1,41 @@
+//! One application.
+
+use std::sync::Arc;
+
+use super::Check;
+
+/// `[[pool]]`: one application.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pool {
+    /// Unique.
+    pub name: Arc<str>,
+    /// How many of a zone's backends of this pool must be up for the zone to serve.
+    pub min_healthy: MinHealthy,
+    /// How its backends are checked.
+    pub check: Arc<Check>,
+}
+
+/// How many backends of a pool must be up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MinHealthy {
+    /// `"70%"` → 70.0, rounded up to whole backends; `"100%"`: any failed backend fails the zone.
+    Percent(f64),
+    /// A number of backends (no more than the zone has).
+    Count(usize),
+}
+
+impl MinHealthy {
+    /// How many of `total` backends must be up. Never more than `total`, never 0 for a non-empty pool unless configured so.
+    pub fn of(self, total: usize) -> usize {
+        match self {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "0 to 100 % of a small count"
+            )]
+            Self::Percent(percent) => ((total as f64) * percent / 100.0).ceil() as usize,
+            Self::Count(count) => count.min(total),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Which requests go to which pool.
+
+/// `[[route]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Which hosts; `None`: any.
+    pub host: Option<HostPattern>,
+    /// A path prefix on segment borders, normalised, starting with `/`; `"/"` matches every path.
+    pub path: String,
+    /// Index into [`Config::pools`](crate::config::Config::pools).
+    pub pool: usize,
+}
+
+/// Which hosts a route is for. Lower-case ASCII, without a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HostPattern {
+    /// `kunde1.example`
+    Exact(String),
+    /// `*.example` as `example`: any host below it, at any depth, but not itself.
+    Below(String),
+}

@@ -1,0 +1,179 @@
+//! What is valid, but probably not what its author wants. Pure.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::error::Problem;
+use super::{Address, Config, Failback};
+
+/// When Node.js and Apache close a kept-alive connection, by default.
+const COMMON_KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+impl Config {
+    /// Traps that the configuration sets for its owners, each with a key path and a remedy. They stop nothing.
+    pub fn warnings(&self) -> Vec<Problem> {
+        let mut warnings = Vec::new();
+        if self.zones.len() == 1 {
+            warnings.push(warning(
+                "zone",
+                "there is only one zone, so nothing can take over when it fails",
+                "add a second [[zone]]",
+            ));
+        }
+        if self.upstream.idle_timeout >= COMMON_KEEP_ALIVE {
+            warnings.push(warning(
+                "upstream.idle_timeout",
+                "many app servers close idle connections after 5s, so requests may be sent into closing ones",
+                "stay below the app servers' own keep-alive time",
+            ));
+        }
+        if self.failover.failback == Failback::Auto && self.has_dependencies() {
+            warnings.push(warning(
+                "failover.failback",
+                "the traffic returns by itself, even if the data of the preferred zone has become stale",
+                "failback = \"manual\" leaves that to an operator",
+            ));
+        }
+        warnings.extend(self.shared_addresses());
+        warnings.extend(self.unrouted_pools());
+        warnings
+    }
+
+    fn has_dependencies(&self) -> bool {
+        self.zones.iter().any(|zone| !zone.dependencies.is_empty())
+    }
+
+    /// Components of different zones at one address fail together, whatever the zones promise.
+    fn shared_addresses(&self) -> Vec<Problem> {
+        let mut first: HashMap<&Address, usize> = HashMap::new();
+        let mut warnings = Vec::new();
+        for (zone, (key, address)) in self.addresses() {
+            let owner = *first.entry(address).or_insert(zone);
+            if owner != zone {
+                warnings.push(warning(
+                    &key,
+                    &format!("zone[{owner}] uses this address too, so both zones fail with it"),
+                    "give each zone its own",
+                ));
+            }
+        }
+        warnings
+    }
+
+    /// The address of every component, with its zone's index and its key path.
+    fn addresses(&self) -> impl Iterator<Item = (usize, (String, &Address))> {
+        self.zones.iter().enumerate().flat_map(|(index, zone)| {
+            let backends = zone.backends.iter().enumerate().map(move |(at, backend)| {
+                (
+                    format!("zone[{index}].backend[{at}].address"),
+                    &backend.address,
+                )
+            });
+            let dependencies = zone.dependencies.iter().enumerate();
+            let dependencies = dependencies.map(move |(at, dependency)| {
+                let key = format!("zone[{index}].dependency[{at}].check.address");
+                (key, &dependency.address)
+            });
+            backends
+                .chain(dependencies)
+                .map(move |found| (index, found))
+        })
+    }
+
+    /// Pools that get no request: without routes, all but the default one.
+    fn unrouted_pools(&self) -> Vec<Problem> {
+        let routed = |index: usize| {
+            if self.routes.is_empty() {
+                &*self.pools[index].name == "default"
+            } else {
+                self.routes.iter().any(|route| route.pool == index)
+            }
+        };
+        (0..self.pools.len())
+            .filter(|index| !routed(*index))
+            .map(|index| {
+                let message = format!("no route leads to pool {:?}", self.pools[index].name);
+                warning("route", &message, "add a [[route]] for it, or remove it")
+            })
+            .collect()
+    }
+}
+
+fn warning(key: &str, message: &str, hint: &str) -> Problem {
+    Problem {
+        key: key.to_owned(),
+        message: message.to_owned(),
+        hint: Some(hint.to_owned()),
+        span: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::parse::Environment;
+
+    struct Nothing;
+
+    impl Environment for Nothing {
+        fn variable(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn file(&self, _: &Path) -> Result<String, String> {
+            Err("no such file".to_owned())
+        }
+    }
+
+    #[test]
+    fn each_trap_is_named_once() {
+        let text = r#"
+            [upstream]
+            idle_timeout = "60s"
+            [failover]
+            failback = "auto"
+            [[listener]]
+            bind = "127.0.0.1:8080"
+            [[zone]]
+            name = "fz-1"
+            backend = [{ address = "10.0.0.1:80" }, { address = "10.0.0.1:81", pool = "hq" }]
+            dependency = [{ check = { kind = "tcp", address = "10.0.0.9:5432" } }]
+            [[zone]]
+            name = "fz-2"
+            backend = [{ address = "10.0.1.1:80" }, { address = "10.0.1.1:81", pool = "hq" }]
+            dependency = [{ check = { kind = "tcp", address = "10.0.0.9:5432" } }]
+        "#;
+        let config = Config::parse(text, Path::new("firedoor.toml"), &Nothing).unwrap();
+        let keys: Vec<String> = config
+            .warnings()
+            .into_iter()
+            .map(|problem| problem.key)
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "upstream.idle_timeout",
+                "failover.failback",
+                "zone[1].dependency[0].check.address",
+                "route"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_single_zone_is_a_trap() {
+        let text = r#"
+            listener = [{ bind = "127.0.0.1:8080" }]
+            zone = [{ name = "fz-1", backend = [{ address = "10.0.0.1:80" }] }]
+        "#;
+        let config = Config::parse(text, Path::new("firedoor.toml"), &Nothing).unwrap();
+        let keys: Vec<String> = config
+            .warnings()
+            .into_iter()
+            .map(|problem| problem.key)
+            .collect();
+        assert_eq!(keys, ["zone"]);
+    }
+}

@@ -1,0 +1,347 @@
+//! The checker's only shell: one task on the control thread that owns timers, probes, operator commands, reloads, the journal
+//! and the publishing of snapshots.
+//!
+//! Everything that happens is one input to the [`Checker`], followed by one [`Monitor::settle`], which carries out what came of
+//! it in an order that tests rely on: **memory durable → snapshot published → journal durable → announced**. A crash
+//! between any two of them leaves no epoch that is used twice, and no announcement that the journal doesn't know.
+
+mod bridgehead;
+mod chronicle;
+mod drain;
+mod handle;
+mod recorder;
+mod request;
+mod resolver;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep_until, timeout};
+use tracing::error;
+
+use crate::config::Config;
+use crate::health::checker::{Checker, Probe};
+use crate::health::probe::probe;
+use crate::health::report::Report;
+use crate::journal::Entry;
+use crate::memory::Memory;
+use crate::moment::Moment;
+use crate::outcome::{CheckCode, Observation, Outcome};
+use crate::snapshot::Subscriber;
+use crate::zone::ComponentId;
+use bridgehead::Bridgehead;
+use chronicle::{Chronicle, Reply};
+use drain::Drain;
+use recorder::{Recorder, Written};
+use request::{Asker, Request};
+use resolver::Resolver;
+
+pub use handle::{Done, MonitorHandle};
+
+/// How long a flip waits for its memory to become durable. Past that it is committed all the same: a disk must never stop
+/// traffic.
+const MEMORY_PATIENCE: Duration = Duration::from_millis(250);
+/// Between two attempts to store a memory that the disk refused.
+const MEMORY_RETRY: Duration = Duration::from_secs(1);
+/// How old a report may be. Making one for every single outcome would cost more than all of the probes.
+const REPORT_PAUSE: Duration = Duration::from_millis(50);
+/// Between two looks at what the workers have counted.
+const TALLY_PAUSE: Duration = Duration::from_secs(1);
+/// Requests to the monitor that may wait at once.
+const REQUESTS: usize = 64;
+/// Observations taken in one go.
+const OBSERVATIONS: usize = 256;
+/// How long the end waits for the disk.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// See the module's promise. Made by [`Monitor::build`], works in [`Monitor::run`].
+#[derive(Debug)]
+pub struct Monitor {
+    checker: Checker,
+    config: Arc<Config>,
+    resolver: Resolver,
+    bridgehead: Bridgehead,
+    recorder: Recorder,
+    chronicle: Chronicle,
+    probes: JoinSet<(ComponentId, u64, Outcome)>,
+    drain: Drain,
+    observations: mpsc::Receiver<Observation>,
+    requests: mpsc::Receiver<Request>,
+    /// The last one given to the recorder; `None` before the first.
+    memory: Option<Memory>,
+    /// When to give it again, since the disk refused it.
+    memory_retry: Option<Instant>,
+    report: Arc<ArcSwap<Report>>,
+    report_due: Option<Instant>,
+    tally_due: Instant,
+    /// Who waits for the input that is being settled.
+    asker: Option<Asker>,
+    /// Who waits for a planned flip, and to which zone.
+    planned: Option<(Arc<str>, Reply)>,
+}
+
+impl Monitor {
+    /// Recalls what an earlier process knew, and builds the bridge with a first snapshot on it, which holds all requests until
+    /// the first verdict. Reads the state directory, but waits for nothing else; whatever is wrong with the directory is
+    /// logged and doesn't keep the proxy from starting.
+    ///
+    /// `workers` is how many worker threads there will be; `observations` is what they report.
+    pub fn build(
+        config: Arc<Config>,
+        workers: usize,
+        observations: mpsc::Receiver<Observation>,
+    ) -> (Self, MonitorHandle, Subscriber) {
+        let now = Moment::now();
+        let (recorder, memory, past) = Recorder::open(&config.server.state_dir);
+        let checker = Checker::new(Arc::clone(&config), memory, fastrand::u64(..), now);
+        let mut resolver = Resolver::default();
+        resolver.configure(&config, now.instant);
+        let generation = checker.config_generation();
+        let routing = checker.routing();
+        let chronicle = Chronicle::new(past, routing.epoch);
+        let (bridgehead, subscriber) =
+            Bridgehead::build(&config, generation, routing, &resolver, workers);
+        let report = Arc::new(ArcSwap::from_pointee(checker.report(now)));
+        let (sender, requests) = mpsc::channel(REQUESTS);
+        let handle = MonitorHandle {
+            requests: sender,
+            report: Arc::clone(&report),
+            entries: chronicle.subscription(),
+            snapshot: subscriber.clone(),
+        };
+        let monitor = Self {
+            checker,
+            config,
+            resolver,
+            bridgehead,
+            recorder,
+            chronicle,
+            probes: JoinSet::new(),
+            drain: Drain::default(),
+            observations,
+            requests,
+            memory: None,
+            memory_retry: None,
+            report,
+            report_due: None,
+            tally_due: now.instant,
+            asker: None,
+            planned: None,
+        };
+        (monitor, handle, subscriber)
+    }
+
+    /// Works until `shutdown` is ready, then writes down what is left. Must run in a tokio runtime with IO and time.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let mut observed = Vec::with_capacity(OBSERVATIONS);
+        self.settle().await;
+        loop {
+            let wake = sleep_until(self.wake().into());
+            tokio::select! {
+                () = &mut shutdown => break,
+                Some(finished) = self.probes.join_next() => self.handle_finished(finished),
+                seen = self.observations.recv_many(&mut observed, OBSERVATIONS), if !self.observations.is_closed() => {
+                    debug_assert_eq!(seen, observed.len());
+                    let now = Moment::now();
+                    for observation in observed.drain(..) {
+                        self.checker.handle_observation(observation, now);
+                    }
+                }
+                Some(request) = self.requests.recv() => self.handle_request(request),
+                () = self.resolver.answered() => {}
+                written = self.recorder.written() => self.handle_written(written),
+                () = wake => self.handle_time(),
+            }
+            self.settle().await;
+        }
+        self.end().await;
+    }
+
+    fn handle_finished(&mut self, finished: Result<(ComponentId, u64, Outcome), JoinError>) {
+        let now = Moment::now();
+        let mut next = Some(finished);
+        while let Some(finished) = next {
+            match finished {
+                Ok((component, round, outcome)) => {
+                    self.checker.handle_outcome(component, round, outcome, now);
+                }
+                // The checker gives up on it in time, with an outcome of its own.
+                Err(error) => error!("a probe ended badly: {error}"),
+            }
+            next = self.probes.try_join_next();
+        }
+        self.report_due.get_or_insert(now.instant + REPORT_PAUSE);
+    }
+
+    fn handle_written(&mut self, written: Written) {
+        match written.memory {
+            None => {}
+            Some((_, Ok(()))) => self.memory_retry = None,
+            Some((_, Err(problem))) => {
+                error!(
+                    "the active zone, pins and maintenance can't be stored, a restart would forget them: {problem}"
+                );
+                self.memory_retry = Some(Instant::now() + MEMORY_RETRY);
+            }
+        }
+        if let Some((number, result)) = written.entries {
+            if let Err(problem) = result {
+                error!(
+                    "the journal can't be written, what follows is kept in memory only: {problem}"
+                );
+            }
+            self.chronicle.announce(number);
+        }
+    }
+
+    /// When time alone will be an input.
+    fn wake(&self) -> Instant {
+        [
+            self.checker.poll_timeout(),
+            self.drain.due(),
+            self.resolver.due(),
+            self.chronicle.overdue(),
+            self.memory_retry,
+            self.report_due,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.tally_due, Instant::min)
+    }
+
+    fn handle_time(&mut self) {
+        let now = Moment::now();
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now.instant);
+        if due(self.drain.due()) {
+            let in_flight = self
+                .checker
+                .draining()
+                .map(|zone| self.bridgehead.in_flight(zone));
+            if in_flight.is_some_and(|in_flight| self.drain.look(in_flight, now.instant)) {
+                self.checker.handle_drained(now);
+            }
+        }
+        if due(Some(self.tally_due)) {
+            self.tally_due = now.instant + TALLY_PAUSE;
+            for (component, tally) in self.bridgehead.tallies() {
+                self.checker.handle_tally(component, tally, now);
+            }
+        }
+        if due(self.memory_retry) {
+            self.memory_retry = None;
+            self.memory = None;
+        }
+        if due(self.report_due) {
+            self.publish_report(now);
+        }
+        self.chronicle.announce_overdue(now.instant);
+        if due(self.checker.poll_timeout()) {
+            self.checker.handle_timeout(now);
+        }
+    }
+
+    /// Carries out all that came of the last input, in the order that the module promises.
+    async fn settle(&mut self) {
+        let now = Moment::now();
+        let mut entries: Vec<Arc<Entry>> = Vec::new();
+        while let Some(event) = self.checker.poll_event() {
+            entries.push(self.chronicle.take(event, now.instant));
+        }
+        // What must be remembered changes only together with an event.
+        if !entries.is_empty() || self.memory.is_none() {
+            self.remember().await;
+        }
+        let generation = self.checker.config_generation();
+        let routing = self.checker.routing();
+        self.bridgehead
+            .publish(&self.config, generation, routing, &self.resolver);
+        self.recorder.append(&entries);
+        match self.checker.draining() {
+            Some(_) => self.drain.begin(now.instant),
+            None => self.drain.end(),
+        }
+        self.resolver.look_up(now.instant);
+        while let Some(probe) = self.checker.poll_probe() {
+            self.start(probe);
+        }
+        if !entries.is_empty() || self.asker.is_some() {
+            self.publish_report(now);
+        }
+        self.answer(&entries);
+    }
+
+    /// Stores what has changed, and waits for it to be durable, within bounds.
+    async fn remember(&mut self) {
+        let memory = self.checker.memory();
+        if self.memory.as_ref() == Some(&memory) {
+            return;
+        }
+        self.memory = Some(memory.clone());
+        let number = self.recorder.remember(memory);
+        let waited = timeout(MEMORY_PATIENCE, async {
+            loop {
+                let written = self.recorder.written().await;
+                let done = matches!(written.memory, Some((stored, _)) if stored >= number);
+                self.handle_written(written);
+                if done {
+                    return;
+                }
+            }
+        });
+        if waited.await.is_err() {
+            error!(
+                "the disk under {} has not answered for {} ms: going on without, a crash now would forget the active zone",
+                self.config.server.state_dir.display(),
+                MEMORY_PATIENCE.as_millis()
+            );
+        }
+    }
+
+    fn start(&mut self, due: Probe) {
+        let Probe {
+            component,
+            round,
+            address,
+            check,
+            ..
+        } = due;
+        let target = self.resolver.target(&address);
+        self.probes.spawn(async move {
+            let began = Instant::now();
+            let outcome = match target.address(check.timeout).await {
+                Ok(found) => probe(found, &address.to_string(), &check).await,
+                Err(problem) => Outcome {
+                    code: CheckCode::L4Con,
+                    detail: problem,
+                    took: began.elapsed(),
+                    status: None,
+                },
+            };
+            (component, round, outcome)
+        });
+    }
+
+    fn publish_report(&mut self, now: Moment) {
+        self.report_due = None;
+        self.report.store(Arc::new(self.checker.report(now)));
+    }
+
+    /// Lets the disk finish, within bounds. Whoever still waits for an answer is told that we are stopping.
+    async fn end(mut self) {
+        let rest = timeout(LAST_WORDS, async {
+            while !self.recorder.is_idle() {
+                let written = self.recorder.written().await;
+                self.handle_written(written);
+            }
+        });
+        if rest.await.is_err() {
+            error!("the disk has not answered: the last journal entries may be missing");
+            self.chronicle.announce(u64::MAX);
+        }
+    }
+}

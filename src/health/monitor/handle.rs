@@ -1,0 +1,82 @@
+//! How the rest of the process talks to the monitor.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use super::request::Request;
+use crate::config::Config;
+use crate::health::checker::{Command, Refusal};
+use crate::health::report::Report;
+use crate::journal::Entry;
+use crate::snapshot::Subscriber;
+
+/// How the rest of the process talks to the monitor. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct MonitorHandle {
+    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) report: Arc<ArcSwap<Report>>,
+    pub(super) entries: broadcast::Sender<Arc<Entry>>,
+    pub(super) snapshot: Subscriber,
+}
+
+/// What a command has done by the time it is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// The epoch now.
+    pub epoch: u64,
+    /// The active zone now.
+    pub active: Arc<str>,
+    /// In words.
+    pub message: String,
+}
+
+impl MonitorHandle {
+    /// Carries out `command`; answers when it is committed and journaled (a planned flip: after the drain). A planned flip
+    /// whose target fails during the drain is answered with [`Refusal::CannotServe`].
+    pub async fn command(&self, command: Command) -> Result<Done, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        // Both fail only when the monitor has ended.
+        let _ = self.requests.send(Request::Command(command, reply)).await;
+        answer.await.unwrap_or(Err(Refusal::Stopping))
+    }
+
+    /// Puts a configuration in force and returns its generation, once the snapshot with it is published. When the monitor has
+    /// ended, the old one stays in force and its generation is returned.
+    pub async fn reconfigure(&self, config: Arc<Config>) -> u64 {
+        let (reply, answer) = oneshot::channel();
+        let _ = self
+            .requests
+            .send(Request::Reconfigure(config, reply))
+            .await;
+        match answer.await {
+            Ok(generation) => generation,
+            Err(_) => self.snapshot.current().config_generation,
+        }
+    }
+
+    /// The state of everything, at most a twentieth of a second old.
+    pub fn report(&self) -> Arc<Report> {
+        self.report.load_full()
+    }
+
+    /// Journal entries with a number above `after`, oldest first, at most `limit`. The last
+    /// [`KEPT`](crate::journal::KEPT) are here; older ones are in the file only.
+    pub async fn journal(&self, after: u64, limit: usize) -> Vec<Arc<Entry>> {
+        let (reply, answer) = oneshot::channel();
+        let request = Request::Journal {
+            after,
+            limit,
+            reply,
+        };
+        let _ = self.requests.send(request).await;
+        answer.await.unwrap_or_default()
+    }
+
+    /// Every entry from now on, each once it is durable. A receiver that falls more than [`KEPT`](crate::journal::KEPT)
+    /// behind is told so, and finds the missed ones by [`Self::journal`].
+    pub fn entries(&self) -> broadcast::Receiver<Arc<Entry>> {
+        self.entries.subscribe()
+    }
+}

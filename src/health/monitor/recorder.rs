@@ -1,0 +1,224 @@
+//! The monitor's hand on the disk: memory and journal, written on a thread of their own, one write at a time and in order.
+//! A disk that hangs keeps that one thread, and nobody else.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::task::JoinHandle;
+use tracing::{error, warn};
+
+use crate::journal::{Entry, Journal, Past};
+use crate::memory::{self, Memory, StateFile};
+
+/// See the module's promise.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    disk: Arc<Mutex<Disk>>,
+    /// To be stored next; only the newest matters.
+    memory: Option<(u64, Memory)>,
+    /// To be appended next, oldest first.
+    entries: Vec<Arc<Entry>>,
+    running: Option<Running>,
+    /// Counts the memories given.
+    memories: u64,
+}
+
+#[derive(Debug)]
+struct Disk {
+    state: StateFile,
+    journal: Journal,
+    /// Keeps the state directory ours.
+    _lock: Option<File>,
+}
+
+#[derive(Debug)]
+struct Running {
+    write: JoinHandle<Tried>,
+    memory: Option<u64>,
+    entry: Option<u64>,
+}
+
+/// What a write has done, as far as it was asked to.
+#[derive(Debug)]
+struct Tried {
+    stored: Option<io::Result<()>>,
+    appended: Option<io::Result<()>>,
+}
+
+/// What became of one write.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// The number that [`Recorder::remember`] gave, and whether it is durable.
+    pub(super) memory: Option<(u64, io::Result<()>)>,
+    /// The number of the last entry, and whether all up to it are durable.
+    pub(super) entries: Option<(u64, io::Result<()>)>,
+}
+
+impl Recorder {
+    /// Takes the state directory, and reads what an earlier process knew. Whatever is wrong with it is said loudly and
+    /// never keeps the proxy from starting.
+    pub(super) fn open(directory: &Path) -> (Self, Memory, Past) {
+        let place = directory.display();
+        let lock = match memory::lock(directory) {
+            Ok(Some(lock)) => Some(lock),
+            Ok(None) => {
+                warn!(
+                    "another process uses {place} too; unless it is about to end, give each its own state_dir"
+                );
+                None
+            }
+            Err(error) => {
+                error!(
+                    "{place} can't be used, so a restart will forget the active zone, pins and maintenance: {error}"
+                );
+                None
+            }
+        };
+        let state = StateFile::new(directory);
+        let memory = state.load().unwrap_or_else(|error| {
+            error!("what an earlier process stored in {place} can't be used: {error}");
+            None
+        });
+        let (journal, past) = Journal::open(directory);
+        if let Some(problem) = &past.problem {
+            error!("the journal in {place} can't be used: {problem}");
+        }
+        if past.unreadable > 0 {
+            warn!(
+                "{} lines of the journal in {place} are no entries",
+                past.unreadable
+            );
+        }
+        let memory = recall(memory.unwrap_or_default(), &past);
+        let disk = Disk {
+            state,
+            journal,
+            _lock: lock,
+        };
+        let recorder = Self {
+            disk: Arc::new(Mutex::new(disk)),
+            memory: None,
+            entries: Vec::new(),
+            running: None,
+            memories: 0,
+        };
+        (recorder, memory, past)
+    }
+
+    /// Stores `memory` as soon as the disk is free. The number returns in [`Written::memory`], or a higher one.
+    pub(super) fn remember(&mut self, memory: Memory) -> u64 {
+        self.memories += 1;
+        self.memory = Some((self.memories, memory));
+        self.start();
+        self.memories
+    }
+
+    /// Appends `entries` as soon as the disk is free, after any memory given before.
+    pub(super) fn append(&mut self, entries: &[Arc<Entry>]) {
+        self.entries.extend_from_slice(entries);
+        self.start();
+    }
+
+    /// Whether everything given has been tried.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_none()
+    }
+
+    /// Waits for the write under way. Never ready while there is none.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub(super) async fn written(&mut self) -> Written {
+        let Some(running) = &mut self.running else {
+            return std::future::pending().await;
+        };
+        let tried = (&mut running.write).await.unwrap_or_else(|panic| {
+            let broken = || Some(Err(io::Error::other(panic.to_string())));
+            Tried {
+                stored: broken(),
+                appended: broken(),
+            }
+        });
+        let written = Written {
+            memory: running.memory.zip(tried.stored),
+            entries: running.entry.zip(tried.appended),
+        };
+        self.running = None;
+        self.start();
+        written
+    }
+
+    fn start(&mut self) {
+        if self.running.is_some() || (self.memory.is_none() && self.entries.is_empty()) {
+            return;
+        }
+        let (number, memory) = self.memory.take().unzip();
+        let entries = std::mem::take(&mut self.entries);
+        let entry = entries.last().map(|entry| entry.number);
+        let disk = Arc::clone(&self.disk);
+        let write = tokio::task::spawn_blocking(move || {
+            let mut disk = disk.lock().unwrap_or_else(PoisonError::into_inner);
+            // Memory first: should the machine stop between the two, the epoch that the journal tells of is never ahead.
+            Tried {
+                stored: memory.map(|memory| disk.state.store(&memory)),
+                appended: (!entries.is_empty()).then(|| disk.journal.append(&entries)),
+            }
+        });
+        self.running = Some(Running {
+            write,
+            memory: number,
+            entry,
+        });
+    }
+}
+
+/// `memory`, unless the journal tells of a later flip (because `state.json` is lost, or a hanging disk made us commit before
+/// it was stored): an epoch never goes back, and the zone that was entered last is where the traffic stays.
+fn recall(memory: Memory, past: &Past) -> Memory {
+    let Some(flip) = &past.last_flip else {
+        return memory;
+    };
+    if flip.epoch <= memory.epoch {
+        return memory;
+    }
+    warn!(
+        "the journal knows of epoch {} with {} active, which was not stored: going on from there",
+        flip.epoch, flip.to
+    );
+    Memory {
+        epoch: flip.epoch,
+        active: Some(flip.to.clone()),
+        active_since: flip.at,
+        active_because: flip.message.clone(),
+        ..memory
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::LastFlip;
+
+    #[test]
+    fn an_epoch_never_goes_back_though_the_state_file_is_lost() {
+        let past = Past {
+            last_flip: Some(LastFlip {
+                epoch: 7,
+                to: "fz-2".into(),
+                at: None,
+                message: None,
+            }),
+            ..Past::default()
+        };
+        let lost = recall(Memory::default(), &past);
+        assert_eq!((lost.epoch, lost.active.as_deref()), (7, Some("fz-2")));
+        let newer = Memory {
+            epoch: 8,
+            active: Some("fz-1".into()),
+            ..Memory::default()
+        };
+        assert_eq!(recall(newer.clone(), &past), newer);
+    }
+}

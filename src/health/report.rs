@@ -1,0 +1,244 @@
+//! What the checker tells people: the state of everything ([`Report`]) and what changed ([`Event`]). Plain data; the admin API
+//! renders it, the journal keeps it, the log says it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::outcome::{Outcome, Trouble};
+use crate::zone::{ComponentKey, Operator, Status, Verdict};
+
+/// The state of everything at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// When it was made.
+    pub at: Timestamp,
+    /// Counts flips.
+    pub epoch: u64,
+    /// Index of the active zone in `zones`.
+    pub active: usize,
+    /// Since when it is active.
+    pub active_since: Timestamp,
+    /// Why it is active: the last flip's explanation, or that nothing has flipped yet.
+    pub active_because: String,
+    /// The pinned zone, if any.
+    pub pinned: Option<Arc<str>>,
+    /// A planned flip waits for the active zone to drain; its target's name.
+    pub flip_pending: Option<Arc<str>>,
+    /// How many more automatic flips the budget allows now.
+    pub flips_left: u32,
+    /// What the decision would be now and why: "stay: fz-1 is serving", "stay: nowhere to go …".
+    pub decision: String,
+    /// In config order.
+    pub zones: Vec<ZoneReport>,
+}
+
+/// The state of one zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneReport {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The conclusion about it.
+    pub verdict: Verdict,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why: never empty for `Failed`.
+    pub reasons: Vec<String>,
+    /// Backends first, then dependencies, each in config order.
+    pub components: Vec<ComponentReport>,
+}
+
+/// The state of one component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentReport {
+    /// Zone and name.
+    pub key: ComponentKey,
+    /// `backend` or `dependency`.
+    pub kind: ComponentKind,
+    /// The configured address.
+    pub address: String,
+    /// What the probes say.
+    pub status: Status,
+    /// Since when.
+    pub since: Timestamp,
+    /// What the operator says.
+    pub operator: Operator,
+    /// Passes its checks but fails live requests.
+    pub gray: bool,
+    /// Newest last, at most 8: the evidence.
+    pub outcomes: Vec<(Timestamp, Outcome)>,
+}
+
+/// Which kind of component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ComponentKind {
+    /// An app server of this pool.
+    Backend {
+        /// Its pool's name.
+        pool: Arc<str>,
+    },
+    /// Something the backends need.
+    Dependency {
+        /// Whether the zone fails with it.
+        required: bool,
+    },
+}
+
+/// Something that changed, with all that an auditor needs. `at` is wall time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: What,
+}
+
+/// The kinds of event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A component's status changed.
+    Transition {
+        /// Which component.
+        component: ComponentKey,
+        /// From.
+        from: Status,
+        /// To.
+        to: Status,
+        /// The outcomes that made it so, newest last.
+        evidence: Vec<(Timestamp, Outcome)>,
+        /// The live trouble that hastened the probes, if any.
+        hastened_by: Option<Trouble>,
+    },
+    /// An operator state changed.
+    OperatorState {
+        /// Which component.
+        component: ComponentKey,
+        /// From.
+        from: Operator,
+        /// To.
+        to: Operator,
+        /// The operator's own words.
+        reason: Option<String>,
+    },
+    /// A zone's verdict changed.
+    Verdict {
+        /// Which zone.
+        zone: Arc<str>,
+        /// From.
+        from: Verdict,
+        /// To.
+        to: Verdict,
+        /// Why.
+        reasons: Vec<String>,
+    },
+    /// A planned flip began: new requests wait, running ones finish.
+    FlipBegun {
+        /// The zone that is left.
+        from: Arc<str>,
+        /// The zone that is entered.
+        to: Arc<str>,
+        /// Who wants it and why.
+        reason: String,
+    },
+    /// A planned flip was given up before it was committed: the active zone stays, and requests go on.
+    FlipAborted {
+        /// The zone that stays active.
+        from: Arc<str>,
+        /// The zone that would have been entered.
+        to: Arc<str>,
+        /// Why.
+        explanation: String,
+    },
+    /// The active zone changed.
+    Flip(Flip),
+    /// The active zone failed and there is nowhere better to go; said once per change of the reasons.
+    NowhereToGo {
+        /// The active zone.
+        zone: Arc<str>,
+        /// Why it failed, and why each other zone is no better.
+        reasons: Vec<String>,
+    },
+    /// A flip would have happened, but a rule forbids it; said once.
+    Withheld {
+        /// The zone that would have become active.
+        to: Arc<str>,
+        /// Which rule: `pinned`, `min_stay`, `max_flips_per_hour`, `failback_window`.
+        rule: &'static str,
+        /// In words.
+        explanation: String,
+    },
+    /// The preferred zone has been serving long enough; an operator may fail back. Said once.
+    FailbackPossible {
+        /// The preferred zone.
+        zone: Arc<str>,
+    },
+    /// A backend passes its checks but fails live requests (`true`), or is given another chance.
+    Gray {
+        /// Which backend.
+        component: ComponentKey,
+        /// Whether it is gray.
+        gray: bool,
+        /// By which numbers, and what follows from it.
+        explanation: String,
+    },
+    /// A zone was pinned (`true`) or unpinned.
+    Pin {
+        /// Which zone.
+        zone: Arc<str>,
+        /// Pinned or not.
+        pinned: bool,
+        /// The operator's own words.
+        reason: Option<String>,
+    },
+    /// No other zone could take over any more (`false`), or one can again.
+    Standby {
+        /// Whether there is one.
+        ready: bool,
+        /// Which, or why none.
+        explanation: String,
+    },
+    /// A new configuration is in force.
+    Reloaded {
+        /// Its number.
+        generation: u64,
+        /// What changed, in words: `added fz-1:app-3`, `removed fz-2:cache`.
+        changes: Vec<String>,
+    },
+}
+
+/// One change of the active zone, explained.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flip {
+    /// The epoch that begins with it.
+    pub epoch: u64,
+    /// The zone that was left.
+    pub from: Arc<str>,
+    /// The zone that was entered.
+    pub to: Arc<str>,
+    /// What kind of flip.
+    pub cause: Cause,
+    /// The rule that decided, in words.
+    pub rule: String,
+    /// The components and evidence behind it.
+    pub reasons: Vec<String>,
+    /// What else was considered, and why it was not done.
+    pub alternatives: Vec<String>,
+    /// The new zone can serve something, but isn't `Serving`.
+    pub degraded: bool,
+    /// From the first contrary outcome of the component that decided to the decision; zero for operator flips.
+    pub detected_in: Duration,
+}
+
+/// Why a flip happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The active zone failed.
+    Failover,
+    /// The preferred zone serves again.
+    Failback,
+    /// An operator wanted it.
+    Operator,
+    /// The configuration no longer has the active zone.
+    Reload,
+}

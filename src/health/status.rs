@@ -1,0 +1,318 @@
+//! One component: what its probes have said, and when it is probed next. Pure.
+//!
+//! One streak counts only evidence against the present status: a single contrary outcome changes nothing, and evidence for
+//! the status wipes the streak out. There is deliberately no second counter and no average: an operator must be able to
+//! redo the conclusion from the last outcomes by hand.
+
+pub mod schedule;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use crate::config::{Address, Check};
+use crate::health::gray::Live;
+use crate::health::status::schedule::Schedule;
+use crate::moment::Moment;
+use crate::outcome::{CheckCode, Outcome, Trouble};
+use crate::zone::{ComponentId, ComponentKey, Operator, Status};
+
+/// How many outcomes are kept as evidence.
+pub const EVIDENCE: usize = 8;
+
+/// A component and all that is known of it.
+#[derive(Clone, Debug)]
+pub struct Component {
+    /// Its identity within this process.
+    pub id: ComponentId,
+    /// Its name for people.
+    pub key: ComponentKey,
+    /// Where it is checked; with the key, its identity across reloads.
+    pub address: Address,
+    /// What it is for its zone.
+    pub role: Role,
+    /// How it is checked.
+    pub check: Arc<Check>,
+    /// What the operator says.
+    pub operator: Operator,
+    /// Whether it counts for its zone. A component that is added to a running zone joins with its first pass, so that adding
+    /// an instance that isn't started yet never disturbs the zone.
+    pub joined: bool,
+    /// How its live requests go, for gray failures.
+    pub live: Live,
+    /// Gray, and so not to be picked.
+    pub ejected: bool,
+    /// What the probes say.
+    pub status: Status,
+    /// Since when.
+    pub since: Moment,
+    /// The outcome that decided, in words: `L4CON in 0 ms (connection refused), 2 in a row`. Fixed while the status lasts, so
+    /// that the reasons of a verdict stay the same as long as the verdict does.
+    pub because: String,
+    /// When it is probed.
+    pub schedule: Schedule,
+    /// Consecutive outcomes against the present status.
+    streak: u32,
+    doubt: Option<Doubt>,
+    outcomes: VecDeque<(Timestamp, Outcome)>,
+}
+
+/// What a component is for its zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// An app server of this pool (index into the configuration's pools).
+    Backend {
+        /// Which pool.
+        pool: usize,
+    },
+    /// Something the backends need.
+    Dependency {
+        /// Whether the zone fails with it.
+        required: bool,
+    },
+}
+
+/// Evidence against `Up` that is neither confirmed nor refuted yet.
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    /// The first contrary outcome or live trouble.
+    since: Instant,
+    /// The last live trouble; only a probe that started after it can refute it.
+    asked: Option<Instant>,
+    /// The first live trouble.
+    trouble: Option<Trouble>,
+}
+
+/// A change of status, with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// The status before.
+    pub from: Status,
+    /// The status after.
+    pub to: Status,
+    /// The outcomes that made it so, newest last.
+    pub evidence: Vec<(Timestamp, Outcome)>,
+    /// The live trouble that hastened the probes.
+    pub hastened_by: Option<Trouble>,
+    /// From the first contrary evidence to now; zero for good news.
+    pub detected_in: Duration,
+}
+
+impl Component {
+    /// A component that nothing is known of; its first probe is due at once.
+    pub fn new(
+        id: ComponentId,
+        key: ComponentKey,
+        address: Address,
+        role: Role,
+        check: Arc<Check>,
+        now: Moment,
+    ) -> Self {
+        Self {
+            id,
+            key,
+            address,
+            role,
+            check,
+            operator: Operator::Ready,
+            joined: true,
+            live: Live::default(),
+            ejected: false,
+            status: Status::Unknown,
+            since: now,
+            because: String::new(),
+            schedule: Schedule::due_at(now.instant),
+            streak: 0,
+            doubt: None,
+            outcomes: VecDeque::with_capacity(EVIDENCE),
+        }
+    }
+
+    /// Takes the outcome of the probe that is in flight, and plans the next one.
+    pub fn judge(&mut self, outcome: Outcome, seed: u64, now: Moment) -> Option<Transition> {
+        let started = self.schedule.land();
+        let passed = outcome.passed();
+        if self.outcomes.len() == EVIDENCE {
+            self.outcomes.pop_front();
+        }
+        self.outcomes.push_back((now.wall, outcome));
+
+        let transition = match (self.status, passed) {
+            (Status::Unknown, true) => Some(self.turn(Status::Up, 1, now)),
+            (Status::Up, true) => {
+                self.streak = 0;
+                self.refute(started);
+                None
+            }
+            (Status::Unknown | Status::Up, false) => {
+                self.streak += 1;
+                self.doubt.get_or_insert(Doubt {
+                    since: now.instant,
+                    asked: None,
+                    trouble: None,
+                });
+                (self.streak >= self.check.fall.get())
+                    .then(|| self.turn(Status::Down, self.streak, now))
+            }
+            (Status::Down, true) => {
+                self.streak += 1;
+                (self.streak >= self.check.rise.get())
+                    .then(|| self.turn(Status::Up, self.streak, now))
+            }
+            (Status::Down, false) => {
+                self.streak = 0;
+                None
+            }
+        };
+        if self.doubt.is_some() {
+            self.schedule
+                .after(self.check.confirm_interval, now.instant);
+        } else {
+            let interval =
+                schedule::jitter(self.check.interval, seed, self.id, self.schedule.round());
+            self.schedule.after(interval, now.instant);
+        }
+        transition
+    }
+
+    /// The outcome of a probe that was started under an older configuration of the check: frees the way for the next one.
+    pub fn disregard(&mut self, now: Moment) {
+        self.schedule.land();
+        self.schedule.after(Duration::ZERO, now.instant);
+    }
+
+    /// A live request had trouble: asks for a confirming probe at once. It judges nothing, and `confirm_interval` lies between
+    /// any two probes that it causes, so that traffic can't cause a probe storm.
+    pub fn doubt(&mut self, trouble: Trouble, now: Moment) {
+        if self.status != Status::Up {
+            // Unknown: confirmed already. Down: nothing new.
+            return;
+        }
+        let doubt = self.doubt.get_or_insert(Doubt {
+            since: now.instant,
+            asked: None,
+            trouble: None,
+        });
+        doubt.asked = Some(now.instant);
+        doubt.trouble.get_or_insert(trouble);
+        self.schedule
+            .hasten(self.check.confirm_interval, now.instant);
+    }
+
+    /// The outcome of a probe that never came back: a fail, since nothing else may hold a component's health up.
+    pub fn lost_outcome(&self, now: Moment) -> Outcome {
+        Outcome {
+            code: CheckCode::L7Timeout,
+            detail: "the probe never came back".to_owned(),
+            took: self
+                .schedule
+                .in_flight_since()
+                .map_or(Duration::ZERO, |since| {
+                    now.instant.saturating_duration_since(since)
+                }),
+            status: None,
+        }
+    }
+
+    /// Starts a probe if one is due; its round.
+    pub fn start_probe(&mut self, now: Moment) -> Option<u64> {
+        // Well past the probe's own timeout: only a shell that lost it can be that late.
+        let patience = self.check.timeout * 2 + Duration::from_secs(1);
+        self.schedule.start(patience, now.instant)
+    }
+
+    /// Whether requests may be sent to it.
+    pub fn pickable(&self) -> bool {
+        self.status == Status::Up && self.operator == Operator::Ready && !self.ejected
+    }
+
+    /// Whether a probe of it has failed, and the next ones will say whether it is down.
+    pub fn in_doubt(&self) -> bool {
+        self.status == Status::Up && self.streak > 0
+    }
+
+    /// Asks for a probe at once because another zone is in trouble: a comparison needs fresh evidence on both sides.
+    pub fn compare(&mut self, now: Moment) {
+        self.schedule
+            .hasten(self.check.confirm_interval, now.instant);
+    }
+
+    /// Whether it counts for its zone's verdict.
+    pub fn counts(&self) -> bool {
+        self.operator == Operator::Ready && self.joined
+    }
+
+    /// Newest last, at most [`EVIDENCE`].
+    pub fn outcomes(&self) -> impl Iterator<Item = &(Timestamp, Outcome)> {
+        self.outcomes.iter()
+    }
+
+    /// `postgres is down since 03:12:07 UTC: L4CON in 0 ms (connection refused), 2 in a row`
+    pub fn describe(&self) -> String {
+        let name = &self.key.name;
+        match self.status {
+            Status::Unknown => format!("{name} isn't judged yet"),
+            Status::Up => format!("{name} is up since {}", clock(self.since.wall)),
+            Status::Down => format!(
+                "{name} is down since {}: {}",
+                clock(self.since.wall),
+                self.because
+            ),
+        }
+    }
+
+    fn refute(&mut self, started: Option<Instant>) {
+        let asked_later = |doubt: &Doubt| match (doubt.asked, started) {
+            (Some(asked), Some(started)) => started < asked,
+            _ => false,
+        };
+        // A probe that had been sent before the live trouble says nothing about it.
+        if !self.doubt.as_ref().is_some_and(asked_later) {
+            self.doubt = None;
+        }
+    }
+
+    fn turn(&mut self, to: Status, streak: u32, now: Moment) -> Transition {
+        let from = std::mem::replace(&mut self.status, to);
+        self.since = now;
+        self.streak = 0;
+        let doubt = self.doubt.take();
+        let first = self
+            .outcomes
+            .len()
+            .saturating_sub(usize::try_from(streak).unwrap_or(usize::MAX));
+        let evidence: Vec<_> = self.outcomes.iter().skip(first).cloned().collect();
+        self.because = match (evidence.last(), streak) {
+            (Some((_, outcome)), 1) => outcome.to_string(),
+            (Some((_, outcome)), _) => format!("{outcome}, {streak} in a row"),
+            (None, _) => String::new(),
+        };
+        if to == Status::Up {
+            self.joined = true;
+        }
+        Transition {
+            from,
+            to,
+            evidence,
+            hastened_by: doubt
+                .filter(|_| to == Status::Down)
+                .and_then(|doubt| doubt.trouble),
+            detected_in: doubt
+                .filter(|_| to == Status::Down)
+                .map_or(Duration::ZERO, |doubt| {
+                    now.instant.saturating_duration_since(doubt.since)
+                }),
+        }
+    }
+}
+
+/// The time of day, as it stands in reasons.
+pub(crate) fn clock(at: Timestamp) -> String {
+    at.strftime("%H:%M:%S UTC").to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on ends")]
+mod tests;

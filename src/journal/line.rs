@@ -1,0 +1,248 @@
+//! An event as a journal line. Field names are part of the outside contract: add, never rename.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::health::report::{Cause, Event, Flip, What};
+use crate::outcome::{Outcome, Trouble};
+
+/// The whole line: what every entry has, and the fields of its kind.
+pub(super) fn json(number: u64, epoch: u64, event: &Event) -> Value {
+    let (kind, mut line) = fields(&event.what);
+    line["number"] = number.into();
+    line["at"] = event.at.to_string().into();
+    line["kind"] = kind.into();
+    line["epoch"] = epoch.into();
+    line["message"] = event.to_string().into();
+    line
+}
+
+fn fields(what: &What) -> (&'static str, Value) {
+    match what {
+        What::Transition {
+            component,
+            from,
+            to,
+            evidence,
+            hastened_by,
+        } => (
+            "transition",
+            json!({
+                "component": component.to_string(),
+                "from": from.to_string(),
+                "to": to.to_string(),
+                "evidence": evidence.iter().map(outcome).collect::<Vec<_>>(),
+                "hastened_by": hastened_by.map(|trouble: Trouble| trouble.to_string()),
+            }),
+        ),
+        What::OperatorState {
+            component,
+            from,
+            to,
+            reason,
+        } => (
+            "operator_state",
+            json!({
+                "component": component.to_string(),
+                "from": from.to_string(),
+                "to": to.to_string(),
+                "reason": reason,
+            }),
+        ),
+        What::Gray {
+            component,
+            gray,
+            explanation,
+        } => (
+            "gray",
+            json!({
+                "component": component.to_string(),
+                "gray": gray,
+                "explanation": explanation,
+            }),
+        ),
+        What::Verdict {
+            zone,
+            from,
+            to,
+            reasons,
+        } => (
+            "verdict",
+            json!({
+                "zone": &**zone,
+                "from": from.to_string(),
+                "to": to.to_string(),
+                "reasons": reasons,
+            }),
+        ),
+        What::FlipBegun { from, to, reason } => (
+            "flip_begun",
+            json!({"from": &**from, "to": &**to, "reason": reason}),
+        ),
+        What::FlipAborted {
+            from,
+            to,
+            explanation,
+        } => (
+            "flip_aborted",
+            json!({"from": &**from, "to": &**to, "explanation": explanation}),
+        ),
+        What::Flip(Flip {
+            epoch: _, // the line's own
+            from,
+            to,
+            cause,
+            rule,
+            reasons,
+            alternatives,
+            degraded,
+            detected_in,
+        }) => (
+            "flip",
+            json!({
+                "from": &**from,
+                "to": &**to,
+                "cause": cause_word(*cause),
+                "rule": rule,
+                "reasons": reasons,
+                "alternatives": alternatives,
+                "degraded": degraded,
+                "detected_in_ms": milliseconds(*detected_in),
+            }),
+        ),
+        What::NowhereToGo { zone, reasons } => (
+            "nowhere_to_go",
+            json!({"zone": &**zone, "reasons": reasons}),
+        ),
+        What::Withheld {
+            to,
+            rule,
+            explanation,
+        } => (
+            "withheld",
+            json!({"to": &**to, "rule": rule, "explanation": explanation}),
+        ),
+        What::FailbackPossible { zone } => ("failback_possible", json!({"zone": &**zone})),
+        What::Pin {
+            zone,
+            pinned,
+            reason,
+        } => (
+            "pin",
+            json!({"zone": &**zone, "pinned": pinned, "reason": reason}),
+        ),
+        What::Standby { ready, explanation } => (
+            "standby",
+            json!({"ready": ready, "explanation": explanation}),
+        ),
+        What::Reloaded {
+            generation,
+            changes,
+        } => (
+            "reloaded",
+            json!({"generation": generation, "changes": changes}),
+        ),
+    }
+}
+
+fn outcome((at, outcome): &(Timestamp, Outcome)) -> Value {
+    json!({
+        "time": at.to_string(),
+        "code": outcome.code.as_str(),
+        "ms": milliseconds(outcome.took),
+        "status": outcome.status,
+        "detail": outcome.detail,
+    })
+}
+
+/// With three decimals: a refused connection takes microseconds.
+fn milliseconds(duration: std::time::Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
+fn cause_word(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Failover => "failover",
+        Cause::Failback => "failback",
+        Cause::Operator => "operator",
+        Cause::Reload => "reload",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::outcome::CheckCode;
+    use crate::zone::{ComponentKey, Status};
+
+    #[test]
+    fn a_transition_carries_its_evidence_field_by_field() {
+        let at: Timestamp = "2025-03-01T02:03:04Z".parse().unwrap();
+        let refused = Outcome {
+            code: CheckCode::L4Con,
+            detail: "connection refused".into(),
+            took: Duration::from_micros(123),
+            status: None,
+        };
+        let what = What::Transition {
+            component: ComponentKey {
+                zone: "fz-1".into(),
+                name: "postgres".into(),
+            },
+            from: Status::Up,
+            to: Status::Down,
+            evidence: vec![(at, refused.clone()), (at, refused)],
+            hastened_by: Some(Trouble::Reset),
+        };
+        let evidence = json!({
+            "time": "2025-03-01T02:03:04Z", "code": "L4CON", "ms": 0.123, "status": null,
+            "detail": "connection refused",
+        });
+        assert_eq!(
+            json(12, 3, &Event { at, what }),
+            json!({
+                "number": 12,
+                "at": "2025-03-01T02:03:04Z",
+                "kind": "transition",
+                "epoch": 3,
+                "component": "fz-1:postgres",
+                "from": "up",
+                "to": "down",
+                "evidence": [evidence, evidence],
+                "hastened_by": "connection broke off",
+                "message": "fz-1:postgres went down: L4CON in 0 ms (connection refused), 2 in a row; \
+                            a live request had noticed first: connection broke off",
+            })
+        );
+    }
+
+    #[test]
+    fn a_flip_says_who_when_why_and_what_else_was_considered() {
+        let at: Timestamp = "2025-03-01T02:03:04Z".parse().unwrap();
+        let what = What::Flip(Flip {
+            epoch: 8,
+            from: "fz-1".into(),
+            to: "fz-2".into(),
+            cause: Cause::Failover,
+            rule: "fz-1 failed and fz-2 is serving".into(),
+            reasons: vec!["postgres is down".into()],
+            alternatives: vec!["fz-3 failed".into()],
+            degraded: false,
+            detected_in: Duration::from_millis(51),
+        });
+        let line = json(13, 8, &Event { at, what });
+        assert_eq!(line["kind"], "flip");
+        assert_eq!(line["epoch"], 8);
+        assert_eq!(line["cause"], "failover");
+        assert_eq!(line["detected_in_ms"], 51.0);
+        assert_eq!(line["reasons"], json!(["postgres is down"]));
+        assert_eq!(line["alternatives"], json!(["fz-3 failed"]));
+        assert_eq!(
+            line["message"],
+            "FLIP fz-1 → fz-2 (epoch 8), failover: fz-1 failed and fz-2 is serving; postgres is down; \
+             also considered: fz-3 failed"
+        );
+    }
+}

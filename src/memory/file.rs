@@ -1,0 +1,159 @@
+//! `state.json`: written beside, made durable, then renamed over the old one, so that a crash at any point leaves either
+//! the old or the new, never half of one.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::Memory;
+
+const NAME: &str = "state.json";
+const WRITTEN_BESIDE: &str = "state.json.new";
+const NOT_UNDERSTOOD: &str = "state.json.broken";
+
+/// The place of a process's memory.
+#[derive(Clone, Debug)]
+pub struct StateFile {
+    directory: PathBuf,
+}
+
+impl StateFile {
+    /// In the state directory, which is made (0700) when it is first needed.
+    pub fn new(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+        }
+    }
+
+    /// What an earlier process stored; `None` if none did. A file that can't be understood is moved aside, so that the next
+    /// [`Self::store`] destroys no evidence, and answered with [`io::ErrorKind::InvalidData`].
+    pub fn load(&self) -> io::Result<Option<Memory>> {
+        let path = self.directory.join(NAME);
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        serde_json::from_slice::<Value>(&text)
+            .map_err(|error| error.to_string())
+            .and_then(|json| Memory::from_json(&json))
+            .map(Some)
+            .map_err(|problem| {
+                let aside = self.directory.join(NOT_UNDERSTOOD);
+                let moved = match fs::rename(&path, &aside) {
+                    Ok(()) => format!("moved to {}", aside.display()),
+                    Err(error) => format!("and it can't be moved aside: {error}"),
+                };
+                io::Error::new(io::ErrorKind::InvalidData, format!("{problem}; {moved}"))
+            })
+    }
+
+    /// Replaces the file; on `Ok` the new one survives a power cut.
+    pub fn store(&self, memory: &Memory) -> io::Result<()> {
+        make_directory(&self.directory)?;
+        let beside = self.directory.join(WRITTEN_BESIDE);
+        let mut text = serde_json::to_vec_pretty(&memory.to_json())?;
+        text.push(b'\n');
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&beside, self.directory.join(NAME))?;
+        // Without this the rename itself may be lost, and with it the epoch that has been announced.
+        File::open(&self.directory)?.sync_all()
+    }
+}
+
+/// Claims the state directory for as long as the file is kept open. `Ok(None)`: another process has it.
+///
+/// The caller warns and goes on: during a binary's replacement two processes share the directory for a while.
+pub fn lock(directory: &Path) -> io::Result<Option<File>> {
+    make_directory(directory)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(directory.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn make_directory(directory: &Path) -> io::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::tests::full;
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_loaded_and_nobody_else_may_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let inner = directory.path().join("made/when/needed");
+        let file = StateFile::new(&inner);
+        assert_eq!(file.load().unwrap(), None);
+        file.store(&full()).unwrap();
+        assert_eq!(file.load().unwrap(), Some(full()));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&inner.join(NAME)), 0o600);
+        assert_eq!(mode(&inner), 0o700);
+    }
+
+    #[test]
+    fn a_crash_between_write_and_rename_leaves_the_old_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = StateFile::new(directory.path());
+        file.store(&full()).unwrap();
+        // The crash: half of the new file is there, the rename has not happened.
+        fs::write(directory.path().join(WRITTEN_BESIDE), br#"{"epoch": 8, "#).unwrap();
+        assert_eq!(file.load().unwrap(), Some(full()));
+        // And the left-over doesn't disturb the next one.
+        let next = Memory {
+            epoch: 9,
+            ..Memory::default()
+        };
+        file.store(&next).unwrap();
+        assert_eq!(file.load().unwrap(), Some(next));
+    }
+
+    #[test]
+    fn a_corrupt_file_is_moved_aside_and_reported() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(NAME), "{ torn").unwrap();
+        let file = StateFile::new(directory.path());
+        let error = file.load().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert_eq!(
+            fs::read_to_string(directory.path().join(NOT_UNDERSTOOD)).unwrap(),
+            "{ torn"
+        );
+        assert_eq!(file.load().unwrap(), None);
+    }
+
+    #[test]
+    fn a_state_directory_is_locked_by_one_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = lock(directory.path()).unwrap();
+        assert!(first.is_some());
+        assert!(lock(directory.path()).unwrap().is_none());
+        drop(first);
+        assert!(lock(directory.path()).unwrap().is_some());
+    }
+}

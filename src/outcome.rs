@@ -1,0 +1,142 @@
+//! What is learnt about a component: by a probe ([`Outcome`]) or by a live request ([`Observation`]).
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::zone::ComponentId;
+
+/// The result of one probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// HAProxy's result code.
+    pub code: CheckCode,
+    /// What an operator reads: `"HTTP 500, expected 200-399"`, `"connection refused"`.
+    pub detail: String,
+    /// From the start of the connection to the conclusion.
+    pub took: Duration,
+    /// The protocol's own status, where it has one (HTTP: 500).
+    pub status: Option<u16>,
+}
+
+impl Outcome {
+    /// Whether the probe passed.
+    pub fn passed(&self) -> bool {
+        matches!(
+            self.code,
+            CheckCode::L4Ok | CheckCode::L6Ok | CheckCode::L7Ok
+        )
+    }
+}
+
+impl fmt::Display for Outcome {
+    /// `L7STS/500 in 3 ms (HTTP 500, expected 200-399)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code)?;
+        if let Some(status) = self.status {
+            write!(f, "/{status}")?;
+        }
+        write!(f, " in {} ms", self.took.as_millis())?;
+        if !self.detail.is_empty() {
+            write!(f, " ({})", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
+/// HAProxy's vocabulary of check results, since operators grep for it.
+/// Source: HAProxy configuration manual, "show stat", field `check_status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CheckCode {
+    /// Connected.
+    L4Ok,
+    /// No connection within the timeout.
+    L4Timeout,
+    /// Refused, reset or unreachable; also a name that doesn't resolve.
+    L4Con,
+    /// TLS handshake done.
+    L6Ok,
+    /// No TLS handshake within the timeout.
+    L6Timeout,
+    /// TLS broken.
+    L6Response,
+    /// The answer was as expected.
+    L7Ok,
+    /// Connected, but no answer within the timeout.
+    L7Timeout,
+    /// The answer broke the protocol, or the connection broke off.
+    L7Response,
+    /// A proper answer, but not the expected one.
+    L7Status,
+}
+
+impl CheckCode {
+    /// The code as HAProxy spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::L4Ok => "L4OK",
+            Self::L4Timeout => "L4TOUT",
+            Self::L4Con => "L4CON",
+            Self::L6Ok => "L6OK",
+            Self::L6Timeout => "L6TOUT",
+            Self::L6Response => "L6RSP",
+            Self::L7Ok => "L7OK",
+            Self::L7Timeout => "L7TOUT",
+            Self::L7Response => "L7RSP",
+            Self::L7Status => "L7STS",
+        }
+    }
+}
+
+impl fmt::Display for CheckCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a live request saw of a backend. It doesn't judge: it asks for confirming probes at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// The backend.
+    pub component: ComponentId,
+    /// What happened.
+    pub trouble: Trouble,
+}
+
+/// How a live request failed at a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Trouble {
+    /// Connection refused, unreachable or reset while connecting.
+    Connect,
+    /// No connection within `connect_timeout`.
+    ConnectTimeout,
+    /// The connection broke before the response head, or in the middle of the response.
+    Reset,
+    /// No response head within `response_timeout`.
+    ResponseTimeout,
+    /// What came wasn't HTTP.
+    Protocol,
+    /// A complete response with a 5xx status of the application.
+    ServerError,
+}
+
+/// How live requests went at one backend since the last tally of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All that ended.
+    pub requests: u32,
+    /// Those of them that had a [`Trouble`].
+    pub failures: u32,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connection refused",
+            Self::ConnectTimeout => "connect timed out",
+            Self::Reset => "connection broke off",
+            Self::ResponseTimeout => "no response in time",
+            Self::Protocol => "broke the protocol",
+            Self::ServerError => "server error",
+        })
+    }
+}

@@ -1,0 +1,28 @@
+//! The data path: one request, from the accept to the access-log line.
+//!
+//! Everything here runs on a worker thread of its own and shares nothing with the other workers but the snapshot. Read
+//! [`forward`] first: it is the whole life of a request, in numbered steps.
+
+pub(crate) mod accept;
+pub(crate) mod attempt;
+pub(crate) mod balance;
+pub(crate) mod body;
+pub(crate) mod connections;
+pub(crate) mod downstream;
+pub(crate) mod error;
+pub(crate) mod forward;
+pub(crate) mod headers;
+pub mod hold;
+pub(crate) mod identity;
+pub(crate) mod interim;
+pub(crate) mod io;
+pub(crate) mod prepare;
+pub(crate) mod record;
+pub(crate) mod retry;
+pub(crate) mod route;
+pub(crate) mod session;
+pub(crate) mod survey;
+pub(crate) mod upgrade;
+pub(crate) mod upstream;
+pub(crate) mod view;
+pub(crate) mod window;

@@ -1,0 +1,179 @@
+//! Which backend of the active zone gets the next attempt. Pure: load, weights and randomness come in.
+
+use crate::config::Balance;
+
+/// What a choice is made by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Candidate {
+    /// At least 1.
+    pub(crate) weight: u32,
+    /// Requests of this worker in flight there.
+    pub(crate) in_flight: u32,
+    /// Its usual time to the response head, in microseconds, faded towards 0 while it isn't used.
+    pub(crate) latency_us: f32,
+}
+
+/// Picks one of `candidates` (an index), or `None` if there is none. `random` is uniform over all of `u64`; `turn` is the state
+/// of round robin, of one worker and pool.
+pub(crate) fn pick(
+    balance: Balance,
+    candidates: &[Candidate],
+    random: u64,
+    turn: &mut u64,
+) -> Option<usize> {
+    match candidates {
+        [] => None,
+        [_] => Some(0),
+        _ => Some(match balance {
+            Balance::LeastLoaded => least_loaded_of_two(candidates, random),
+            Balance::RoundRobin => in_turn(candidates, turn),
+        }),
+    }
+}
+
+/// Two random choices, by weight; the less loaded one wins. Unlike the least loaded of all, this doesn't send the whole herd
+/// to a backend that has just come up (Mitzenmacher 2001, "The power of two choices").
+fn least_loaded_of_two(candidates: &[Candidate], random: u64) -> usize {
+    let total: u64 = candidates.iter().map(|c| u64::from(c.weight)).sum();
+    let first = at_weight(candidates, (random & 0xffff_ffff) % total, None);
+    let rest = total - u64::from(candidates[first].weight);
+    let second = at_weight(candidates, (random >> 32) % rest, Some(first));
+    if cost(candidates[second]) < cost(candidates[first]) {
+        second
+    } else {
+        first
+    }
+}
+
+/// The candidate at `position` of the weights laid end to end, leaving out `skip`.
+fn at_weight(candidates: &[Candidate], mut position: u64, skip: Option<usize>) -> usize {
+    for (index, candidate) in candidates.iter().enumerate() {
+        if Some(index) == skip {
+            continue;
+        }
+        let weight = u64::from(candidate.weight);
+        if position < weight {
+            return index;
+        }
+        position -= weight;
+    }
+    usize::from(skip == Some(0))
+}
+
+/// What one more request would cost there: those in flight and the new one, each for the usual time, by weight.
+fn cost(candidate: Candidate) -> f32 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a comparison of loads, not an account"
+    )]
+    let (waiting, weight) = (
+        (candidate.in_flight + 1) as f32,
+        candidate.weight.max(1) as f32,
+    );
+    // A backend that has never answered has latency 0: one floor for all, so that in-flight requests still count.
+    waiting * candidate.latency_us.max(100.0) / weight
+}
+
+/// By weight, in turn: the weights laid end to end, one step of the way a request.
+fn in_turn(candidates: &[Candidate], turn: &mut u64) -> usize {
+    let total: u64 = candidates.iter().map(|c| u64::from(c.weight)).sum();
+    let position = *turn % total;
+    *turn = turn.wrapping_add(1);
+    // Golden-ratio stepping spreads a heavy backend's turns instead of bunching them.
+    if candidates.iter().all(|c| c.weight == candidates[0].weight) {
+        return usize::try_from(position).unwrap_or(0) % candidates.len();
+    }
+    at_weight(candidates, spread(position, total), None)
+}
+
+/// A fixed permutation of `0..total` that keeps neighbours apart.
+fn spread(position: u64, total: u64) -> u64 {
+    let mut step = (total as u128 * 618 / 1000) as u64;
+    step = step.max(1);
+    while gcd(step, total) != 1 {
+        step += 1;
+    }
+    (position * step) % total
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(weight: u32, in_flight: u32, latency_us: f32) -> Candidate {
+        Candidate {
+            weight,
+            in_flight,
+            latency_us,
+        }
+    }
+
+    fn counts(balance: Balance, candidates: &[Candidate], picks: u64) -> Vec<u64> {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut turn = 0;
+        let mut counts = vec![0; candidates.len()];
+        for _ in 0..picks {
+            let picked = pick(balance, candidates, random.u64(..), &mut turn);
+            counts[picked.expect("candidates")] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn nothing_to_pick_from_picks_nothing() {
+        assert_eq!(pick(Balance::LeastLoaded, &[], 1, &mut 0), None);
+    }
+
+    #[test]
+    fn of_two_the_one_with_fewer_requests_in_flight_wins() {
+        let two = [candidate(1, 9, 500.0), candidate(1, 0, 500.0)];
+        assert_eq!(counts(Balance::LeastLoaded, &two, 1000), [0, 1000]);
+    }
+
+    #[test]
+    fn of_two_equally_busy_ones_the_faster_wins() {
+        let two = [candidate(1, 3, 900.0), candidate(1, 3, 300.0)];
+        assert_eq!(counts(Balance::LeastLoaded, &two, 1000), [0, 1000]);
+    }
+
+    #[test]
+    fn equals_share_equally() {
+        let three = [candidate(1, 0, 0.0); 3];
+        for count in counts(Balance::LeastLoaded, &three, 9000) {
+            assert!((2700..3300).contains(&count), "{count}");
+        }
+    }
+
+    #[test]
+    fn round_robin_follows_the_weights_exactly() {
+        let three = [
+            candidate(1, 0, 0.0),
+            candidate(2, 0, 0.0),
+            candidate(5, 0, 0.0),
+        ];
+        assert_eq!(counts(Balance::RoundRobin, &three, 800), [100, 200, 500]);
+    }
+
+    #[test]
+    fn round_robin_does_not_bunch_a_heavy_backend() {
+        let two = [
+            candidate(4, 0, 0.0),
+            candidate(4, 0, 0.0),
+            candidate(8, 0, 0.0),
+        ];
+        let mut turn = 0;
+        let picks: Vec<_> = (0..16)
+            .filter_map(|_| pick(Balance::RoundRobin, &two, 0, &mut turn))
+            .collect();
+        let longest = picks
+            .chunk_by(|a, b| a == b)
+            .map(<[usize]>::len)
+            .max()
+            .expect("picks");
+        assert!(longest <= 2, "{picks:?}");
+    }
+}

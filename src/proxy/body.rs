@@ -1,0 +1,388 @@
+//! Bodies, streamed in both directions without being held, and never boxed.
+//!
+//! Both pass `size_hint` and `is_end_stream` on exactly; where they didn't, hyper would turn a `Content-Length` into chunks.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::HeaderName;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::connections::Connection;
+use super::downstream::{BodyTrouble, Downstream};
+use super::headers;
+use super::record::Record;
+use super::upstream::InFlight;
+use crate::outcome::Trouble;
+
+/// What made a body end before its end. The details are where they are acted on: in the record, and in
+/// [`Downstream::body_trouble`].
+#[derive(Debug)]
+pub(crate) struct Cut(&'static str);
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Cut {}
+
+/// A request's body on its way to a backend.
+pub(crate) enum RequestBody {
+    /// There is none.
+    Empty,
+    /// Kept whole, so that it can be sent again.
+    Kept(Option<Bytes>),
+    /// Straight from the client. Boxed, since a request moves several times on its way and mostly has no body at all.
+    Streamed(Box<Streamed>),
+}
+
+/// A request body that is passed on as it comes.
+pub(crate) struct Streamed {
+    incoming: Incoming,
+    state: Rc<Downstream>,
+    received: u64,
+    max: u64,
+    /// The client waits for a `100 (Continue)`: asked for its body when the backend wants it, or at this time (worker
+    /// milliseconds), since a backend may never say so (RFC 9110 10.1.1).
+    opens_at: Option<u64>,
+    /// Fields that the request's `Connection` names: not for its trailers either.
+    named: Vec<HeaderName>,
+}
+
+/// How long a client that expects a `100 (Continue)` is kept waiting for the backend's.
+const CONTINUE_PATIENCE: u64 = 1000;
+
+impl Streamed {
+    pub(crate) fn new(
+        incoming: Incoming,
+        state: Rc<Downstream>,
+        max: Option<u64>,
+        expects: bool,
+        named: Vec<HeaderName>,
+    ) -> Self {
+        let opens_at = expects.then(|| state.worker.now() + CONTINUE_PATIENCE);
+        Self {
+            incoming,
+            state,
+            received: 0,
+            max: max.unwrap_or(u64::MAX),
+            opens_at,
+            named,
+        }
+    }
+
+    fn fail(&self, trouble: BodyTrouble) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.state.body_end();
+        self.state.body_trouble.set(Some(trouble));
+        Poll::Ready(Some(Err(Cut("the request body ended badly"))))
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if let Some(opens_at) = self.opens_at {
+            if !self.state.is_continued() && self.state.worker.now() < opens_at {
+                self.state.look_at(opens_at);
+                return Poll::Pending;
+            }
+            self.opens_at = None;
+        }
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Pending if self.state.is_body_overdue() => self.fail(BodyTrouble::TooSlow),
+            Poll::Pending => {
+                self.state.body_wait();
+                Poll::Pending
+            }
+            Poll::Ready(None) => {
+                self.state.body_end();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(_))) => self.fail(BodyTrouble::Broken),
+            Poll::Ready(Some(Ok(mut frame))) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::clean_trailers(trailers, &self.named);
+                    if !self.state.trusted {
+                        headers::strip_claims(trailers);
+                    }
+                } else if let Some(data) = frame.data_ref() {
+                    self.received += data.len() as u64;
+                    if self.received > self.max {
+                        return self.fail(BodyTrouble::TooLarge);
+                    }
+                    self.state.body_progress(data.len());
+                }
+                if self.incoming.is_end_stream() {
+                    self.state.body_end();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Kept(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Streamed(body) => body.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Kept(bytes) => bytes.is_none(),
+            Self::Streamed(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Kept(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Streamed(body) => body.incoming.size_hint(),
+        }
+    }
+}
+
+/// A response's body on its way to the client. Ends the request's record when hyper drops it.
+pub(crate) struct ResponseBody {
+    source: Source,
+    record: Option<Box<Record>>,
+}
+
+enum Source {
+    Empty,
+    /// firedoor's own words.
+    Own(Option<Bytes>),
+    /// A backend's. Boxed, since a response moves several times on its way.
+    Relayed(Box<Relay>),
+}
+
+/// A backend's response body, with the connection it comes over.
+struct Relay {
+    incoming: Incoming,
+    connection: Option<Box<Connection>>,
+    /// Counts the request out when dropped.
+    flight: InFlight,
+    state: Rc<Downstream>,
+    complete: bool,
+    /// Worker milliseconds at which a backend that is believed dead is given up.
+    patience: u64,
+    /// Its end is the connection's end: if it breaks off, only a reset can tell the client.
+    ends_by_close: bool,
+    /// Fields that the response's `Connection` names: not for its trailers either.
+    named: Vec<HeaderName>,
+}
+
+impl ResponseBody {
+    /// Nothing, and nothing to remember.
+    pub(crate) fn none() -> Self {
+        Self {
+            source: Source::Empty,
+            record: None,
+        }
+    }
+
+    pub(crate) fn own(text: Option<Bytes>, record: Box<Record>) -> Self {
+        Self {
+            source: text.map_or(Source::Empty, |text| Source::Own(Some(text))),
+            record: Some(record),
+        }
+    }
+
+    pub(crate) fn relayed(
+        incoming: Incoming,
+        connection: Box<Connection>,
+        flight: InFlight,
+        state: Rc<Downstream>,
+        record: Box<Record>,
+        ends_by_close: bool,
+        named: Vec<HeaderName>,
+    ) -> Self {
+        // For bodies that nobody will ever poll (HEAD, 304, empty ones) the end is now.
+        let complete = incoming.is_end_stream();
+        Self {
+            source: Source::Relayed(Box::new(Relay {
+                incoming,
+                connection: Some(connection),
+                flight,
+                state,
+                complete,
+                patience: 0,
+                ends_by_close,
+                named,
+            })),
+            record: Some(record),
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let this = self.get_mut();
+        let polled = match &mut this.source {
+            Source::Empty => Poll::Ready(None),
+            Source::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Source::Relayed(relay) => relay.poll(cx),
+        };
+        if let (Some(record), Poll::Ready(Some(result))) = (&mut this.record, &polled) {
+            match result {
+                Ok(frame) => record.sent(frame.data_ref().map_or(0, Bytes::len)),
+                Err(_) => match &this.source {
+                    Source::Relayed(relay) if relay.is_clients_fault() => record.ended("CD"),
+                    _ => record.broke_off(),
+                },
+            }
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Empty => true,
+            Source::Own(text) => text.is_none(),
+            Source::Relayed(relay) => relay.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Empty => SizeHint::with_exact(0),
+            Source::Own(text) => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+            }
+            Source::Relayed(relay) => relay.incoming.size_hint(),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        let record = self.record.take();
+        let state = match &self.source {
+            Source::Relayed(relay) => Some(Rc::clone(&relay.state)),
+            Source::Empty | Source::Own(_) => record.as_ref().map(|record| record.state()),
+        };
+        if let Some(mut record) = record {
+            if let Source::Relayed(relay) = &self.source
+                && !relay.complete
+            {
+                record.left_by_client();
+            }
+            record.finish();
+        }
+        if let Some(state) = state {
+            state.end_request();
+        }
+    }
+}
+
+impl Relay {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let Some(connection) = &mut self.connection else {
+            return Poll::Ready(None);
+        };
+        // Driven first and polled without a waker: a frame that this has made ready would otherwise wake the task that is
+        // about to take it.
+        connection.drive(cx);
+        let polled =
+            Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
+        match polled {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                if self.incoming.size_hint().exact().is_some() {
+                    // A download of known length ends by itself; a stream of events may never, so that it is not given more
+                    // time with each event.
+                    self.patience = 0;
+                }
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::clean_trailers(trailers, &self.named);
+                }
+                if self.incoming.is_end_stream() {
+                    self.complete = true;
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(_))) => self.broken(Trouble::Reset),
+            Poll::Ready(None) => {
+                self.complete = true;
+                Poll::Ready(None)
+            }
+            Poll::Pending if self.connection.as_ref().is_some_and(|c| c.is_finished()) => {
+                self.broken(Trouble::Reset)
+            }
+            Poll::Pending if self.is_given_up() => self.broken(Trouble::ResponseTimeout),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// A response that a dead or left zone stopped sending is not waited for past `drain_timeout`; without that, its client
+    /// would wait for ever, since a response may take as long as it likes.
+    fn is_given_up(&mut self) -> bool {
+        let upstream = self.flight.upstream();
+        if !(upstream.is_abandoned() || upstream.is_left()) {
+            if self.patience != u64::MAX {
+                self.patience = u64::MAX;
+                self.state.wait_until(0);
+            }
+            return false;
+        }
+        let now = self.state.worker.now();
+        if self.patience == 0 || self.patience == u64::MAX {
+            self.patience = now + self.state.worker.drain_patience();
+            self.state.wait_until(self.patience);
+        }
+        now >= self.patience
+    }
+
+    /// Whether the exchange broke because the request's body did.
+    fn is_clients_fault(&self) -> bool {
+        self.state.body_trouble.get().is_some()
+    }
+
+    fn broken(&mut self, trouble: Trouble) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.connection = None;
+        if !self.is_clients_fault() {
+            self.state.worker.report(self.flight.upstream(), trouble);
+        }
+        if self.ends_by_close {
+            self.state.reset.set(true);
+        }
+        Poll::Ready(Some(Err(Cut("the response broke off"))))
+    }
+}
+
+impl Drop for Relay {
+    /// Step 10: the connection goes back on a clean end only.
+    fn drop(&mut self) {
+        let worker = &self.state.worker;
+        let upstream = self.flight.upstream();
+        if let Some(connection) = self.connection.take()
+            && self.complete
+            && !upstream.is_left()
+        {
+            worker.keep(upstream, connection);
+        }
+        if upstream.is_bounded() {
+            worker.queue().call_first(upstream.pool_index());
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! One client connection: what its task, its socket and the request in it know of each other, and its clock of deadlines.
+//!
+//! Deadlines are plain numbers that the worker compares every [`crate::worker::TICK`]; hyper's own timer would cost an
+//! allocation and a timer-wheel entry for each request, and has no deadline at all for bodies and writes.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use super::headers;
+use super::upgrade::Tunnel;
+use super::window::Window;
+use crate::config::Listener;
+use crate::worker::Worker;
+
+/// The state of one client connection, shared by its task, its socket and the request in it.
+pub(crate) struct Downstream {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) peer: SocketAddr,
+    /// `peer` as an element of `X-Forwarded-For`.
+    pub(crate) client: HeaderValue,
+    /// Whether what this peer says of its own clients is believed.
+    pub(crate) trusted: bool,
+    /// A response has gone out that can't be told from a complete one by its framing: the connection must be reset.
+    pub(crate) reset: Cell<bool>,
+    /// Where a 101 leaves the backend's side of the tunnel.
+    pub(crate) tunnel: RefCell<Option<Tunnel>>,
+    /// Whose trouble ended the request body, if it ended badly.
+    pub(crate) body_trouble: Cell<Option<BodyTrouble>>,
+    /// Body bytes of the current request that have come.
+    body_bytes: Cell<u64>,
+    phase: Cell<Phase>,
+    /// Whether a byte of the current head has come.
+    head_begun: Cell<bool>,
+    /// For the head, or for the next one. All of these in worker milliseconds; 0 = none.
+    due: Cell<u64>,
+    body: Window,
+    write: Window,
+    /// What the request itself waits for (connect, head, hold) wants to look at its clock then.
+    request_due: Cell<u64>,
+    /// The request wants to know of a new snapshot.
+    watches: Cell<bool>,
+    /// A place at a backend has become free, and this request is the next in the hold.
+    called: Cell<bool>,
+    /// The backend has asked for the body that the client holds back.
+    continued: Cell<bool>,
+    /// The response has begun.
+    answering: Cell<bool>,
+    /// Interim responses that are on their way to the client.
+    interim_out: RefCell<Vec<u8>>,
+    /// hyper has nothing left to send.
+    flushed: Cell<bool>,
+    /// The body wants to look at its clock then.
+    body_due: Cell<u64>,
+    cut: Cell<Option<Cut>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// A head is on its way, or the very first one is waited for.
+    Head,
+    /// Kept alive, nothing on its way.
+    Idle,
+    /// A request is being answered.
+    Request,
+}
+
+/// Why the connection is ended by its clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    Head,
+    Idle,
+    Write,
+    /// The worker's drain has come to its deadline.
+    Drain,
+}
+
+/// How a request body ended badly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyTrouble {
+    /// `body_timeout`.
+    TooSlow,
+    /// `max_body_size`.
+    TooLarge,
+    /// The client left, or broke the framing.
+    Broken,
+}
+
+/// Milliseconds that a fresh connection has for its first byte once the drain has begun.
+const DRAIN_PATIENCE: u64 = 1000;
+
+impl Downstream {
+    /// The state for a connection that was just accepted.
+    pub(crate) fn new(worker: Rc<Worker>, peer: SocketAddr, listener: &Listener) -> Rc<Self> {
+        let ip = peer.ip().to_canonical();
+        let patience = if worker.is_draining() {
+            DRAIN_PATIENCE
+        } else {
+            millis(worker.view().limits().header_timeout)
+        };
+        let due = worker.now() + patience;
+        Rc::new(Self {
+            peer,
+            client: headers::client_value(ip),
+            trusted: listener.trusted_proxies.iter().any(|net| net.contains(&ip)),
+            reset: Cell::new(false),
+            tunnel: RefCell::new(None),
+            body_trouble: Cell::new(None),
+            body_bytes: Cell::new(0),
+            phase: Cell::new(Phase::Head),
+            head_begun: Cell::new(false),
+            due: Cell::new(due),
+            body: Window::default(),
+            write: Window::default(),
+            request_due: Cell::new(0),
+            watches: Cell::new(false),
+            called: Cell::new(false),
+            continued: Cell::new(false),
+            answering: Cell::new(false),
+            interim_out: RefCell::default(),
+            flushed: Cell::new(true),
+            body_due: Cell::new(0),
+            cut: Cell::new(None),
+            waker: RefCell::new(None),
+            worker,
+        })
+    }
+
+    // === what the socket tells
+
+    pub(crate) fn has_read(&self) {
+        match self.phase.get() {
+            Phase::Idle => {
+                self.phase.set(Phase::Head);
+                self.head_begun.set(true);
+                let limit = self.worker.view().limits().header_timeout;
+                self.due.set(self.worker.now() + millis(limit));
+            }
+            Phase::Head => self.head_begun.set(true),
+            Phase::Request => {}
+        }
+    }
+
+    pub(crate) fn has_written(&self, result: &Poll<io::Result<usize>>) {
+        self.flushed.set(false);
+        match result {
+            Poll::Pending => {
+                let limit = self.worker.view().limits().write_timeout;
+                self.write.wait(self.worker.now(), limit);
+            }
+            Poll::Ready(Ok(bytes)) if self.write.due.get() != 0 => {
+                self.write.progress(self.worker.now(), *bytes as u64);
+            }
+            Poll::Ready(_) => {}
+        }
+    }
+
+    pub(crate) fn has_flushed(&self) {
+        self.write.end();
+        self.flushed.set(true);
+    }
+
+    /// What must go out before anything else that hyper sends.
+    pub(crate) fn interim_out(&self) -> Option<RefMut<'_, Vec<u8>>> {
+        let out = self.interim_out.borrow_mut();
+        (!out.is_empty()).then_some(out)
+    }
+
+    // === what the request tells
+
+    /// A request begins: the head's deadline is over.
+    pub(crate) fn begin_request(&self) {
+        self.phase.set(Phase::Request);
+        self.due.set(0);
+        self.body.end();
+        self.body_due.set(0);
+        self.continued.set(false);
+        self.answering.set(false);
+        self.body_trouble.set(None);
+        self.body_bytes.set(0);
+    }
+
+    /// The response head is on its way.
+    pub(crate) fn begin_answer(&self) {
+        self.answering.set(true);
+    }
+
+    /// The response is complete, or nothing more will come of it.
+    pub(crate) fn end_request(&self) {
+        self.phase.set(Phase::Idle);
+        self.head_begun.set(false);
+        self.body.end();
+        self.wait_no_more();
+        let limit = self.worker.view().limits().idle_timeout;
+        self.due.set(self.worker.now() + millis(limit));
+    }
+
+    /// The backend wants more of the request body, and the client hasn't sent it.
+    pub(crate) fn body_wait(&self) {
+        let limit = self.worker.view().limits().body_timeout;
+        self.body.wait(self.worker.now(), limit);
+    }
+
+    /// Whether the request waits for its own client.
+    pub(crate) fn is_waiting_for_body(&self) -> bool {
+        self.body.due.get() != 0
+    }
+
+    /// The body looks at its clock at `due`.
+    pub(crate) fn look_at(&self, due: u64) {
+        self.body_due.set(due);
+    }
+
+    /// Whether the backend has asked for the body that its client holds back.
+    pub(crate) fn is_continued(&self) -> bool {
+        self.continued.get()
+    }
+
+    /// The backend asks for the body.
+    pub(crate) fn set_continued(&self) {
+        self.continued.set(true);
+    }
+
+    /// Sends the heads of interim responses on, if now is the time for it.
+    pub(crate) fn send_interim(&self, heads: &[u8]) {
+        if self.flushed.get() {
+            self.interim_out.borrow_mut().extend_from_slice(heads);
+        }
+    }
+
+    /// Some of the request body has come. Once the response has begun, a slow body is a conversation, not an attack.
+    pub(crate) fn body_progress(&self, bytes: usize) {
+        self.body_bytes.set(self.body_bytes.get() + bytes as u64);
+        if self.answering.get() {
+            self.body.end();
+        } else {
+            self.body.progress(self.worker.now(), bytes as u64);
+        }
+    }
+
+    pub(crate) fn body_end(&self) {
+        self.body.end();
+    }
+
+    /// Body bytes of the current request that have come.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        self.body_bytes.get()
+    }
+
+    pub(crate) fn is_body_overdue(&self) -> bool {
+        self.body.is_over(self.worker.now())
+    }
+
+    /// The request looks at its clock at `due`, and at every new snapshot.
+    pub(crate) fn wait_until(&self, due: u64) {
+        self.request_due.set(due);
+        self.watches.set(true);
+        self.called.set(false);
+    }
+
+    pub(crate) fn wait_no_more(&self) {
+        self.request_due.set(0);
+        self.watches.set(false);
+    }
+
+    // === what the worker tells
+
+    /// Looks at the clock: wakes the task if something is due.
+    pub(crate) fn sweep(&self, now: u64) {
+        let mut due = self.due.get();
+        if due != 0 && now >= due && !self.flushed.get() {
+            // The last response is still on its way out, and a next request can't be read before: only the write's clock counts.
+            due = now + self.patience();
+            self.due.set(due);
+        }
+        if due != 0 && now >= due {
+            self.cut(if self.phase.get() == Phase::Idle {
+                Cut::Idle
+            } else {
+                Cut::Head
+            });
+        } else if self.write.is_over(now) {
+            self.cut(Cut::Write);
+        } else {
+            let is_due = |due: u64| due != 0 && now >= due;
+            if self.body.is_over(now)
+                || is_due(self.request_due.get())
+                || is_due(self.body_due.get())
+            {
+                self.body_due.set(0);
+                self.wake();
+            }
+        }
+    }
+
+    /// Milliseconds for the next head to begin, or to end.
+    fn patience(&self) -> u64 {
+        let view = self.worker.view();
+        millis(match self.phase.get() {
+            Phase::Idle => view.limits().idle_timeout,
+            Phase::Head | Phase::Request => view.limits().header_timeout,
+        })
+    }
+
+    /// There is a new snapshot.
+    pub(crate) fn snapshot_changed(&self) {
+        if self.watches.get() {
+            self.wake();
+        }
+    }
+
+    /// A place has become free.
+    pub(crate) fn call(&self) {
+        self.called.set(true);
+        self.wake();
+    }
+
+    pub(crate) fn was_called(&self) -> bool {
+        self.called.take()
+    }
+
+    /// The drain begins: a connection that was just made and has said nothing yet is not waited for as long as usual.
+    pub(crate) fn begin_drain(&self) {
+        if self.phase.get() == Phase::Head && !self.head_begun.get() {
+            let soon = self.worker.now() + DRAIN_PATIENCE;
+            self.due.set(self.due.get().min(soon));
+        }
+        self.wake();
+    }
+
+    /// Whether a request is on its way, or the very first one is waited for.
+    pub(crate) fn is_expecting_head(&self) -> bool {
+        self.phase.get() == Phase::Head
+    }
+
+    /// The drain has come to its deadline.
+    pub(crate) fn end_now(&self) {
+        self.cut(Cut::Drain);
+    }
+
+    /// Why the connection is to end now, if it is.
+    pub(super) fn is_cut(&self) -> Option<Cut> {
+        self.cut.get()
+    }
+
+    /// Whether a byte of the current head has come.
+    pub(super) fn has_begun_head(&self) -> bool {
+        self.head_begun.get()
+    }
+
+    fn cut(&self, cut: Cut) {
+        if self.cut.get().is_none() {
+            self.cut.set(Some(cut));
+            self.wake();
+        }
+    }
+
+    /// Lets the task look around.
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub(crate) fn register(&self, cx: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+}
+
+/// Whole milliseconds, at least 1: a deadline of 0 would mean none.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis())
+        .unwrap_or(u64::MAX / 4)
+        .max(1)
+}

@@ -1,0 +1,187 @@
+//! What a request may get from firedoor itself, and what stands in the log about it.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+
+use super::body::ResponseBody;
+use super::downstream::BodyTrouble;
+use super::headers::X_REQUEST_ID;
+use super::record::Record;
+use super::survey::Flaw;
+use crate::outcome::Trouble;
+
+/// Why firedoor answers by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The request could be understood in two ways, or breaks the rules of its own version.
+    Flawed(Flaw),
+    /// The request target isn't one that a gateway serves.
+    BadTarget,
+    /// The request target is longer than a whole head may be.
+    LongTarget,
+    /// The header fields are larger than a head may be.
+    LargeHead,
+    /// A method that a gateway doesn't serve: CONNECT, or TRACE to the gateway itself.
+    Method,
+    /// OPTIONS with `Max-Forwards: 0`: this is the recipient, and has no more to say than that it is there.
+    Options,
+    /// No route is for this host.
+    UnknownHost,
+    /// The host has routes, but none for this path.
+    NoRoute,
+    /// The request body ended badly.
+    Body(BodyTrouble),
+    /// No zone can take the request, and the hold's time is over.
+    NoZone,
+    /// Too many requests wait already.
+    HoldFull,
+    /// The backend broke the protocol or the connection.
+    Upstream(Trouble),
+}
+
+impl Refusal {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Flawed(Flaw::UnknownCoding) => StatusCode::NOT_IMPLEMENTED,
+            Self::Flawed(Flaw::Host | Flaw::TransferEncoding | Flaw::ContentLength)
+            | Self::BadTarget
+            | Self::Body(BodyTrouble::Broken) => StatusCode::BAD_REQUEST,
+            Self::LongTarget => StatusCode::URI_TOO_LONG,
+            Self::LargeHead => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Options => StatusCode::OK,
+            Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::Body(BodyTrouble::TooSlow) => StatusCode::REQUEST_TIMEOUT,
+            Self::Body(BodyTrouble::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NoZone | Self::HoldFull => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Upstream(Trouble::ConnectTimeout | Trouble::ResponseTimeout) => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
+            Self::Upstream(
+                Trouble::Connect | Trouble::Reset | Trouble::Protocol | Trouble::ServerError,
+            ) => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// For the client: never a backend's address or a component's name.
+    fn text(self) -> &'static str {
+        match self {
+            Self::Flawed(Flaw::Host) => "The request needs exactly one valid Host.",
+            Self::Flawed(Flaw::TransferEncoding) => "The request's Transfer-Encoding is not valid.",
+            Self::Flawed(Flaw::UnknownCoding) => "The request's transfer coding is not supported.",
+            Self::Flawed(Flaw::ContentLength) => "The request has more than one Content-Length.",
+            Self::BadTarget => "The request target is not valid here.",
+            Self::LongTarget => "The request target is too long.",
+            Self::LargeHead => "The request's header fields are too large.",
+            Self::Method => "The method is not allowed here.",
+            Self::Options => "This is as far as the request was to go.",
+            Self::UnknownHost => "This host is not served here.",
+            Self::NoRoute => "Nothing is served at this path.",
+            Self::Body(BodyTrouble::Broken) => "The request body is broken.",
+            Self::Body(BodyTrouble::TooSlow) => "The request body came too slowly.",
+            Self::Body(BodyTrouble::TooLarge) => "The request body is too large.",
+            Self::NoZone => "No server can take the request at the moment.",
+            Self::HoldFull => "Too many requests are waiting at the moment.",
+            Self::Upstream(Trouble::ConnectTimeout | Trouble::ResponseTimeout) => {
+                "The server did not answer in time."
+            }
+            Self::Upstream(
+                Trouble::Connect | Trouble::Reset | Trouble::Protocol | Trouble::ServerError,
+            ) => "The server's answer broke off or was not valid.",
+        }
+    }
+
+    /// Who ended the request, and in which phase, in the manner of HAProxy's termination state: `C` client, `S` server, `P`
+    /// proxy, `c`/`s` their timeout; `R` request, `D` data, `Q` waiting, `C` connecting, `H` response head.
+    pub(crate) fn termination(self) -> &'static str {
+        match self {
+            Self::Flawed(_)
+            | Self::BadTarget
+            | Self::LongTarget
+            | Self::LargeHead
+            | Self::Method
+            | Self::UnknownHost
+            | Self::NoRoute => "PR",
+            Self::Options => "--",
+            Self::Body(BodyTrouble::Broken) => "CR",
+            Self::Body(BodyTrouble::TooSlow) => "cR",
+            Self::Body(BodyTrouble::TooLarge) => "PR",
+            Self::NoZone => "sQ",
+            Self::HoldFull => "PQ",
+            Self::Upstream(Trouble::ConnectTimeout) => "sC",
+            Self::Upstream(Trouble::ResponseTimeout) => "sH",
+            Self::Upstream(Trouble::Connect) => "SC",
+            Self::Upstream(Trouble::Reset | Trouble::ServerError) => "SH",
+            Self::Upstream(Trouble::Protocol) => "PH",
+        }
+    }
+
+    /// The answer to the client.
+    pub(crate) fn response(self, json: bool, mut record: Box<Record>) -> Response<ResponseBody> {
+        let status = self.status();
+        // Whatever a client does wrong must not make a sound backend gray.
+        record.refused(
+            status,
+            self.termination(),
+            matches!(self, Self::Upstream(_)),
+        );
+        let id = record.request_id().cloned();
+        let id_text = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or("");
+        let text = if json {
+            format!(
+                "{}\n",
+                serde_json::json!({"status": status.as_u16(), "error": self.text(), "request_id": id_text})
+            )
+        } else if id_text.is_empty() {
+            format!("{}\n", self.text())
+        } else {
+            format!("{}\nRequest {id_text}\n", self.text())
+        };
+        let headers_only = record.is_head();
+        let length = HeaderValue::from(text.len());
+        let body = (!headers_only).then(|| Bytes::from(text));
+        let mut response = Response::new(ResponseBody::own(body, record));
+        *response.status_mut() = status;
+        self.fields(response.headers_mut(), json);
+        if headers_only {
+            response
+                .headers_mut()
+                .insert(http::header::CONTENT_LENGTH, length);
+        }
+        if let Some(id) = id {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        response
+    }
+
+    fn fields(self, headers: &mut HeaderMap, json: bool) {
+        let kind = if json {
+            "application/json"
+        } else {
+            "text/plain; charset=utf-8"
+        };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        match self {
+            Self::NoZone | Self::HoldFull => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::Method | Self::Options => {
+                let allowed = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";
+                headers.insert(ALLOW, HeaderValue::from_static(allowed));
+                // A client whose CONNECT failed may have sent what was meant for the tunnel already.
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Self::Flawed(_)
+            | Self::BadTarget
+            | Self::LongTarget
+            | Self::LargeHead
+            | Self::Body(_) => {
+                // What follows on this connection can't be told from what belonged to the refused message.
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Self::UnknownHost | Self::NoRoute | Self::Upstream(_) => {}
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The life of a request, in ten steps.
+//!
+//! 1. **snapshot**: the worker's view of the current one, read anew for every attempt, so that a retry follows a flip.
+//! 2. **admit**: is it a message that can be understood in one way only?
+//! 3. **route**: host and path → pool.
+//! 4. **clean**: strip what concerns one connection or can't be believed, *then* add ours.
+//! 5. **pick** a backend of the active zone, or hold until there is one.
+//! 6. **checkout** an idle connection to it, or connect.
+//! 7. **send**: a request that comes back unsent goes elsewhere whatever its method; a sent one only by the retry rule.
+//! 8. **relay** status and header fields; a 101 becomes a tunnel.
+//! 9. **stream** the body ([`super::body`]): from here on an error can only abort, and the client must see that.
+//! 10. **finish** ([`super::body`], [`super::record`]): keep the connection after a clean end only; one log line, one count.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::attempt::{self, Lost, Rules};
+use super::body::{RequestBody, ResponseBody};
+use super::connections::Connection;
+use super::downstream::{Downstream, millis};
+use super::error::Refusal;
+use super::headers;
+use super::hold;
+use super::prepare::prepare;
+use super::record::Record;
+use super::survey::{self, Survey};
+use super::upgrade::Tunnel;
+use super::upstream::InFlight;
+use crate::config::Check;
+use crate::outcome::Trouble;
+use crate::zone::ComponentId;
+
+/// Answers one request. Never fails: what goes wrong before the response head is an answer of our own.
+pub(crate) async fn request(
+    state: Rc<Downstream>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    state.begin_request();
+    let begun = state.worker.tick();
+    let mut record = Record::begin(&state, &request, begun);
+    let found = Survey::of(request.headers());
+    let json = found.has_accept() && headers::prefers_json(request.headers());
+    match forward(&state, request, found, &mut record, begun).await {
+        Ok(answer) => Ok(answer.relay(&state, record)),
+        Err(refusal) => Ok(refusal.response(json, record)),
+    }
+}
+
+/// A backend's answer, up to its head.
+struct Answer {
+    response: Response<Incoming>,
+    found: Survey,
+    connection: Box<Connection>,
+    flight: InFlight,
+    version: Version,
+}
+
+async fn forward(
+    state: &Rc<Downstream>,
+    request: Request<Incoming>,
+    found: Survey,
+    record: &mut Record,
+    begun: Instant,
+) -> Result<Answer, Refusal> {
+    let (mut request, prepared) = prepare(state, request, found, record).await?;
+    let worker = &state.worker;
+    let version = request.version();
+    *request.version_mut() = Version::HTTP_11;
+
+    let mut tried: Vec<ComponentId> = Vec::new();
+    let mut fresh_only = false;
+    let mut retries = 0;
+    let mut hold_due = None;
+    let mut breath = None;
+    // How the last attempt that had been sent was lost.
+    let mut failed: Option<Trouble> = None;
+    // Not if it was held or its body has been waited for: that time is not the backend's.
+    let mut first = matches!(request.body(), RequestBody::Empty);
+    // The position in the queue of those that wait; 0 while it has never had to.
+    let mut ticket = 0;
+    let mut dressed = false;
+    loop {
+        // 1. snapshot
+        let view = worker.view();
+        let config = &view.snapshot.config;
+
+        // 5. pick
+        let pool = prepared.pool_in(&view)?;
+        let picked = view.pick(pool, &tried, worker.index(), worker.now());
+        if ticket != 0 && picked.is_some() {
+            // There may be more places than calls: a sibling's go unannounced.
+            worker.queue().call_first(pool);
+        }
+        let Some(flight) = picked else {
+            let generation = view.snapshot.generation;
+            let failover = &config.failover;
+            let patience = patience(failover.hold_time, &config.pools[pool].check, failed);
+            let due = *hold_due.get_or_insert_with(|| {
+                worker.counters().holds.add(1);
+                worker.now() + patience
+            });
+            if patience == 0 {
+                return Err(failed.map_or(Refusal::NoZone, Refusal::Upstream));
+            }
+            let Some(place) = worker.held().enter(failover.hold_requests) else {
+                return Err(Refusal::HoldFull);
+            };
+            // Those that could not be connected to may only have been out of breath, and the probes see nothing wrong.
+            let again = if tried.is_empty() || failed.is_some() {
+                due
+            } else {
+                // Kept while it waits: being called in between must not put it off.
+                due.min(*breath.get_or_insert_with(|| worker.now() + BREATH))
+            };
+            drop(view);
+            first = false;
+            let since = Instant::now();
+            if ticket == 0 {
+                ticket = worker.queue().ticket();
+            }
+            let line = (pool, !tried.is_empty());
+            let changed = Box::pin(hold::wait(state, line, ticket, generation, again)).await;
+            drop(place);
+            record.held(since.elapsed());
+            if !changed && worker.now() >= due {
+                return Err(failed.map_or(Refusal::NoZone, Refusal::Upstream));
+            }
+            let breath_taken = again < due && worker.now() >= again;
+            if breath_taken || worker.view().snapshot.generation != generation {
+                // Whoever failed before the change may be the only one to ask after it.
+                tried.clear();
+                breath = None;
+            }
+            continue;
+        };
+        let upstream = Rc::clone(flight.upstream());
+        record.attempt(&upstream, view.snapshot.epoch);
+
+        // 6. checkout
+        let idle = if fresh_only {
+            None
+        } else {
+            upstream.idle.pop()
+        };
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => {
+                match Box::pin(attempt::connect(
+                    state,
+                    &upstream,
+                    &config.upstream,
+                    &config.limits,
+                ))
+                .await
+                {
+                    Ok(connection) => {
+                        record.connected(begun.elapsed());
+                        first = false;
+                        // Looked at anew: this task may be woken before the worker has taken the new snapshot over.
+                        let _taken_over = worker.view();
+                        if !upstream.is_pickable() {
+                            // The zone was left while we were connecting to it.
+                            continue;
+                        }
+                        connection
+                    }
+                    Err(trouble) => {
+                        worker.report(&upstream, trouble);
+                        record.lost();
+                        tried.push(upstream.id);
+                        continue;
+                    }
+                }
+            }
+        };
+
+        // 7. send
+        let spare = copy(&request);
+        if dressed {
+            headers::stamp(request.headers_mut(), &view.zone, &view.epoch);
+        } else {
+            prepared.dress(request.headers_mut(), state, &view);
+        }
+        dressed = false;
+        if version == Version::HTTP_10 && !request.headers().contains_key(HOST) {
+            // HTTP/1.0 may come without; HTTP/1.1 must not go without.
+            if let Some(host) = upstream
+                .address
+                .and_then(|address| HeaderValue::try_from(address.to_string()).ok())
+            {
+                request.headers_mut().insert(HOST, host);
+            }
+        }
+        let may_repeat =
+            spare.is_some() && prepared.idempotent && retries < config.upstream.retries;
+        // One reading of the clock less for the usual request, which has been sent as soon as it had come.
+        let sent_at = if first { begun } else { Instant::now() };
+        first = false;
+        let rules = Rules {
+            limit: millis(config.upstream.response_timeout),
+            may_leave: may_repeat,
+            expects: prepared.expects,
+            interim: version == Version::HTTP_11,
+        };
+        match attempt::send(state, &upstream, &mut connection, request, rules).await {
+            Ok(response) => {
+                if spare.is_some() {
+                    // A body that is streamed takes as long as its client likes.
+                    worker.answered(&upstream, sent_at);
+                }
+                let status = response.status();
+                let worth_it = may_repeat
+                    && config.upstream.retry_on_status.contains(&status.as_u16())
+                    && view.has_another(pool, &tried, upstream.id)
+                    && worker.withdraw_retry();
+                if let Some(again) = spare.filter(|_| worth_it) {
+                    if status.is_server_error() {
+                        record.lost();
+                    }
+                    retries += 1;
+                    tried.push(upstream.id);
+                    request = again;
+                    continue;
+                }
+                let found = Survey::of(response.headers());
+                if !survey::response_is_sound(response.headers(), &found) {
+                    return Err(Refusal::Upstream(Trouble::Protocol));
+                }
+                if status == StatusCode::SWITCHING_PROTOCOLS && !prepared.upgrade {
+                    return Err(Refusal::Upstream(Trouble::Protocol));
+                }
+                if status.is_server_error() {
+                    worker.report(&upstream, Trouble::ServerError);
+                }
+                return Ok(Answer {
+                    response,
+                    found,
+                    connection,
+                    flight,
+                    version,
+                });
+            }
+            Err(Lost::Unsent(unsent)) => {
+                match spare {
+                    Some(spare) => request = spare,
+                    None => {
+                        // There is only this one, its body untouched, and it wears already what we add.
+                        request = *unsent;
+                        dressed = true;
+                    }
+                }
+                if connection.reused {
+                    // It had been closed while it was idle, as connections are: no news about the backend.
+                    fresh_only = true;
+                } else {
+                    worker.report(&upstream, Trouble::Reset);
+                    record.lost();
+                    tried.push(upstream.id);
+                }
+            }
+            Err(Lost::Sent(trouble)) => {
+                if let Some(body) = state.body_trouble.take() {
+                    return Err(Refusal::Body(body));
+                }
+                worker.report(&upstream, trouble);
+                // hyper had taken the request, but the kernel has taken none of it: as good as unsent.
+                let unsent = connection.traffic.written.get() == 0;
+                let allowed = unsent
+                    || (may_repeat && trouble != Trouble::Protocol && worker.withdraw_retry());
+                let Some(again) = spare.filter(|_| allowed) else {
+                    return Err(Refusal::Upstream(trouble));
+                };
+                if !unsent {
+                    record.lost();
+                    retries += 1;
+                }
+                failed = (!unsent).then_some(trouble);
+                if connection.reused {
+                    fresh_only = true;
+                } else {
+                    tried.push(upstream.id);
+                }
+                request = again;
+            }
+            Err(Lost::Abandoned) => {
+                // The flip's own retry is not the kind that multiplies load, so it costs no budget.
+                let Some(again) = spare else {
+                    return Err(Refusal::Upstream(Trouble::ResponseTimeout));
+                };
+                record.lost();
+                retries += 1;
+                request = again;
+            }
+        }
+    }
+}
+
+/// Milliseconds until a backend that could not be connected to is tried again by the same request.
+const BREATH: u64 = 250;
+
+/// How long a request waits while nobody can take it, in milliseconds. One that was lost after it had been sent waits only until
+/// the probes must have had their say: if they find nothing wrong, the request itself may be what breaks its backend.
+fn patience(hold_time: Duration, check: &Check, failed: Option<Trouble>) -> u64 {
+    let settled = (check.timeout + check.confirm_interval) * check.fall.get();
+    let patience = match failed {
+        None => hold_time,
+        Some(Trouble::Reset | Trouble::Connect | Trouble::ConnectTimeout) => hold_time.min(settled),
+        // The probes have had all of that time already.
+        Some(Trouble::ResponseTimeout | Trouble::Protocol | Trouble::ServerError) => Duration::ZERO,
+    };
+    u64::try_from(patience.as_millis()).unwrap_or(u64::MAX / 4)
+}
+
+/// The same request again, for a retry; `None` if its body is passed on as it comes.
+fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let body = match request.body() {
+        RequestBody::Kept(bytes) => RequestBody::Kept(bytes.clone()),
+        RequestBody::Empty => RequestBody::Empty,
+        RequestBody::Streamed(_) => return None,
+    };
+    let mut copy = Request::new(body);
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    Some(copy)
+}
+
+impl Answer {
+    /// Step 8: status and header fields to the client; the body follows by itself.
+    fn relay(self, state: &Rc<Downstream>, mut record: Box<Record>) -> Response<ResponseBody> {
+        let Self {
+            response,
+            found,
+            connection,
+            flight,
+            version,
+        } = self;
+        let (mut parts, incoming) = response.into_parts();
+        record.answered(parts.status);
+        state.begin_answer();
+        let named = if found.names_fields() {
+            headers::named_by_connection(&parts.headers)
+        } else {
+            Vec::new()
+        };
+        headers::clean_response(&mut parts.headers, &found, parts.status, parts.version);
+        parts.extensions.clear();
+        parts.version = Version::HTTP_11;
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            *state.tunnel.borrow_mut() = Some(Tunnel::new(connection, flight, record));
+            return Response::from_parts(parts, ResponseBody::none());
+        }
+        let ends_by_close = version == Version::HTTP_10
+            && incoming.size_hint().exact().is_none()
+            && !parts.headers.contains_key(CONTENT_LENGTH);
+        let body = ResponseBody::relayed(
+            incoming,
+            connection,
+            flight,
+            Rc::clone(state),
+            record,
+            ends_by_close,
+            named,
+        );
+        Response::from_parts(parts, body)
+    }
+}

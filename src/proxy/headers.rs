@@ -1,0 +1,310 @@
+//! Which header fields cross the proxy. Pure, and in the one safe order: strip first, then add.
+//!
+//! The other order is a known hole: a client names one of our own fields in `Connection`, and the proxy deletes what it has
+//! just added (Go's `ReverseProxy.Director` was replaced because of it).
+
+use std::net::IpAddr;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use http::{StatusCode, Version};
+
+use super::survey::{ConnectionField, Survey, is_claim};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+/// Names one request in every log on its way.
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// W3C trace context.
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const FIREDOOR_ZONE: HeaderName = HeaderName::from_static("firedoor-zone");
+const FIREDOOR_EPOCH: HeaderName = HeaderName::from_static("firedoor-epoch");
+const VIA_1_1: HeaderValue = HeaderValue::from_static("1.1 firedoor");
+const VIA_1_0: HeaderValue = HeaderValue::from_static("1.0 firedoor");
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
+const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
+const UPGRADE_OPTION: HeaderValue = HeaderValue::from_static("upgrade");
+
+/// What one request is given on its way to a backend.
+#[derive(Debug)]
+pub(crate) struct Additions<'a> {
+    /// The client's address, as a field value made once a connection.
+    pub(crate) client: &'a HeaderValue,
+    /// Whether what the peer says of its own clients is believed.
+    pub(crate) trusted: bool,
+    /// `http` or `https`.
+    pub(crate) scheme: &'static str,
+    /// The version that the client speaks.
+    pub(crate) version: Version,
+    /// `X-Request-Id`.
+    pub(crate) request_id: &'a HeaderValue,
+    /// Of a trace that starts here; `None`: the client's own is passed on.
+    pub(crate) traceparent: Option<&'a HeaderValue>,
+}
+
+/// Removes what concerns only the connection the request came on, and what a client may not claim. `upgrade` keeps
+/// `Connection: upgrade` and the protocol's name.
+pub(crate) fn clean_request(headers: &mut HeaderMap, found: &Survey, trusted: bool, upgrade: bool) {
+    let protocol = if upgrade {
+        headers.get(UPGRADE).cloned()
+    } else {
+        None
+    };
+    let trailers = found.te && accepts_trailers(headers);
+    if found.has_hop_by_hop() {
+        strip_hop_by_hop(headers);
+        headers.remove(PROXY_AUTHORIZATION);
+        headers.remove(HTTP2_SETTINGS);
+    } else if found.connection == ConnectionField::Plain {
+        headers.remove(CONNECTION);
+    }
+    if found.codings > 0 {
+        // hyper sends a body of unknown length with GET only if the field says so; the value was checked before.
+        headers.insert(TRANSFER_ENCODING, CHUNKED);
+    }
+    if trailers {
+        headers.insert(TE, TRAILERS);
+        headers.append(CONNECTION, HeaderValue::from_static("te"));
+    }
+    if let Some(protocol) = protocol {
+        headers.append(CONNECTION, UPGRADE_OPTION);
+        headers.insert(UPGRADE, protocol);
+    }
+    if found.claim && !trusted {
+        strip_claims(headers);
+    }
+}
+
+/// Adds what the app may rely on, after [`clean_request`].
+pub(crate) fn add_to_request(headers: &mut HeaderMap, add: &Additions<'_>) {
+    // One growth instead of two or three.
+    headers.reserve(10);
+    let chain = if add.trusted {
+        extended(headers, &X_FORWARDED_FOR, add.client)
+    } else {
+        None
+    };
+    headers.insert(X_FORWARDED_FOR, chain.unwrap_or_else(|| add.client.clone()));
+    if !(add.trusted && headers.contains_key(X_FORWARDED_PROTO)) {
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(add.scheme));
+    }
+    if !(add.trusted && headers.contains_key(X_FORWARDED_HOST))
+        && let Some(host) = headers.get(HOST).cloned()
+    {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+    headers.insert(X_REQUEST_ID, add.request_id.clone());
+    if let Some(traceparent) = add.traceparent {
+        // Without its parent, a trace state means nothing.
+        headers.remove(TRACESTATE);
+        headers.insert(TRACEPARENT, traceparent.clone());
+    }
+    add_via(headers, add.version);
+}
+
+/// Stamps the zone that the attempt goes to and the epoch it was decided in, so that a fenced-off zone can refuse it. Anew for
+/// each attempt: a retry may go to another zone.
+pub(crate) fn stamp(headers: &mut HeaderMap, zone: &HeaderValue, epoch: &HeaderValue) {
+    headers.insert(FIREDOOR_ZONE, zone.clone());
+    headers.insert(FIREDOOR_EPOCH, epoch.clone());
+}
+
+/// Makes a response, received in `version`, fit for the client's connection.
+pub(crate) fn clean_response(
+    headers: &mut HeaderMap,
+    found: &Survey,
+    status: StatusCode,
+    version: Version,
+) {
+    let protocol = match status {
+        StatusCode::SWITCHING_PROTOCOLS | StatusCode::UPGRADE_REQUIRED => {
+            headers.get(UPGRADE).cloned()
+        }
+        _ => None,
+    };
+    if found.has_hop_by_hop() {
+        strip_hop_by_hop(headers);
+    } else if found.connection == ConnectionField::Plain {
+        headers.remove(CONNECTION);
+    }
+    if found.codings > 0 {
+        headers.remove(TRANSFER_ENCODING);
+        // RFC 9112 6.3: the coding overrides the length, which must not be sent on.
+        headers.remove(CONTENT_LENGTH);
+    }
+    if let Some(protocol) = protocol {
+        headers.insert(CONNECTION, UPGRADE_OPTION);
+        headers.insert(UPGRADE, protocol);
+    }
+    if status == StatusCode::NO_CONTENT || status == StatusCode::SWITCHING_PROTOCOLS {
+        // RFC 9110 8.6: never in a 1xx or 204.
+        headers.remove(CONTENT_LENGTH);
+    }
+    add_via(headers, version);
+}
+
+/// The next hop's `Max-Forwards` for OPTIONS and TRACE (RFC 9110 7.6.2): `Some(0)` means that it ends here.
+pub(crate) fn max_forwards(headers: &HeaderMap) -> Option<u64> {
+    let value = headers.get(http::header::MAX_FORWARDS)?;
+    value.to_str().ok()?.parse().ok()
+}
+
+/// The trace's id, if the trace context is well-formed; a broken one is replaced rather than passed on (W3C Trace Context 3.2).
+pub(crate) fn trace_id(parent: &HeaderValue) -> Option<&str> {
+    let value = parent.to_str().ok()?;
+    let mut parts = value.split('-');
+    let (version, trace, parent, flags) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let hex = |part: &str, length: usize| {
+        part.len() == length
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let sound = hex(version, 2)
+        && version != "ff"
+        && (version != "00" || parts.next().is_none())
+        && hex(trace, 32)
+        && trace.bytes().any(|b| b != b'0')
+        && hex(parent, 16)
+        && parent.bytes().any(|b| b != b'0')
+        && hex(flags, 2);
+    sound.then_some(trace)
+}
+
+/// Whether the client wants a final status, or `100 (Continue)`, before it sends the body.
+pub(crate) fn expects_continue(headers: &HeaderMap, found: &Survey) -> bool {
+    found.expect
+        && headers
+            .get(EXPECT)
+            .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// Whether the request asks for another protocol on this connection. `h2c` doesn't count: its upgrade was withdrawn by RFC 9113,
+/// and tunnelling it past the proxy is a known way around access rules.
+pub(crate) fn wants_upgrade(headers: &HeaderMap, found: &Survey, version: Version) -> bool {
+    found.upgrade
+        && version == Version::HTTP_11
+        && names_option(headers, b"upgrade")
+        && !headers.get_all(UPGRADE).iter().any(|value| {
+            value
+                .as_bytes()
+                .split(|&b| b == b',')
+                .any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"h2c"))
+        })
+}
+
+/// The client's address as the last element of the chain.
+pub(crate) fn client_value(address: IpAddr) -> HeaderValue {
+    HeaderValue::try_from(address.to_canonical().to_string())
+        .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+}
+
+/// RFC 9110 7.6.1: the fields that `Connection` names, and those that concern one connection even where it doesn't name them.
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        for name in named_by_connection(headers) {
+            // Removing these would change the message's meaning or its framing, which no client may ask for.
+            if !matches!(
+                name,
+                HOST | CONTENT_LENGTH | TRANSFER_ENCODING | TRAILER | CONNECTION
+            ) {
+                headers.remove(name);
+            }
+        }
+        headers.remove(CONNECTION);
+    }
+    headers.remove(KEEP_ALIVE);
+    headers.remove(PROXY_CONNECTION);
+    headers.remove(TE);
+    headers.remove(UPGRADE);
+}
+
+fn accepts_trailers(headers: &HeaderMap) -> bool {
+    headers.get_all(TE).iter().any(|value| {
+        value
+            .as_bytes()
+            .split(|&b| b == b',')
+            .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    })
+}
+
+fn names_option(headers: &HeaderMap, wanted: &[u8]) -> bool {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&b| b == b','))
+        .any(|option| option.trim_ascii().eq_ignore_ascii_case(wanted))
+}
+
+fn extended(headers: &HeaderMap, name: &HeaderName, last: &HeaderValue) -> Option<HeaderValue> {
+    if !headers.contains_key(name) {
+        return None;
+    }
+    let mut chain = Vec::with_capacity(64);
+    for value in headers.get_all(name) {
+        chain.extend_from_slice(value.as_bytes());
+        chain.extend_from_slice(b", ");
+    }
+    chain.extend_from_slice(last.as_bytes());
+    HeaderValue::from_bytes(&chain).ok()
+}
+
+/// RFC 9110 7.6.3: an intermediary names itself, as the last element, with the version in which it has received the message.
+fn add_via(headers: &mut HeaderMap, version: Version) {
+    let ours = if version == Version::HTTP_10 {
+        VIA_1_0
+    } else {
+        VIA_1_1
+    };
+    let via = extended(headers, &VIA, &ours).unwrap_or(ours);
+    headers.insert(VIA, via);
+}
+
+/// The fields that `Connection` names, which must not cross as trailers either. Empty for nearly every message.
+pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|&b| b == b','))
+        .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
+        .collect()
+}
+
+/// Removes from a trailer section what concerns one connection only.
+pub(crate) fn clean_trailers(trailers: &mut HeaderMap, named: &[HeaderName]) {
+    for name in named {
+        trailers.remove(name);
+    }
+    strip_hop_by_hop(trailers);
+}
+
+/// Removes from a request's trailer section what a client may not claim: some apps merge trailers with the fields.
+pub(crate) fn strip_claims(headers: &mut HeaderMap) {
+    let claims: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_claim(name.as_str()))
+        .cloned()
+        .collect();
+    for name in claims {
+        headers.remove(name);
+    }
+}
+
+/// Whether the client would rather read JSON than text.
+pub(crate) fn prefers_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(http::header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(|accept| accept.contains("json") && !accept.contains("text/html"))
+}
+
+#[cfg(test)]
+mod tests;

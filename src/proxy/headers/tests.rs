@@ -1,0 +1,173 @@
+use super::*;
+
+fn fields(text: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (name, value) = line.split_once(": ").expect("name: value");
+        headers.append(
+            HeaderName::from_bytes(name.as_bytes()).expect("name"),
+            HeaderValue::from_str(value).expect("value"),
+        );
+    }
+    headers
+}
+
+fn clean(headers: &mut HeaderMap, trusted: bool, upgrade: bool) {
+    let found = Survey::of(headers);
+    clean_request(headers, &found, trusted, upgrade);
+}
+
+fn names(headers: &HeaderMap) -> Vec<&str> {
+    let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn hop_by_hop_fields_and_those_that_connection_names_are_removed() {
+    let mut headers = fields(
+        "connection: close, X-Custom\nconnection: keep-alive\nx-custom: 1\nkeep-alive: 5\nproxy-connection: x\n\
+         upgrade: websocket\nte: gzip\nhttp2-settings: AAA\nhost: a\naccept: b",
+    );
+    clean(&mut headers, false, false);
+    assert_eq!(names(&headers), ["accept", "host"]);
+}
+
+#[test]
+fn connection_can_not_take_away_what_frames_or_routes_the_message() {
+    let mut headers = fields("connection: host, content-length\nhost: a\ncontent-length: 3");
+    clean(&mut headers, false, false);
+    assert_eq!(names(&headers), ["content-length", "host"]);
+}
+
+#[test]
+fn connection_can_not_take_away_what_we_add() {
+    let mut headers = fields("connection: x-forwarded-for, via\nhost: a");
+    clean(&mut headers, false, false);
+    add_to_request(&mut headers, &additions(false));
+    assert_eq!(headers["x-forwarded-for"], "203.0.113.7");
+    assert_eq!(headers["via"], "1.1 firedoor");
+}
+
+fn additions(trusted: bool) -> Additions<'static> {
+    static CLIENT: HeaderValue = HeaderValue::from_static("203.0.113.7");
+    static ID: HeaderValue = HeaderValue::from_static("an-id");
+    Additions {
+        client: &CLIENT,
+        trusted,
+        scheme: "http",
+        version: Version::HTTP_11,
+        request_id: &ID,
+        traceparent: None,
+    }
+}
+
+#[test]
+fn a_stranger_claims_nothing_about_its_origin() {
+    let mut headers = fields(
+        "x-forwarded-for: 1.1.1.1\nx-forwarded-proto: https\nx-forwarded-host: evil\nforwarded: for=1.1.1.1\n\
+         x-real-ip: 1.1.1.1\nX_Forwarded_For: 1.1.1.1\nfiredoor_zone: x\n\
+         host: kunde1.example",
+    );
+    clean(&mut headers, false, false);
+    add_to_request(&mut headers, &additions(false));
+    assert_eq!(headers["x-forwarded-for"], "203.0.113.7");
+    assert_eq!(headers["x-forwarded-proto"], "http");
+    assert_eq!(headers["x-forwarded-host"], "kunde1.example");
+    assert_eq!(
+        names(&headers),
+        [
+            "host",
+            "via",
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-proto",
+            "x-request-id"
+        ]
+    );
+}
+
+#[test]
+fn a_trusted_proxy_is_believed_and_its_chain_goes_on() {
+    let mut headers = fields(
+        "x-forwarded-for: 198.51.100.1\nx-forwarded-for: 198.51.100.2\nx-forwarded-proto: https\nvia: 1.0 fred",
+    );
+    clean(&mut headers, true, false);
+    add_to_request(&mut headers, &additions(true));
+    assert_eq!(
+        headers["x-forwarded-for"],
+        "198.51.100.1, 198.51.100.2, 203.0.113.7"
+    );
+    assert_eq!(headers["x-forwarded-proto"], "https");
+    assert_eq!(headers["via"], "1.0 fred, 1.1 firedoor");
+}
+
+#[test]
+fn an_upgrade_keeps_its_protocol_and_names_it_in_connection() {
+    let mut headers = fields("connection: Upgrade, x-a\nupgrade: websocket\nx-a: 1");
+    assert!(wants_upgrade(
+        &headers,
+        &Survey::of(&headers),
+        Version::HTTP_11
+    ));
+    clean(&mut headers, false, true);
+    assert_eq!(headers["upgrade"], "websocket");
+    assert_eq!(headers["connection"], "upgrade");
+    assert!(!headers.contains_key("x-a"));
+}
+
+#[test]
+fn h2c_and_http_1_0_never_upgrade() {
+    let h2c = fields("connection: upgrade, http2-settings\nupgrade: h2c");
+    assert!(!wants_upgrade(&h2c, &Survey::of(&h2c), Version::HTTP_11));
+    let websocket = fields("connection: upgrade\nupgrade: websocket");
+    assert!(!wants_upgrade(
+        &websocket,
+        &Survey::of(&websocket),
+        Version::HTTP_10
+    ));
+}
+
+#[test]
+fn trailers_are_asked_for_hop_by_hop() {
+    let mut headers = fields("te: gzip, trailers\nhost: a");
+    clean(&mut headers, false, false);
+    assert_eq!(headers["te"], "trailers");
+    assert_eq!(headers["connection"], "te");
+}
+
+#[test]
+fn a_204_has_no_length_and_a_426_names_its_protocol() {
+    let mut none = fields("content-length: 0\ntransfer-encoding: chunked");
+    let found = Survey::of(&none);
+    clean_response(&mut none, &found, StatusCode::NO_CONTENT, Version::HTTP_11);
+    assert_eq!(names(&none), ["via"]);
+    let mut required = fields("upgrade: websocket\nconnection: upgrade");
+    let found = Survey::of(&required);
+    clean_response(
+        &mut required,
+        &found,
+        StatusCode::UPGRADE_REQUIRED,
+        Version::HTTP_11,
+    );
+    assert_eq!(names(&required), ["connection", "upgrade", "via"]);
+}
+
+#[test]
+fn only_a_sound_trace_context_is_passed_on() {
+    let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    assert_eq!(
+        trace_id(&HeaderValue::from_static(good)),
+        Some("4bf92f3577b34da6a3ce929d0e0e4736")
+    );
+    for bad in [
+        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+        "00-4bf9-00f067aa0ba902b7-01",
+    ] {
+        assert_eq!(trace_id(&HeaderValue::from_static(bad)), None, "{bad}");
+    }
+}

@@ -1,0 +1,211 @@
+//! The two sockets of a request: they count bytes and note stalls, and do nothing else.
+//!
+//! Both pass vectored writes on. Forgetting that would work, and would silently make hyper copy every body.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::downstream::Downstream;
+use super::interim::Interim;
+
+/// The client's socket. Tells its [`Downstream`] of every read, write and stall.
+pub(crate) struct DownstreamSocket {
+    stream: TcpStream,
+    state: Rc<Downstream>,
+}
+
+/// A backend's socket, which outlives the requests that use it.
+pub(crate) struct UpstreamSocket {
+    stream: TcpStream,
+    traffic: Rc<Traffic>,
+}
+
+/// What has passed through an upstream socket since the current request was handed to it.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    /// Bytes that the kernel has taken. Zero: the request may go elsewhere, whatever its method.
+    pub(crate) written: Cell<u64>,
+    /// The search for interim responses in what comes back.
+    pub(crate) interim: RefCell<Interim>,
+}
+
+impl DownstreamSocket {
+    pub(crate) fn new(stream: TcpStream, state: Rc<Downstream>) -> Self {
+        Self { stream, state }
+    }
+
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    /// Sends interim responses, which must stand before whatever hyper sends next.
+    fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(mut out) = self.state.interim_out() {
+            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &out))?;
+            out.drain(..sent);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl UpstreamSocket {
+    pub(crate) fn new(stream: TcpStream, traffic: Rc<Traffic>) -> Self {
+        Self { stream, traffic }
+    }
+
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
+    fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(count)) = result {
+            let written = &self.traffic.written;
+            written.set(written.get() + *count as u64);
+        }
+    }
+}
+
+impl Traffic {
+    /// A new request is about to use the socket.
+    pub(crate) fn reset(&self) {
+        self.written.set(0);
+        self.interim.borrow_mut().reset();
+    }
+}
+
+impl AsyncRead for DownstreamSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.state.has_read();
+        }
+        result
+    }
+}
+
+impl AsyncWrite for DownstreamSocket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interim(cx))?;
+        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.state.has_written(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_interim(cx))?;
+        let result = write_all_at_once(&mut self.stream, cx, bufs);
+        self.state.has_written(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    /// hyper flushes only once its own buffer is empty: the client has taken everything.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_interim(cx))?;
+        self.state.has_flushed();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for UpstreamSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.traffic
+                .interim
+                .borrow_mut()
+                .see(&buf.filled()[before..]);
+        }
+        result
+    }
+}
+
+impl AsyncWrite for UpstreamSocket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.wrote(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = write_all_at_once(&mut self.stream, cx, bufs);
+        self.wrote(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// What is copied together rather than gathered by the kernel, in bytes.
+const SMALL: usize = 2048;
+
+/// Writes `bufs` with one call. For one buffer, or a few small ones (a head and a short body), that is `send` rather than `writev`,
+/// which spares the kernel the import of a vector; for the rest, nothing is copied.
+fn write_all_at_once(
+    stream: &mut TcpStream,
+    cx: &mut Context<'_>,
+    bufs: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    if let [only] = bufs {
+        return Pin::new(stream).poll_write(cx, only);
+    }
+    if bufs.iter().map(|buf| buf.len()).sum::<usize>() > SMALL {
+        return Pin::new(stream).poll_write_vectored(cx, bufs);
+    }
+    let mut together = [0; SMALL];
+    let mut length = 0;
+    for buf in bufs {
+        together[length..length + buf.len()].copy_from_slice(buf);
+        length += buf.len();
+    }
+    Pin::new(stream).poll_write(cx, &together[..length])
+}

@@ -1,0 +1,274 @@
+//! Steps 2 to 4 of a request's life: admit, route, clean. Done once, however many attempts follow.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::header::{HOST, HeaderMap};
+use http::{HeaderValue, Method, Request, Uri, Version};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+
+use super::body::{RequestBody, Streamed};
+use super::downstream::{BodyTrouble, Downstream};
+use super::error::Refusal;
+use super::headers::{self, Additions};
+use super::identity::Hex;
+use super::record::Record;
+use super::retry;
+use super::route::Lookup;
+use super::survey::{self, Survey};
+use super::view::View;
+
+/// A request that is ready for its first attempt.
+pub(crate) struct Prepared {
+    /// By `routed`'s configuration.
+    pool: usize,
+    /// What the request was routed by.
+    routed: Rc<View>,
+    pub(crate) idempotent: bool,
+    pub(crate) upgrade: bool,
+    pub(crate) expects: bool,
+    /// The client's version.
+    pub(crate) version: Version,
+    identity: Identity,
+}
+
+/// What names the request on its way, the same for each attempt.
+struct Identity {
+    request_id: HeaderValue,
+    /// `None`: the client's own is passed on.
+    traceparent: Option<HeaderValue>,
+}
+
+impl Prepared {
+    /// Adds what the app may rely on to `headers`, for an attempt at a backend of `view`'s active zone.
+    pub(crate) fn dress(&self, headers: &mut HeaderMap, state: &Downstream, view: &View) {
+        let Identity {
+            request_id,
+            traceparent,
+        } = &self.identity;
+        headers::add_to_request(
+            headers,
+            &Additions {
+                client: &state.client,
+                trusted: state.trusted,
+                scheme: "http",
+                version: self.version,
+                request_id,
+                traceparent: traceparent.as_ref(),
+            },
+        );
+        headers::stamp(headers, &view.zone, &view.epoch);
+    }
+}
+
+impl Prepared {
+    /// The request's pool in `view`. A reload may have moved it or removed it while the request waited, and an index of the old
+    /// configuration would lead to another application.
+    pub(crate) fn pool_in(&self, view: &View) -> Result<usize, Refusal> {
+        let (old, new) = (&self.routed.snapshot.config, &view.snapshot.config);
+        if Arc::ptr_eq(old, new) {
+            return Ok(self.pool);
+        }
+        let name = &old.pools[self.pool].name;
+        new.pools
+            .iter()
+            .position(|pool| pool.name == *name)
+            .ok_or(Refusal::UnknownHost)
+    }
+}
+
+/// Steps 2 to 4: everything that is done once, however many attempts there are.
+pub(crate) async fn prepare(
+    state: &Rc<Downstream>,
+    mut request: Request<Incoming>,
+    found: Survey,
+    record: &mut Record,
+) -> Result<(Request<RequestBody>, Prepared), Refusal> {
+    let worker = &state.worker;
+    let view = worker.view();
+    let config = &view.snapshot.config;
+    worker.count_request();
+    let identity = identify(state, request.headers_mut(), &found, record);
+
+    // 2. admit
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    if target > config.limits.max_header_size {
+        return Err(Refusal::LongTarget);
+    }
+    if target + found.size > config.limits.max_header_size {
+        return Err(Refusal::LargeHead);
+    }
+    if let Some(flaw) = survey::flaw(request.headers(), &found, request.version()) {
+        return Err(Refusal::Flawed(flaw));
+    }
+    if let (Some(max), Some(length)) = (
+        config.limits.max_body_size,
+        request.body().size_hint().exact(),
+    ) && length > max
+    {
+        return Err(Refusal::Body(BodyTrouble::TooLarge));
+    }
+    normalise_target(&mut request)?;
+    limit_forwards(&mut request)?;
+
+    // 3. route
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("");
+    let pool = match view.routes.lookup(host, request.uri().path()) {
+        Lookup::Pool(pool) => pool,
+        Lookup::UnknownHost => return Err(Refusal::UnknownHost),
+        Lookup::NoPath => return Err(Refusal::NoRoute),
+        Lookup::BadPath => return Err(Refusal::BadTarget),
+    };
+
+    // 4. clean; what we add is added for each attempt, so that a copy for a retry need not carry it
+    let upgrade = headers::wants_upgrade(request.headers(), &found, request.version());
+    let expects = headers::expects_continue(request.headers(), &found);
+    let named = if found.names_fields() {
+        headers::named_by_connection(request.headers())
+    } else {
+        Vec::new()
+    };
+    headers::clean_request(request.headers_mut(), &found, state.trusted, upgrade);
+
+    let idempotent = retry::is_idempotent(request.method()) && !upgrade;
+    let prepared = Prepared {
+        pool,
+        routed: Rc::clone(&view),
+        idempotent,
+        upgrade,
+        expects,
+        version: request.version(),
+        identity,
+    };
+    let replay_buffer = config.upstream.replay_buffer;
+    let max_body = config.limits.max_body_size;
+    drop(view);
+    request.extensions_mut().clear();
+    let (parts, incoming) = request.into_parts();
+    let known_length = incoming.size_hint().exact();
+    let body = if known_length == Some(0) {
+        RequestBody::Empty
+    } else if !expects && known_length.is_some_and(|length| length <= replay_buffer as u64) {
+        Box::pin(keep(state, incoming, replay_buffer)).await?
+    } else {
+        RequestBody::Streamed(Box::new(Streamed::new(
+            incoming,
+            Rc::clone(state),
+            max_body,
+            expects,
+            named,
+        )))
+    };
+    Ok((Request::from_parts(parts, body), prepared))
+}
+
+/// Reads a small body whole, so that the request can be sent again.
+async fn keep(
+    state: &Rc<Downstream>,
+    incoming: Incoming,
+    max: usize,
+) -> Result<RequestBody, Refusal> {
+    let streamed = Streamed::new(
+        incoming,
+        Rc::clone(state),
+        Some(max as u64),
+        false,
+        Vec::new(),
+    );
+    let limited = Limited::new(RequestBody::Streamed(Box::new(streamed)), max);
+    match limited.collect().await {
+        Ok(collected) => Ok(RequestBody::Kept(Some(collected.to_bytes()))),
+        Err(_) => Err(Refusal::Body(
+            state.body_trouble.take().unwrap_or(BodyTrouble::Broken),
+        )),
+    }
+}
+
+/// `X-Request-Id` and `traceparent`: taken over from a trusted peer, made otherwise. A client's own trace context is passed on: it
+/// names no person and grants nothing.
+fn identify(
+    state: &Downstream,
+    headers: &mut HeaderMap,
+    found: &Survey,
+    record: &mut Record,
+) -> Identity {
+    let random = Hex::of(fastrand::u128(1..));
+    let kept = if found.has_request_id() && state.trusted {
+        headers.get(headers::X_REQUEST_ID).cloned()
+    } else {
+        None
+    };
+    let request_id = kept.unwrap_or_else(|| random.value());
+    let known = if found.has_traceparent() {
+        headers
+            .get(headers::TRACEPARENT)
+            .and_then(headers::trace_id)
+    } else {
+        None
+    };
+    record.identified(request_id.clone(), known.unwrap_or(random.as_str()));
+    let traceparent = known.is_none().then(|| random.parent());
+    Identity {
+        request_id,
+        traceparent,
+    }
+}
+
+/// Origin form towards the backend (RFC 9112 3.2.1), with the authority of an absolute form in `Host` (3.2.2).
+fn normalise_target(request: &mut Request<Incoming>) -> Result<(), Refusal> {
+    if request.method() == Method::CONNECT {
+        return Err(Refusal::Method);
+    }
+    let uri = request.uri();
+    if let Some(authority) = uri.authority() {
+        if !matches!(uri.scheme_str(), Some("http" | "https"))
+            || !survey::is_host(authority.as_str().as_bytes())
+        {
+            return Err(Refusal::BadTarget);
+        }
+        let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::BadTarget)?;
+        let target = uri.path_and_query().cloned();
+        // RFC 9112 3.2.4: OPTIONS for an absolute target that has no path at all is about the whole server.
+        let whole_server = request.method() == Method::OPTIONS
+            && target == Uri::from_static("http://a").path_and_query().cloned();
+        request.headers_mut().insert(HOST, host);
+        *request.uri_mut() = match target {
+            Some(target) if !whole_server => Uri::from(target),
+            Some(_) => Uri::from_static("*"),
+            None => Uri::from_static("/"),
+        };
+    }
+    let path = request.uri().path();
+    let whole_server = path == "*" && request.method() == Method::OPTIONS;
+    if !path.starts_with('/') && !whole_server {
+        return Err(Refusal::BadTarget);
+    }
+    Ok(())
+}
+
+/// RFC 9110 7.6.2: counts `Max-Forwards` down; at 0 the request ends here, and here is nothing that could answer it.
+fn limit_forwards(request: &mut Request<Incoming>) -> Result<(), Refusal> {
+    if !matches!(*request.method(), Method::OPTIONS | Method::TRACE) {
+        return Ok(());
+    }
+    match headers::max_forwards(request.headers()) {
+        None => Ok(()),
+        Some(0) if request.method() == Method::OPTIONS => Err(Refusal::Options),
+        Some(0) => Err(Refusal::Method),
+        Some(left) => {
+            request
+                .headers_mut()
+                .insert(http::header::MAX_FORWARDS, HeaderValue::from(left - 1));
+            Ok(())
+        }
+    }
+}

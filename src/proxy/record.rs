@@ -1,0 +1,294 @@
+//! What is remembered of a request until it ends: then one access-log line and one count.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::header::{HOST, USER_AGENT};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
+use jiff::Timestamp;
+
+use super::downstream::Downstream;
+use super::upstream::Upstream;
+use crate::telemetry::access_log::Line;
+use crate::zone::ComponentKey;
+
+/// See the module's promise.
+pub(crate) struct Record {
+    state: Rc<Downstream>,
+    begun: Instant,
+    method: Method,
+    version: Version,
+    status: u16,
+    bytes_out: u64,
+    termination: &'static str,
+    request_id: Option<HeaderValue>,
+    /// The backend of the last attempt.
+    upstream: Option<Rc<Upstream>>,
+    /// Whether it is to blame for how the request ended.
+    failed: bool,
+    /// Its part is counted already.
+    counted: bool,
+    retries: u32,
+    /// Only while there is an access log: what it says besides.
+    words: Option<Box<Words>>,
+}
+
+#[derive(Default)]
+struct Words {
+    uri: Option<Uri>,
+    host: Option<HeaderValue>,
+    user_agent: Option<HeaderValue>,
+    trace_id: String,
+    bytes_in: u64,
+    connect: Duration,
+    first_byte: Duration,
+    held: Duration,
+    epoch: u64,
+}
+
+impl Record {
+    /// A request head has come.
+    pub(crate) fn begin<B>(
+        state: &Rc<Downstream>,
+        request: &Request<B>,
+        begun: Instant,
+    ) -> Box<Self> {
+        let words = state.worker.is_logging().then(|| {
+            Box::new(Words {
+                uri: Some(request.uri().clone()),
+                host: request.headers().get(HOST).cloned(),
+                user_agent: request.headers().get(USER_AGENT).cloned(),
+                ..Words::default()
+            })
+        });
+        let mut record = Box::new(Self::new(state, begun));
+        record.words = words;
+        record.method.clone_from(request.method());
+        record.version = request.version();
+        record
+    }
+
+    /// Something came that isn't a request; hyper has answered it.
+    pub(crate) fn malformed(state: &Rc<Downstream>, error: &hyper::Error) -> Self {
+        let status = if error.is_parse_too_large() {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        } else {
+            StatusCode::BAD_REQUEST
+        };
+        Self::unread(state, status, "PR")
+    }
+
+    /// The head has not come in time.
+    pub(crate) fn overdue_head(state: &Rc<Downstream>) -> Self {
+        Self::unread(state, StatusCode::REQUEST_TIMEOUT, "cR")
+    }
+
+    fn unread(state: &Rc<Downstream>, status: StatusCode, termination: &'static str) -> Self {
+        let mut record = Self::new(state, Instant::now());
+        record.refused(status, termination, false);
+        if state.worker.is_logging() {
+            record.words = Some(Box::default());
+        }
+        record
+    }
+
+    fn new(state: &Rc<Downstream>, begun: Instant) -> Self {
+        Self {
+            state: Rc::clone(state),
+            begun,
+            method: Method::GET,
+            version: Version::HTTP_11,
+            status: 0,
+            bytes_out: 0,
+            termination: "--",
+            request_id: None,
+            upstream: None,
+            failed: false,
+            counted: false,
+            retries: 0,
+            words: None,
+        }
+    }
+
+    pub(crate) fn state(&self) -> Rc<Downstream> {
+        Rc::clone(&self.state)
+    }
+
+    pub(crate) fn is_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
+    pub(crate) fn identified(&mut self, request_id: HeaderValue, trace_id: &str) {
+        self.request_id = Some(request_id);
+        if let Some(words) = &mut self.words {
+            trace_id.clone_into(&mut words.trace_id);
+        }
+    }
+
+    pub(crate) fn request_id(&self) -> Option<&HeaderValue> {
+        self.request_id.as_ref()
+    }
+
+    /// An attempt begins.
+    pub(crate) fn attempt(&mut self, upstream: &Rc<Upstream>, epoch: u64) {
+        if self.upstream.is_some() {
+            self.retries += 1;
+            self.state.worker.counters().retries.add(1);
+        }
+        self.upstream = Some(Rc::clone(upstream));
+        self.counted = false;
+        if let Some(words) = &mut self.words {
+            words.epoch = epoch;
+        }
+    }
+
+    /// The attempt has failed, and another one may follow: the failure is this backend's all the same, or what retries hide would
+    /// never make it gray.
+    pub(crate) fn lost(&mut self) {
+        if let Some(upstream) = &self.upstream
+            && !self.counted
+        {
+            upstream.count(self.state.worker.index(), true);
+            self.counted = true;
+        }
+    }
+
+    pub(crate) fn connected(&mut self, took: Duration) {
+        if let Some(words) = &mut self.words {
+            words.connect = took;
+        }
+    }
+
+    pub(crate) fn held(&mut self, took: Duration) {
+        if let Some(words) = &mut self.words {
+            words.held += took;
+        }
+    }
+
+    /// The response head has come from the backend.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.status = status.as_u16();
+        self.failed = status.is_server_error();
+        if let Some(words) = &mut self.words {
+            words.first_byte = self.begun.elapsed();
+        }
+    }
+
+    /// firedoor answers by itself. `blame`: because of what the backend did.
+    pub(crate) fn refused(&mut self, status: StatusCode, termination: &'static str, blame: bool) {
+        self.status = status.as_u16();
+        self.termination = termination;
+        self.failed = blame;
+        self.state.worker.counters().refusals.add(1);
+    }
+
+    pub(crate) fn received(&mut self, bytes: u64) {
+        if let Some(words) = &mut self.words {
+            words.bytes_in += bytes;
+        }
+    }
+
+    /// Body bytes went to the client.
+    pub(crate) fn sent(&mut self, bytes: usize) {
+        self.bytes_out += bytes as u64;
+    }
+
+    /// The response broke off on the backend's side.
+    pub(crate) fn broke_off(&mut self) {
+        self.termination = "SD";
+        self.failed = true;
+    }
+
+    /// It ended otherwise: who, in which phase.
+    pub(crate) fn ended(&mut self, termination: &'static str) {
+        self.termination = termination;
+    }
+
+    /// The client left before the response was complete.
+    pub(crate) fn left_by_client(&mut self) {
+        if self.termination == "--" {
+            self.termination = if self.status == 0 { "CH" } else { "CD" };
+        }
+    }
+
+    /// Writes the line and the counts. A record that is dropped instead writes them too; this only says so.
+    pub(crate) fn finish(self) {}
+
+    fn write(&self, words: &Words) {
+        let text = |value: &Option<HeaderValue>| {
+            value
+                .as_ref()
+                .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
+                .unwrap_or_default()
+        };
+        let (host, user_agent, request_id) = (
+            text(&words.host),
+            text(&words.user_agent),
+            text(&self.request_id),
+        );
+        let key: Option<&ComponentKey> = self.upstream.as_ref().map(|upstream| &upstream.key);
+        let pool: Option<&Arc<str>> = self.upstream.as_ref().map(|upstream| &upstream.pool);
+        let elapsed = self.begun.elapsed();
+        let client: IpAddr = self.state.peer.ip();
+        self.state.worker.log(&Line {
+            time: Timestamp::now()
+                .checked_sub(jiff::SignedDuration::try_from(elapsed).unwrap_or_default())
+                .unwrap_or(Timestamp::UNIX_EPOCH),
+            method: if words.uri.is_some() {
+                self.method.as_str()
+            } else {
+                "-"
+            },
+            scheme: "http",
+            host: &host,
+            path: words.uri.as_ref().map_or("-", Uri::path),
+            status: self.status,
+            bytes_in: words.bytes_in + self.state.body_bytes(),
+            bytes_out: self.bytes_out,
+            duration_ms: ms(elapsed),
+            client,
+            user_agent: &user_agent,
+            protocol: if self.version == Version::HTTP_10 {
+                "HTTP/1.0"
+            } else {
+                "HTTP/1.1"
+            },
+            request_id: &request_id,
+            trace_id: &words.trace_id,
+            zone: key.map_or("", |key| &*key.zone),
+            pool: pool.map_or("", |pool| &**pool),
+            backend: key.map_or("", |key| &*key.name),
+            connect_ms: ms(words.connect),
+            ttfb_ms: ms(words.first_byte),
+            retries: self.retries,
+            held_ms: ms(words.held),
+            epoch: words.epoch,
+            termination: self.termination,
+        });
+    }
+}
+
+impl Drop for Record {
+    /// Also when the client leaves and hyper drops the request's future in the middle of it.
+    fn drop(&mut self) {
+        let worker = &self.state.worker;
+        worker.counters().requests.add(1);
+        if let Some(upstream) = &self.upstream
+            && !self.counted
+        {
+            upstream.count(worker.index(), self.failed);
+        }
+        if self.status == 0 {
+            self.termination = "CH";
+        }
+        if let Some(words) = self.words.take() {
+            self.write(&words);
+        }
+    }
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}

@@ -1,0 +1,270 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::parse::Environment;
+
+struct Nothing;
+
+impl Environment for Nothing {
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn file(&self, _: &Path) -> Result<String, String> {
+        Err("no such file".to_owned())
+    }
+}
+
+/// A table of `(host, path)` routes; each leads to a pool of its own, in order.
+fn table(routes: &[(&str, &str)]) -> RouteTable {
+    let mut text = String::from("listener = [{ bind = \"127.0.0.1:8080\" }]\n");
+    let mut backends = String::new();
+    for (index, (host, path)) in routes.iter().enumerate() {
+        text += &format!("[[route]]\npath = \"{path}\"\npool = \"p{index}\"\n");
+        if !host.is_empty() {
+            text += &format!("host = \"{host}\"\n");
+        }
+        backends += &format!(
+            "{{ address = \"127.0.0.1:{}\", pool = \"p{index}\" }},",
+            9000 + index
+        );
+    }
+    if routes.is_empty() {
+        backends +=
+            "{ address = \"127.0.0.1:9000\", pool = \"other\" }, { address = \"127.0.0.1:9001\" }";
+    }
+    text += &format!("[[zone]]\nname = \"fz-1\"\nbackend = [{backends}]\n");
+    let config = Config::parse(&text, Path::new("firedoor.toml"), &Nothing)
+        .unwrap_or_else(|error| panic!("{error}"));
+    RouteTable::new(&config)
+}
+
+/// Where `path` leads when the routes are `/` (0), `/admin` (1), `/admin/users` (2).
+fn led(path: &str) -> Lookup {
+    table(&[("", "/"), ("", "/admin"), ("", "/admin/users")]).lookup("any.example", path)
+}
+
+#[test]
+fn without_routes_everything_goes_to_the_default_pool() {
+    let table = table(&[]);
+    assert_eq!(table.lookup("any.example", "/"), Lookup::Pool(1));
+    assert_eq!(table.lookup("", "/../%zz"), Lookup::Pool(1));
+}
+
+#[test]
+fn the_most_specific_host_wins_whatever_the_order() {
+    let table = table(&[
+        ("", "/"),
+        ("*.example", "/"),
+        ("*.kunden.example", "/"),
+        ("eins.kunden.example", "/"),
+    ]);
+    assert_eq!(table.lookup("eins.kunden.example", "/"), Lookup::Pool(3));
+    assert_eq!(table.lookup("zwei.kunden.example", "/"), Lookup::Pool(2));
+    assert_eq!(table.lookup("a.eins.kunden.example", "/"), Lookup::Pool(2));
+    assert_eq!(table.lookup("kunden.example", "/"), Lookup::Pool(1));
+    assert_eq!(table.lookup("example", "/"), Lookup::Pool(0));
+    assert_eq!(table.lookup("badexample", "/"), Lookup::Pool(0));
+    assert_eq!(table.lookup("", "/"), Lookup::Pool(0));
+}
+
+#[test]
+fn hosts_match_without_port_case_and_final_dot() {
+    let table = table(&[
+        ("kunde1.example", "/"),
+        ("[2001:db8::1]", "/"),
+        ("10.0.0.1", "/"),
+    ]);
+    for host in [
+        "kunde1.example",
+        "KUNDE1.Example",
+        "kunde1.example:8443",
+        "Kunde1.example.",
+        "kunde1.example.:80",
+        "kunde1.example:",
+    ] {
+        assert_eq!(table.lookup(host, "/"), Lookup::Pool(0), "{host}");
+    }
+    for host in ["[2001:db8::1]", "[2001:DB8::1]:8443"] {
+        assert_eq!(table.lookup(host, "/"), Lookup::Pool(1), "{host}");
+    }
+    assert_eq!(table.lookup("10.0.0.1:80", "/"), Lookup::Pool(2));
+}
+
+#[test]
+fn an_unknown_host_and_an_unknown_path_are_told_apart() {
+    let table = table(&[("kunde1.example", "/api"), ("*.example", "/shop")]);
+    assert_eq!(table.lookup("kunde1.example", "/api/x"), Lookup::Pool(0));
+    assert_eq!(
+        table.lookup("kunde1.example", "/shop"),
+        Lookup::Pool(1),
+        "the next host's turn"
+    );
+    assert_eq!(table.lookup("kunde1.example", "/"), Lookup::NoPath);
+    assert_eq!(table.lookup("kunde2.example", "/api"), Lookup::NoPath);
+    assert_eq!(table.lookup("kunde1.invalid", "/api"), Lookup::UnknownHost);
+    assert_eq!(table.lookup("", "/api"), Lookup::UnknownHost);
+}
+
+#[test]
+fn a_host_longer_than_any_name_is_unknown() {
+    let table = table(&[("*.example", "/")]);
+    let host = format!("{}example", "a.".repeat(10_000));
+    assert_eq!(table.lookup(&host, "/"), Lookup::UnknownHost);
+}
+
+#[test]
+fn the_longest_path_wins_on_segment_borders() {
+    assert_eq!(led("/"), Lookup::Pool(0));
+    assert_eq!(led("/admin"), Lookup::Pool(1));
+    assert_eq!(led("/admin/"), Lookup::Pool(1));
+    assert_eq!(led("/admin/user"), Lookup::Pool(1));
+    assert_eq!(led("/admin/users"), Lookup::Pool(2));
+    assert_eq!(led("/admin/users/7"), Lookup::Pool(2));
+    assert_eq!(led("/administrator"), Lookup::Pool(0));
+    assert_eq!(led("/Admin"), Lookup::Pool(0));
+    assert_eq!(led("*"), Lookup::Pool(0));
+}
+
+#[test]
+fn every_way_to_write_a_path_leads_to_the_same_pool() {
+    for path in [
+        "/admin",
+        "//admin",
+        "/./admin",
+        "/a/../admin",
+        "/%61dmin",
+        "/%61%64%6D%69%6e",
+        "/%2e/admin",
+        "/a/%2E%2e/admin",
+        "/a/b/../../admin",
+        "/a//../admin",
+        "/admin/.",
+        "/admin/x/..",
+        "///admin///",
+        "/admin/%2e%2e/admin",
+    ] {
+        assert_eq!(led(path), Lookup::Pool(1), "{path}");
+    }
+    for path in [
+        "/admin/..",
+        "/admin/../",
+        "/admin/%2e%2e/x",
+        "/.admin",
+        "/admin%20",
+        "/..admin",
+    ] {
+        assert_eq!(led(path), Lookup::Pool(0), "{path}");
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_slash_is_no_border() {
+    for path in [
+        "/admin%2Fusers",
+        "/admin%2fusers",
+        "/admin%5Cusers",
+        "/admin\\users",
+        "/%2Fadmin",
+        "/x%2F..%2Fadmin",
+        "\u{ff0f}admin",
+    ] {
+        assert_eq!(led(path), Lookup::Pool(0), "{path}");
+    }
+    assert_eq!(led("/admin/x%2F..%2Fusers"), Lookup::Pool(1));
+}
+
+#[test]
+fn what_is_encoded_twice_is_decoded_once() {
+    assert_eq!(led("/%2561dmin"), Lookup::Pool(0));
+    assert_eq!(led("/admin/%252e%252e"), Lookup::Pool(1));
+    assert_eq!(led("/%25%36%31dmin"), Lookup::Pool(0));
+}
+
+#[test]
+fn paths_above_the_root_and_broken_escapes_are_refused() {
+    for path in [
+        "/..",
+        "/../admin",
+        "/a/../..",
+        "/%2e%2e",
+        "/.%2e/admin",
+        "//..",
+        "/%",
+        "/%4",
+        "/%zz",
+        "/100%",
+        "/%+1",
+        "/%%61",
+    ] {
+        assert_eq!(led(path), Lookup::BadPath, "{path}");
+    }
+}
+
+#[test]
+fn prefixes_and_paths_may_write_umlauts_differently() {
+    let table = table(&[("", "/größe"), ("", "/%7euser/")]);
+    for path in ["/größe", "/gr%C3%B6%C3%9Fe/x", "/gr%c3%b6%c3%9fe"] {
+        assert_eq!(table.lookup("a", path), Lookup::Pool(0), "{path}");
+    }
+    assert_eq!(table.lookup("a", "/~user"), Lookup::Pool(1));
+    assert_eq!(table.lookup("a", "/%7Euser/x"), Lookup::Pool(1));
+}
+
+#[test]
+fn paths_that_are_normal_already_are_not_copied() {
+    for path in ["/", "/admin/users?not-here", "/a.b/c..d/~e", "/a/b/"] {
+        assert!(
+            matches!(normalise(path), Some(Cow::Borrowed(same)) if same == path),
+            "{path}"
+        );
+    }
+}
+
+/// Paths made of the pieces that matter.
+fn paths() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "/", "/", ".", "..", "a", "admin", "%2e", "%2F", "%61", "%5c", "\\", "%25", "%", "%4", "ö",
+        "~", ";x", "//",
+    ]);
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| format!("/{}", pieces.concat()))
+}
+
+/// Paths of which most take the fast path.
+fn plain_paths() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec!["/", "/a", "/admin", "a", "b.", "..c", "~", ";x", "\\"]);
+    prop::collection::vec(piece, 0..8).prop_map(|pieces| format!("/{}", pieces.concat()))
+}
+
+proptest! {
+    #[test]
+    fn the_fast_path_says_what_the_slow_path_says(path in prop_oneof![plain_paths(), paths()]) {
+        let slow = decode(&path).and_then(|decoded| resolve(&decoded));
+        let found = normalise(&path);
+        prop_assert_eq!(found.as_deref(), slow.as_deref());
+    }
+
+    #[test]
+    fn a_normal_path_stays_as_it_is(path in paths()) {
+        if let Some(once) = normalise(&path) {
+            let twice = normalise(&once);
+            prop_assert_eq!(twice.as_deref(), Some(&*once));
+        }
+    }
+
+    #[test]
+    fn no_normal_path_has_dot_segments_or_empty_ones(path in paths()) {
+        if let Some(normal) = normalise(&path) {
+            prop_assert!(normal.starts_with('/'));
+            prop_assert!(!normal.contains("//"));
+            prop_assert!(!normal.split('/').any(|segment| segment == "." || segment == ".."));
+        }
+    }
+
+    #[test]
+    fn no_input_makes_it_panic(host in ".*", path in ".*") {
+        table(&[("a.example", "/"), ("*.example", "/a"), ("", "/b")]).lookup(&host, &path);
+    }
+}

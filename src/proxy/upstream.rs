@@ -1,0 +1,181 @@
+//! A backend as one worker knows it: whether it may be picked, how fast it has been, its idle connections.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::balance::Candidate;
+use super::connections::Idle;
+use crate::config::Config;
+use crate::outcome::Trouble;
+use crate::snapshot::{BackendLoad, BackendRouting};
+use crate::zone::{ComponentId, ComponentKey, Status};
+
+/// One backend. Outlives snapshots as long as its identity and address stay.
+pub(crate) struct Upstream {
+    pub(crate) id: ComponentId,
+    pub(crate) key: ComponentKey,
+    /// The pool's name, for the access log.
+    pub(crate) pool: Arc<str>,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) idle: Idle,
+    load: Arc<BackendLoad>,
+    /// The pool's index in the current configuration.
+    pool_index: Cell<usize>,
+    weight: Cell<u32>,
+    max_in_flight: Cell<Option<u32>>,
+    pickable: Cell<bool>,
+    abandoned: Cell<bool>,
+    left: Cell<bool>,
+    in_flight: Cell<u32>,
+    latency_us: Cell<f32>,
+    /// Worker time of the last answer and of the last report of trouble, in milliseconds.
+    answered_at: Cell<u64>,
+    reported_at: Cell<u64>,
+}
+
+impl Upstream {
+    pub(crate) fn new(routing: &BackendRouting, config: &Config) -> Self {
+        Self {
+            id: routing.id,
+            key: routing.key.clone(),
+            pool: Arc::clone(&config.pools[routing.pool].name),
+            address: routing.address,
+            idle: Idle::default(),
+            load: Arc::clone(&routing.load),
+            pool_index: Cell::new(routing.pool),
+            weight: Cell::new(1),
+            max_in_flight: Cell::new(None),
+            pickable: Cell::new(false),
+            abandoned: Cell::new(false),
+            left: Cell::new(false),
+            in_flight: Cell::new(0),
+            latency_us: Cell::new(0.0),
+            answered_at: Cell::new(0),
+            reported_at: Cell::new(0),
+        }
+    }
+
+    /// Takes over what a new snapshot says. `zone_failed`: the verdict about its zone; `active`: its zone is the active one.
+    pub(crate) fn update(&self, routing: &BackendRouting, zone_failed: bool, active: bool) {
+        self.pool_index.set(routing.pool);
+        self.weight.set(routing.weight.max(1));
+        self.max_in_flight.set(routing.max_in_flight);
+        self.pickable.set(active && routing.pickable());
+        self.abandoned
+            .set(routing.status == Status::Down || (zone_failed && !active));
+        self.left.set(!active);
+        if self.abandoned.get() || !active {
+            // A standby that takes over must not start with connections from before its last failure.
+            self.idle.clear();
+        }
+    }
+
+    /// It is no longer configured: nothing new comes to it, and what it still has ends as in a zone that was left.
+    pub(crate) fn retire(&self) {
+        self.pickable.set(false);
+        self.left.set(true);
+        self.idle.clear();
+    }
+
+    /// Whether it may be picked now, capacity aside.
+    pub(crate) fn is_pickable(&self) -> bool {
+        self.pickable.get()
+    }
+
+    /// Whether it is believed dead: who waits for its answer should go elsewhere, if the retry rule lets them.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned.get()
+    }
+
+    /// Whether its zone is no longer the active one: long-lived connections to it are to end.
+    pub(crate) fn is_left(&self) -> bool {
+        self.left.get()
+    }
+
+    pub(crate) fn pool_index(&self) -> usize {
+        self.pool_index.get()
+    }
+
+    /// What a choice is made by, at worker time `now`.
+    pub(crate) fn candidate(&self, now: u64) -> Candidate {
+        // Fades by half every 10 s without an answer, or a backend that was slow once would never be tried again.
+        #[expect(clippy::cast_precision_loss, reason = "a rough age")]
+        let age = now.saturating_sub(self.answered_at.get()) as f32 / 10_000.0;
+        Candidate {
+            weight: self.weight.get(),
+            in_flight: self.in_flight.get(),
+            latency_us: self.latency_us.get() * (-age).exp2(),
+        }
+    }
+
+    /// Counts a request in, unless the backend is full; it is counted out when the returned guard is dropped.
+    pub(crate) fn enter(self: &Rc<Self>, worker: usize) -> Option<InFlight> {
+        match self.max_in_flight.get() {
+            Some(max) if !self.load.enter_within(worker, max) => return None,
+            Some(_) => {}
+            None => self.load.enter(worker),
+        }
+        self.in_flight.set(self.in_flight.get() + 1);
+        Some(InFlight {
+            upstream: Rc::clone(self),
+            worker,
+        })
+    }
+
+    /// Whether requests may have to wait for a place.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.max_in_flight.get().is_some()
+    }
+
+    /// Learns from an answer that took `latency_us` microseconds to its head.
+    pub(crate) fn answered(&self, latency_us: f32, now: u64) {
+        let old = self.latency_us.get();
+        let new = if old == 0.0 {
+            latency_us
+        } else {
+            old.mul_add(0.8, latency_us * 0.2)
+        };
+        self.latency_us.set(new);
+        self.answered_at.set(now);
+    }
+
+    /// Whether trouble with it should be reported now: a burst of failures is one piece of news.
+    pub(crate) fn is_news(&self, trouble: Trouble, now: u64) -> bool {
+        let quiet = match trouble {
+            Trouble::ServerError => 50,
+            _ => 5,
+        };
+        let news = now >= self.reported_at.get() + quiet;
+        if news {
+            self.reported_at.set(now);
+        }
+        news
+    }
+
+    /// Counts one finished request for the monitor's tally.
+    pub(crate) fn count(&self, worker: usize, failed: bool) {
+        self.load.count(worker, failed);
+    }
+}
+
+/// One request in flight at a backend.
+pub(crate) struct InFlight {
+    upstream: Rc<Upstream>,
+    worker: usize,
+}
+
+impl InFlight {
+    pub(crate) fn upstream(&self) -> &Rc<Upstream> {
+        &self.upstream
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let upstream = &self.upstream;
+        upstream.in_flight.set(upstream.in_flight.get() - 1);
+        upstream.load.leave(self.worker);
+    }
+}

@@ -1,0 +1,256 @@
+//! `firedoor serve`: puts the two worlds together, and takes them apart again. Only this module spawns long-lived tasks.
+//!
+//! The control thread (this one) runs the monitor, the admin listener and the signals; each worker has a thread of its own.
+
+mod listeners;
+mod reload;
+mod signals;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+use tracing::{error, info, warn};
+
+use crate::admin;
+use crate::cli::{FAILED, UNBOUND};
+use crate::config::Config;
+use crate::health::monitor::Monitor;
+use crate::moment::Moment;
+use crate::proxy::hold::Held;
+use crate::shutdown::{Phase, Readiness};
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::counters::Counters;
+use crate::worker::crew::{self, Foreman, Order, Parts};
+
+use listeners::Listeners;
+use reload::Reloader;
+use signals::{Signal, Signals};
+
+pub use reload::{ReloadError, ReloadHandle, Reloaded};
+
+/// Observations on their way to the monitor; what doesn't fit is news that it has already.
+const OBSERVATIONS: usize = 1024;
+
+/// Runs until a signal ends it. Exit codes: 0 fine, 1 failed while running, 4 could not bind.
+/// `file` is read again at every reload; `None` (demo) means that the configuration can't be reloaded.
+pub fn run(config: Config, file: Option<PathBuf>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => {
+            let code = LocalSet::new().block_on(&runtime, serve(Arc::new(config), file));
+            // Dropping it would wait for its blocking threads: a DNS look-up that hangs for half a minute, a disk that hangs
+            // for good.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => {
+            error!("can't start: {error}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+/// Why the process can't start: what to say, and the exit code.
+struct Failure(String, u8);
+
+async fn serve(config: Arc<Config>, file: Option<PathBuf>) -> ExitCode {
+    match start(config, file).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(message, code)) => {
+            error!("{message}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure> {
+    let started = Moment::now();
+    raise_descriptor_limit();
+    let workers = worker_count(&config);
+
+    // Everything that can fail comes first, so that a failure leaves nothing behind.
+    let mut signals =
+        Signals::new().map_err(|error| Failure(format!("no signals: {error}"), FAILED))?;
+    let mut listeners = Listeners::new(workers);
+    let added = listeners
+        .bind_new(&config)
+        .map_err(|message| Failure(message, UNBOUND))?;
+    let admin_listener = admin::Listener::bind(&config.admin.bind).map_err(|error| {
+        Failure(
+            format!("admin listener {}: {error}", config.admin.bind),
+            UNBOUND,
+        )
+    })?;
+    let (access_log, log_writer) = AccessLog::open(&config.access_log.target)
+        .map_err(|error| Failure(format!("access log: {error}"), FAILED))?;
+
+    let (observations, observed) = mpsc::channel(OBSERVATIONS);
+    let (monitor, monitor_handle, subscriber) =
+        Monitor::build(Arc::clone(&config), workers, observed);
+    let held = Held::default();
+    let counters = Counters::new(workers);
+    let foremen = start_workers(
+        workers,
+        &Parts {
+            subscriber: subscriber.clone(),
+            observations,
+            counters: counters.clone(),
+            access_log: access_log.clone(),
+            held: held.clone(),
+        },
+    )
+    .map_err(|error| Failure(format!("can't start a worker: {error}"), FAILED))?;
+    let foremen = Arc::new(foremen);
+
+    let readiness = Readiness::default();
+    let (reload_sender, reload_requests) = mpsc::channel(1);
+    let (stop_monitor, monitor_stopped) = oneshot::channel::<()>();
+    let (stop_admin, admin_stopped) = oneshot::channel::<()>();
+    let monitor_task = tokio::task::spawn_local(monitor.run(async {
+        monitor_stopped.await.ok();
+    }));
+    let context = admin::Context {
+        monitor: monitor_handle.clone(),
+        snapshot: subscriber,
+        readiness: readiness.clone(),
+        reload: ReloadHandle(reload_sender),
+        started,
+        token: config.admin.token.clone(),
+        held: held.counter(),
+    };
+    let admin_task = tokio::task::spawn_local(admin::serve(admin_listener, context, async {
+        admin_stopped.await.ok();
+    }));
+
+    listeners.open(added, &foremen);
+    announce(&config, workers);
+    readiness.enter(Phase::Ready);
+
+    let drain_timeout = {
+        let mut reloader = Reloader {
+            file,
+            config,
+            listeners,
+            foremen: Arc::clone(&foremen),
+            monitor: monitor_handle,
+            access_log: access_log.clone(),
+        };
+        run_until_told_to_end(&mut signals, reload_requests, &mut reloader, &access_log).await;
+        readiness.enter(Phase::Draining);
+        reloader.config.server.drain_timeout
+    };
+
+    info!("draining: nothing new is accepted, what is in flight has {drain_timeout:?} to finish");
+    let forced = drain(&foremen, drain_timeout, &mut signals).await;
+    stop_admin.send(()).ok();
+    stop_monitor.send(()).ok();
+    let ended = async {
+        admin_task.await.ok();
+        monitor_task.await.ok();
+    };
+    if tokio::time::timeout(Duration::from_secs(2), ended)
+        .await
+        .is_err()
+    {
+        warn!("the monitor did not end in time");
+    }
+    access_log.end();
+    log_writer.join().ok();
+    let totals = counters.totals();
+    info!(requests = totals.requests, forced, "stopped");
+    Ok(())
+}
+
+async fn run_until_told_to_end(
+    signals: &mut Signals,
+    mut requests: mpsc::Receiver<oneshot::Sender<Result<Reloaded, ReloadError>>>,
+    reloader: &mut Reloader,
+    access_log: &AccessLog,
+) {
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::End => return,
+                Signal::Reload => {
+                    // Said by the reloader itself, for both ways of asking.
+                    let _said = reloader.reload().await;
+                }
+                Signal::ReopenLogs => {
+                    info!("reopening the access log");
+                    access_log.reopen();
+                }
+                Signal::Unsupported(name) => warn!("{name} has no meaning yet; ignored"),
+            },
+            Some(reply) = requests.recv() => {
+                reply.send(reloader.reload().await).ok();
+            }
+        }
+    }
+}
+
+fn start_workers(workers: usize, parts: &Parts) -> io::Result<Vec<Foreman>> {
+    (0..workers)
+        .map(|index| crew::start(index, parts.clone()))
+        .collect()
+}
+
+/// Waits until the workers have finished, or until a second signal. Returns whether it was forced.
+async fn drain(foremen: &[Foreman], within: Duration, signals: &mut Signals) -> bool {
+    for foreman in foremen {
+        foreman.orders.send(Order::Drain(within)).ok();
+    }
+    let finished = async {
+        while !foremen.iter().all(|foreman| foreman.thread.is_finished()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let forced = async { while !matches!(signals.next().await, Signal::End) {} };
+    tokio::select! {
+        () = finished => false,
+        () = forced => {
+            warn!("told to end twice: ending at once");
+            true
+        }
+    }
+}
+
+fn worker_count(config: &Config) -> usize {
+    config.server.workers.map_or_else(
+        || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        |workers| workers.get() as usize,
+    )
+}
+
+/// A connection costs a descriptor on each side. The soft limit is usually 1024, from a time of `select`.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return;
+    }
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        warn!(%error, "the limit of open files stays where it is");
+    }
+}
+
+fn announce(config: &Config, workers: usize) {
+    for listener in &config.listeners {
+        info!("listening on {}", listener.bind);
+    }
+    info!("admin listener on {}", config.admin.bind);
+    let zones: Vec<&str> = config.zones.iter().map(|zone| &*zone.name).collect();
+    info!(
+        workers,
+        "firedoor {} serves {}",
+        env!("CARGO_PKG_VERSION"),
+        zones.join(", ")
+    );
+}

@@ -1,0 +1,180 @@
+//! Putting a changed configuration file in force: as a whole, or not at all.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info};
+
+use super::listeners::Listeners;
+use crate::config::error::ConfigError;
+use crate::config::{Config, LoadError, load};
+use crate::health::monitor::MonitorHandle;
+use crate::telemetry::access_log::AccessLog;
+use crate::worker::crew::Foreman;
+
+/// Asks for a reload, by signal or by the admin API. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ReloadHandle(pub(crate) mpsc::Sender<oneshot::Sender<Result<Reloaded, ReloadError>>>);
+
+/// What a reload did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reloaded {
+    /// The configuration's number.
+    pub generation: u64,
+    /// In words; also settings that only a restart will apply.
+    pub changes: Vec<String>,
+}
+
+/// Why the old configuration is still in force.
+#[derive(Clone, Debug)]
+pub enum ReloadError {
+    /// The file can't be read.
+    Unreadable(PathBuf, String),
+    /// It has problems.
+    Invalid(Box<ConfigError>),
+    /// A new listener's address can't be bound.
+    Bind(String),
+    /// There is no file (demo).
+    NoFile,
+}
+
+impl fmt::Display for ReloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(file, reason) => {
+                write!(f, "{}: can't be read: {reason}", file.display())
+            }
+            Self::Invalid(error) => error.fmt(f),
+            Self::Bind(message) => f.write_str(message),
+            Self::NoFile => f.write_str("there is no configuration file to read again"),
+        }
+    }
+}
+
+impl std::error::Error for ReloadError {}
+
+impl ReloadHandle {
+    /// Reads the file again and puts it in force as a whole, or not at all.
+    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        let (reply, answer) = oneshot::channel();
+        if self.0.send(reply).await.is_err() {
+            return Err(ReloadError::NoFile);
+        }
+        answer.await.unwrap_or(Err(ReloadError::NoFile))
+    }
+}
+
+/// Owns what a reload changes.
+pub(super) struct Reloader {
+    pub(super) file: Option<PathBuf>,
+    pub(super) config: Arc<Config>,
+    pub(super) listeners: Listeners,
+    pub(super) foremen: Arc<Vec<Foreman>>,
+    pub(super) monitor: MonitorHandle,
+    pub(super) access_log: AccessLog,
+}
+
+impl Reloader {
+    /// Reloads, and says what came of it.
+    pub(super) async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
+        let result = self.replace().await;
+        match &result {
+            Ok(done) if done.changes.is_empty() => {
+                info!(
+                    generation = done.generation,
+                    "reloaded: nothing has changed"
+                );
+            }
+            Ok(done) => {
+                info!(
+                    generation = done.generation,
+                    "reloaded: {}",
+                    done.changes.join("; ")
+                );
+            }
+            Err(reason) => error!("not reloaded, the old configuration stays in force: {reason}"),
+        }
+        result
+    }
+
+    async fn replace(&mut self) -> Result<Reloaded, ReloadError> {
+        let file = self.file.clone().ok_or(ReloadError::NoFile)?;
+        let read = tokio::task::spawn_blocking(move || load(&file)).await;
+        let config = match read {
+            Ok(Ok(config)) => Arc::new(config),
+            Ok(Err(LoadError::Unreadable(file, reason))) => {
+                return Err(ReloadError::Unreadable(file, reason));
+            }
+            Ok(Err(LoadError::Invalid(error))) => {
+                return Err(ReloadError::Invalid(Box::new(error)));
+            }
+            Err(error) => {
+                let file = self.file.clone().unwrap_or_default();
+                return Err(ReloadError::Unreadable(file, error.to_string()));
+            }
+        };
+        // All that can fail comes before anything changes.
+        let bound = self
+            .listeners
+            .bind_new(&config)
+            .map_err(ReloadError::Bind)?;
+
+        let mut changes = self.differences(&config);
+        let generation = self.monitor.reconfigure(Arc::clone(&config)).await;
+        for bind in self.listeners.open(bound, &self.foremen) {
+            changes.push(format!("listening on {bind}"));
+        }
+        for bind in self.listeners.close_gone(&config, &self.foremen) {
+            changes.push(format!("no longer listening on {bind}"));
+        }
+        if config.access_log.target != self.config.access_log.target {
+            self.access_log.retarget(config.access_log.target.clone());
+        }
+        self.config = config;
+        Ok(Reloaded {
+            generation,
+            changes,
+        })
+    }
+
+    /// What differs, table by table. Components' own changes are in the journal, by name.
+    fn differences(&self, new: &Config) -> Vec<String> {
+        let old = &*self.config;
+        let mut changes = Vec::new();
+        let tables = [
+            ("[limits]", old.limits == new.limits),
+            ("[upstream]", old.upstream == new.upstream),
+            ("[failover]", old.failover == new.failover),
+            ("[[pool]]", old.pools == new.pools),
+            ("[[route]]", old.routes == new.routes),
+            ("[[zone]]", old.zones == new.zones),
+            ("[[listener]]", old.listeners == new.listeners),
+            ("[access_log]", old.access_log == new.access_log),
+            (
+                "drain_timeout",
+                old.server.drain_timeout == new.server.drain_timeout,
+            ),
+        ];
+        for (name, same) in tables {
+            if !same {
+                changes.push(format!("{name} changed"));
+            }
+        }
+        let fixed = [
+            ("server.workers", old.server.workers == new.server.workers),
+            (
+                "server.state_dir",
+                old.server.state_dir == new.server.state_dir,
+            ),
+            ("[admin]", old.admin == new.admin),
+        ];
+        for (name, same) in fixed {
+            if !same {
+                changes.push(format!("{name} changed: only a restart applies it"));
+            }
+        }
+        changes
+    }
+}

@@ -1,0 +1,231 @@
+//! The bridge: the one immutable truth that the data path routes by.
+//!
+//! The monitor compiles a new [`Snapshot`] whenever something changed and publishes it with one atomic store, so that no
+//! request ever sees half of a flip. Workers read it once per attempt.
+
+mod load;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use crate::config::{Address, Config};
+use crate::zone::{ComponentId, ComponentKey, Operator, Status, Verdict};
+
+pub use load::{BackendLoad, Totals};
+
+/// Where requests may go now, and by which settings.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Counts publications.
+    pub generation: u64,
+    /// Counts configurations; the first is 1.
+    pub config_generation: u64,
+    /// Counts flips; never goes back.
+    pub epoch: u64,
+    /// Index of the active zone in `zones`.
+    pub active: usize,
+    /// Whether the active zone may be picked from, or requests wait.
+    pub admission: Admission,
+    /// In config order, parallel to `config.zones`.
+    pub zones: Vec<ZoneRouting>,
+    /// Settings of the data path: limits, routes, pools, timeouts.
+    pub config: Arc<Config>,
+}
+
+/// Whether new attempts may pick a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// They may.
+    Open,
+    /// They wait: no verdict yet, or a planned flip is about to commit.
+    Hold,
+}
+
+/// One zone as the data path sees it.
+#[derive(Clone, Debug)]
+pub struct ZoneRouting {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The conclusion about it.
+    pub verdict: Verdict,
+    /// In config order.
+    pub backends: Vec<BackendRouting>,
+}
+
+/// One backend as the data path sees it.
+#[derive(Clone, Debug)]
+pub struct BackendRouting {
+    /// Stays the same across snapshots, for the worker's own connections and latency memory.
+    pub id: ComponentId,
+    /// Its name for people.
+    pub key: ComponentKey,
+    /// Index into `config.pools`.
+    pub pool: usize,
+    /// `None` while its DNS name has never resolved.
+    pub address: Option<SocketAddr>,
+    /// At least 1.
+    pub weight: u32,
+    /// Requests at once, over all workers.
+    pub max_in_flight: Option<u32>,
+    /// What the probes say.
+    pub status: Status,
+    /// What the operator says.
+    pub operator: Operator,
+    /// Passes its checks but fails live requests, and has a sibling that doesn't: not to be picked.
+    pub gray: bool,
+    /// Requests in flight, shared by all workers.
+    pub load: Arc<BackendLoad>,
+}
+
+impl BackendRouting {
+    /// Whether a request may be sent to it now, capacity aside.
+    pub fn pickable(&self) -> bool {
+        self.status == Status::Up
+            && self.operator == Operator::Ready
+            && !self.gray
+            && self.address.is_some()
+    }
+}
+
+/// The decision's routing truth as of now: what a [`Snapshot`] is compiled from, addresses and settings aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Routing {
+    /// Counts flips.
+    pub epoch: u64,
+    /// Index of the active zone.
+    pub active: usize,
+    /// Open, or held.
+    pub admission: Admission,
+    /// Parallel to the configuration's zones.
+    pub verdicts: Vec<Verdict>,
+    /// Parallel to the configuration's zones and their backends.
+    pub backends: Vec<Vec<BackendState>>,
+}
+
+/// One backend's part of the routing truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackendState {
+    /// Its identity.
+    pub id: ComponentId,
+    /// What the probes say.
+    pub status: Status,
+    /// What the operator says.
+    pub operator: Operator,
+    /// Not to be picked though its checks pass.
+    pub gray: bool,
+}
+
+impl Snapshot {
+    /// Puts the decision, the settings and the resolved addresses together. `routing` must be of the same `config`.
+    /// `address` and `load` are asked once for each backend, in config order.
+    pub fn compile(
+        generation: u64,
+        config_generation: u64,
+        config: &Arc<Config>,
+        routing: &Routing,
+        address: impl Fn(&Address) -> Option<SocketAddr>,
+        mut load: impl FnMut(ComponentId) -> Arc<BackendLoad>,
+    ) -> Self {
+        let zones = config
+            .zones
+            .iter()
+            .zip(&routing.verdicts)
+            .zip(&routing.backends)
+            .map(|((zone, &verdict), states)| ZoneRouting {
+                name: Arc::clone(&zone.name),
+                verdict,
+                backends: zone
+                    .backends
+                    .iter()
+                    .zip(states)
+                    .map(|(backend, state)| BackendRouting {
+                        id: state.id,
+                        key: backend.key.clone(),
+                        pool: backend.pool,
+                        address: address(&backend.address),
+                        weight: backend.weight,
+                        max_in_flight: backend.max_in_flight.map(NonZeroU32::get),
+                        status: state.status,
+                        operator: state.operator,
+                        gray: state.gray,
+                        load: load(state.id),
+                    })
+                    .collect(),
+            })
+            .collect();
+        Self {
+            generation,
+            config_generation,
+            epoch: routing.epoch,
+            active: routing.active,
+            admission: routing.admission,
+            zones,
+            config: Arc::clone(config),
+        }
+    }
+}
+
+/// The one that may publish. Purposefully not `Clone`: only the monitor holds it.
+#[derive(Debug)]
+pub struct Publisher {
+    current: Arc<ArcSwap<Snapshot>>,
+    changed: watch::Sender<u64>,
+}
+
+/// Reads the current snapshot. Each worker clones its own.
+#[derive(Clone, Debug)]
+pub struct Subscriber {
+    current: Arc<ArcSwap<Snapshot>>,
+    changed: watch::Receiver<u64>,
+}
+
+/// Both ends of the bridge, with a first snapshot in it.
+pub fn channel(first: Snapshot) -> (Publisher, Subscriber) {
+    let (sender, receiver) = watch::channel(first.generation);
+    let current = Arc::new(ArcSwap::from_pointee(first));
+    (
+        Publisher {
+            current: Arc::clone(&current),
+            changed: sender,
+        },
+        Subscriber {
+            current,
+            changed: receiver,
+        },
+    )
+}
+
+impl Publisher {
+    /// Commits `snapshot`: from the next read on, everybody routes by it.
+    pub fn publish(&self, snapshot: Snapshot) {
+        let generation = snapshot.generation;
+        self.current.store(Arc::new(snapshot));
+        self.changed.send_replace(generation);
+    }
+
+    /// What was published last.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+}
+
+impl Subscriber {
+    /// The current snapshot.
+    pub fn current(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// A cache that re-reads only when the snapshot has changed: one atomic load per read.
+    pub fn cache(&self) -> arc_swap::Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>> {
+        arc_swap::Cache::new(Arc::clone(&self.current))
+    }
+
+    /// Waits for a publication that this subscriber has not seen yet; `Err` when the publisher is gone.
+    pub async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        self.changed.changed().await
+    }
+}

@@ -1,0 +1,139 @@
+//! What the workers count at one backend: a cell per worker, so that counting costs no shared cache line.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+use crossbeam_utils::CachePadded;
+
+/// Requests in flight, requests and failures at one backend. Lives as long as the backend's identity, across snapshots and
+/// reloads.
+#[derive(Debug)]
+pub struct BackendLoad {
+    per_worker: Box<[CachePadded<Cell>]>,
+}
+
+/// One worker's counts. Only that worker writes, so a load and a store are enough: an atomic addition would lock the bus
+/// for nothing.
+#[derive(Debug, Default)]
+struct Cell {
+    in_flight: AtomicU32,
+    requests: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// Sums since the backend appeared; never go back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Requests that ended.
+    pub requests: u64,
+    /// Those of them that the backend failed, cut off or stalled.
+    pub failures: u64,
+}
+
+impl BackendLoad {
+    /// For `workers` workers, all at zero.
+    pub fn new(workers: usize) -> Self {
+        Self {
+            per_worker: (0..workers).map(|_| CachePadded::default()).collect(),
+        }
+    }
+
+    /// Counts one more in flight, by the worker itself only.
+    pub fn enter(&self, worker: usize) {
+        let cell = &self.per_worker[worker].in_flight;
+        cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
+
+    /// As [`Self::enter`], but steps back and says `false` if more than `max` would be in flight over all workers.
+    pub fn enter_within(&self, worker: usize, max: u32) -> bool {
+        // Counted first and compared afterwards: of two workers that take the last place at once, at least one steps back.
+        self.enter(worker);
+        // Without this fence each of them may read the other's cell before its own count can be seen there.
+        fence(Ordering::SeqCst);
+        let fits = self.in_flight() <= max;
+        if !fits {
+            self.leave(worker);
+        }
+        fits
+    }
+
+    /// Counts one less in flight, by the worker itself only.
+    pub fn leave(&self, worker: usize) {
+        let cell = &self.per_worker[worker].in_flight;
+        cell.store(cell.load(Ordering::Relaxed) - 1, Ordering::Release);
+    }
+
+    /// Counts one request that ended, by the worker itself only.
+    pub fn count(&self, worker: usize, failed: bool) {
+        let Cell {
+            requests, failures, ..
+        } = &*self.per_worker[worker];
+        requests.store(requests.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        if failed {
+            failures.store(failures.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// In flight over all workers.
+    pub fn in_flight(&self) -> u32 {
+        self.per_worker
+            .iter()
+            .map(|cell| cell.in_flight.load(Ordering::Acquire))
+            .sum()
+    }
+
+    /// Ended over all workers.
+    pub fn totals(&self) -> Totals {
+        self.per_worker
+            .iter()
+            .fold(Totals::default(), |sum, cell| Totals {
+                requests: sum.requests + cell.requests.load(Ordering::Relaxed),
+                failures: sum.failures + cell.failures.load(Ordering::Relaxed),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_workers_never_both_take_the_last_place() {
+        let load = BackendLoad::new(2);
+        let inside = AtomicU32::new(0);
+        let most = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for worker in 0..2 {
+                let (load, inside, most) = (&load, &inside, &most);
+                scope.spawn(move || {
+                    for _ in 0..300_000 {
+                        if load.enter_within(worker, 1) {
+                            let now = inside.fetch_add(1, Ordering::SeqCst) + 1;
+                            most.fetch_max(now, Ordering::SeqCst);
+                            inside.fetch_sub(1, Ordering::SeqCst);
+                            load.leave(worker);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(most.into_inner(), 1);
+        assert_eq!(load.in_flight(), 0);
+    }
+
+    #[test]
+    fn what_each_worker_counts_is_summed() {
+        let load = BackendLoad::new(2);
+        load.enter(0);
+        load.enter(1);
+        load.enter(1);
+        load.leave(0);
+        load.count(0, false);
+        load.count(1, true);
+        assert_eq!(load.in_flight(), 2);
+        let both = Totals {
+            requests: 2,
+            failures: 1,
+        };
+        assert_eq!(load.totals(), both);
+    }
+}

@@ -1,0 +1,84 @@
+//! Counters: a padded cell per worker, added up by whoever asks. They live as long as the process, so that a reload keeps them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_utils::CachePadded;
+
+/// All workers' counters.
+#[derive(Clone, Debug)]
+pub struct Counters(Arc<[CachePadded<WorkerCounters>]>);
+
+/// One worker's counters. Only that worker writes them, so that an addition is a plain load and store.
+#[derive(Debug, Default)]
+pub struct WorkerCounters {
+    /// Requests that were answered, whatever the answer.
+    pub requests: Counter,
+    /// Answers that firedoor made itself.
+    pub refusals: Counter,
+    /// Attempts after the first.
+    pub retries: Counter,
+    /// Requests that had to wait for a zone.
+    pub holds: Counter,
+    /// Client connections accepted.
+    pub connections: Counter,
+    /// Access-log lines that were dropped because the log could not keep up.
+    pub log_lines_dropped: Counter,
+}
+
+/// What all workers have counted together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// See [`WorkerCounters::requests`].
+    pub requests: u64,
+    /// See [`WorkerCounters::refusals`].
+    pub refusals: u64,
+    /// See [`WorkerCounters::retries`].
+    pub retries: u64,
+    /// See [`WorkerCounters::holds`].
+    pub holds: u64,
+    /// See [`WorkerCounters::connections`].
+    pub connections: u64,
+    /// See [`WorkerCounters::log_lines_dropped`].
+    pub log_lines_dropped: u64,
+}
+
+/// A number that one thread adds to and any may read.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `by`. Only ever called by one thread.
+    pub fn add(&self, by: u64) {
+        self.0
+            .store(self.0.load(Ordering::Relaxed) + by, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Counters {
+    /// For `workers` workers, all at zero.
+    pub fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| CachePadded::default()).collect())
+    }
+
+    /// The counters of worker `index`.
+    pub fn of(&self, index: usize) -> &WorkerCounters {
+        &self.0[index]
+    }
+
+    /// Adds all workers up.
+    pub fn totals(&self) -> Totals {
+        self.0.iter().fold(Totals::default(), |sum, worker| Totals {
+            requests: sum.requests + worker.requests.read(),
+            refusals: sum.refusals + worker.refusals.read(),
+            retries: sum.retries + worker.retries.read(),
+            holds: sum.holds + worker.holds.read(),
+            connections: sum.connections + worker.connections.read(),
+            log_lines_dropped: sum.log_lines_dropped + worker.log_lines_dropped.read(),
+        })
+    }
+}

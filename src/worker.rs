@@ -1,0 +1,358 @@
+//! A worker: one thread, one `current_thread` runtime, and everything that requests on it share: connections to backends,
+//! clock, retry budget, log buffer. Nothing here is shared with another worker, so nothing here is locked.
+
+pub mod crew;
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, Cache};
+use slab::Slab;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc};
+
+use crate::config::LogTarget;
+use crate::outcome::{Observation, Trouble};
+use crate::proxy::accept;
+use crate::proxy::connections::Connection;
+use crate::proxy::downstream::{Downstream, millis};
+use crate::proxy::hold::{Held, Queue};
+use crate::proxy::retry::Budget;
+use crate::proxy::session;
+use crate::proxy::upstream::Upstream;
+use crate::proxy::view::View;
+use crate::snapshot::Snapshot;
+use crate::telemetry::access_log::{Line, Style};
+use crate::telemetry::counters::WorkerCounters;
+
+use crew::{Order, Parts};
+
+/// How often deadlines are compared with the clock. All of them are late by up to this much.
+pub const TICK: Duration = Duration::from_millis(50);
+
+/// Log bytes that are handed over before the next tick.
+const LOG_BATCH: usize = 32 * 1024;
+
+/// See the module's promise.
+pub(crate) struct Worker {
+    index: usize,
+    started: Instant,
+    /// Milliseconds since `started`, as of the last look at the clock.
+    now: Cell<u64>,
+    cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
+    view: RefCell<Rc<View>>,
+    downstreams: RefCell<Slab<Rc<Downstream>>>,
+    queue: RefCell<Queue>,
+    budget: RefCell<Budget>,
+    log: RefCell<Vec<u8>>,
+    draining: Cell<bool>,
+    /// Told when a connection has ended.
+    ended: Notify,
+    parts: Parts,
+}
+
+impl Worker {
+    fn new(index: usize, parts: Parts) -> Rc<Self> {
+        let snapshot = parts.subscriber.current();
+        let budget = Budget::new(snapshot.config.upstream.retry_budget);
+        Rc::new(Self {
+            index,
+            started: Instant::now(),
+            // 0 means "no deadline" elsewhere.
+            now: Cell::new(1),
+            cache: RefCell::new(parts.subscriber.cache()),
+            view: RefCell::new(Rc::new(View::new(snapshot, None))),
+            downstreams: RefCell::default(),
+            queue: RefCell::default(),
+            budget: RefCell::new(budget),
+            log: RefCell::default(),
+            draining: Cell::new(false),
+            ended: Notify::new(),
+            parts,
+        })
+    }
+
+    // === the worker's own life
+
+    async fn run(self: Rc<Self>, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let mut listeners: HashMap<SocketAddr, Rc<Notify>> = HashMap::new();
+        let mut subscriber = self.parts.subscriber.clone();
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut deadline: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => self.sweep(),
+                changed = subscriber.changed() => match changed {
+                    Ok(()) => self.snapshot_changed(),
+                    // The monitor ends last; without it there is nothing to route by.
+                    Err(_) => break,
+                },
+                order = orders.recv() => match order {
+                    Some(Order::Listen(socket, door)) => {
+                        let stop = Rc::new(Notify::new());
+                        listeners.insert(door.bind, Rc::clone(&stop));
+                        match tokio::net::TcpListener::from_std(socket) {
+                            Ok(listener) => {
+                                let accepting =
+                                    accept::run(Rc::clone(&self), listener, door, stop);
+                                tokio::task::spawn_local(accepting);
+                            }
+                            Err(error) => tracing::error!(%error, "a listener can't be used"),
+                        }
+                    }
+                    Some(Order::Unlisten(bind)) => {
+                        if let Some(stop) = listeners.remove(&bind) {
+                            stop.notify_one();
+                        }
+                    }
+                    Some(Order::Drain(within)) => {
+                        for (_, stop) in listeners.drain() {
+                            stop.notify_one();
+                        }
+                        deadline = Some(Instant::now() + within);
+                        self.begin_drain();
+                    }
+                    None => break,
+                },
+                () = self.ended.notified() => {}
+            }
+            if let Some(deadline) = deadline {
+                if self.downstreams.borrow().is_empty() {
+                    break;
+                }
+                if Instant::now() >= deadline {
+                    tracing::warn!(
+                        worker = self.index,
+                        connections = self.downstreams.borrow().len(),
+                        "the drain's time is over; ending what is left"
+                    );
+                    self.end_all().await;
+                    break;
+                }
+            }
+        }
+        self.flush_log();
+    }
+
+    /// Looks at the clock, and at everything that may be due.
+    fn sweep(&self) {
+        self.tick();
+        let now = self.now();
+        for (_, downstream) in &*self.downstreams.borrow() {
+            downstream.sweep(now);
+        }
+        let view = self.view();
+        let timeout = millis(view.snapshot.config.upstream.idle_timeout);
+        for upstream in view.upstreams.values() {
+            if upstream.idle.len() > 0 {
+                upstream.idle.sweep(now, timeout);
+            }
+        }
+        // A sibling may have freed a place that this worker hasn't heard of.
+        self.queue().call_first_of_each();
+        self.flush_log();
+    }
+
+    fn snapshot_changed(&self) {
+        self.view();
+        for (_, downstream) in &*self.downstreams.borrow() {
+            downstream.snapshot_changed();
+        }
+    }
+
+    fn begin_drain(&self) {
+        self.draining.set(true);
+        for (_, downstream) in &*self.downstreams.borrow() {
+            downstream.begin_drain();
+        }
+    }
+
+    /// Lets every task see that its time is over.
+    async fn end_all(&self) {
+        for (_, downstream) in &*self.downstreams.borrow() {
+            downstream.end_now();
+        }
+        let ended = async {
+            while !self.downstreams.borrow().is_empty() {
+                self.ended.notified().await;
+            }
+        };
+        let _in_time = tokio::time::timeout(Duration::from_secs(1), ended).await;
+    }
+
+    // === what requests ask for
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Worker milliseconds, as of the last look at the clock: up to a [`TICK`] old. Never 0.
+    pub(crate) fn now(&self) -> u64 {
+        self.now.get()
+    }
+
+    /// Reads the clock: when a request begins, and at every tick.
+    pub(crate) fn tick(&self) -> Instant {
+        let now = Instant::now();
+        self.now.set(millis(now - self.started));
+        now
+    }
+
+    /// The current snapshot, digested. One atomic load, unless it has changed.
+    pub(crate) fn view(&self) -> Rc<View> {
+        let mut cache = self.cache.borrow_mut();
+        let snapshot = cache.load();
+        let view = self.view.borrow();
+        if Arc::ptr_eq(snapshot, &view.snapshot) {
+            return Rc::clone(&view);
+        }
+        let new = Rc::new(View::new(Arc::clone(snapshot), Some(&view)));
+        drop(view);
+        self.budget
+            .borrow_mut()
+            .set_ratio(new.snapshot.config.upstream.retry_budget);
+        self.view.replace(Rc::clone(&new));
+        new
+    }
+
+    pub(crate) fn counters(&self) -> &WorkerCounters {
+        self.parts.counters.of(self.index)
+    }
+
+    pub(crate) fn held(&self) -> &Held {
+        &self.parts.held
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// How long the long-lived connections of a left zone may go on, in milliseconds: spread, so that not all clients come
+    /// back at once.
+    pub(crate) fn drain_patience(&self) -> u64 {
+        let timeout = millis(self.view().snapshot.config.server.drain_timeout);
+        timeout - fastrand::u64(0..=timeout / 5)
+    }
+
+    /// Serves a connection on this thread, and calls `gone` at its end. A panic in it ends it, and nothing else.
+    pub(crate) fn admit(
+        self: &Rc<Self>,
+        state: Rc<Downstream>,
+        stream: TcpStream,
+        gone: impl FnOnce() + 'static,
+    ) {
+        let seat = self.downstreams.borrow_mut().insert(Rc::clone(&state));
+        let leaving = Leaving {
+            worker: Rc::clone(self),
+            seat,
+            gone: Some(gone),
+        };
+        tokio::task::spawn_local(async move {
+            let _leaving = leaving;
+            session::serve(state, stream).await;
+        });
+    }
+
+    /// Keeps a connection for the next request.
+    pub(crate) fn keep(&self, upstream: &Rc<Upstream>, connection: Box<Connection>) {
+        let room = self
+            .view
+            .borrow()
+            .snapshot
+            .config
+            .upstream
+            .max_idle_per_worker;
+        upstream.idle.push(connection, self.now(), room);
+    }
+
+    /// Tells the monitor of trouble with a backend. Never waits: if the monitor is behind, it has news enough.
+    pub(crate) fn report(&self, upstream: &Upstream, trouble: Trouble) {
+        if upstream.is_news(trouble, self.now()) {
+            let _full = self.parts.observations.try_send(Observation {
+                component: upstream.id,
+                trouble,
+            });
+        }
+    }
+
+    /// A backend has answered a request that was sent at `sent_at`.
+    pub(crate) fn answered(&self, upstream: &Upstream, sent_at: Instant) {
+        let took = sent_at.elapsed();
+        upstream.answered(took.as_secs_f32() * 1e6, self.now());
+    }
+
+    /// Counts a request for the retry budget.
+    pub(crate) fn count_request(&self) {
+        self.budget.borrow_mut().request(self.now() / 1000);
+    }
+
+    /// Takes a retry out of the budget, if one is left.
+    pub(crate) fn withdraw_retry(&self) -> bool {
+        self.budget.borrow_mut().withdraw(self.now() / 1000)
+    }
+
+    /// The requests that wait here.
+    pub(crate) fn queue(&self) -> RefMut<'_, Queue> {
+        self.queue.borrow_mut()
+    }
+
+    pub(crate) fn is_logging(&self) -> bool {
+        self.view.borrow().snapshot.config.access_log.target != LogTarget::Off
+    }
+
+    /// Writes an access-log line.
+    pub(crate) fn log(&self, line: &Line<'_>) {
+        let style = {
+            let view = self.view.borrow();
+            let settings = &view.snapshot.config.access_log;
+            Style {
+                format: settings.format,
+                client_ip: settings.client_ip,
+            }
+        };
+        let full = {
+            let mut log = self.log.borrow_mut();
+            line.write(style, &mut log);
+            log.len() >= LOG_BATCH
+        };
+        if full {
+            self.flush_log();
+        }
+    }
+
+    fn flush_log(&self) {
+        let batch = self.log.take();
+        if batch.is_empty() {
+            return;
+        }
+        if let Err(lost) = self.parts.access_log.write(batch) {
+            let lines = lost.iter().filter(|&&byte| byte == b'\n').count();
+            self.counters().log_lines_dropped.add(lines as u64);
+        }
+    }
+}
+
+/// Gives up a connection's seat, also when its task panics.
+struct Leaving<F: FnOnce()> {
+    worker: Rc<Worker>,
+    seat: usize,
+    gone: Option<F>,
+}
+
+impl<F: FnOnce()> Drop for Leaving<F> {
+    fn drop(&mut self) {
+        // The runtime may be dropping its tasks while `end_all` still looks at the seats.
+        if let Ok(mut seats) = self.worker.downstreams.try_borrow_mut() {
+            seats.try_remove(self.seat);
+        }
+        self.worker.ended.notify_one();
+        if let Some(gone) = self.gone.take() {
+            gone();
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The workers from outside: what they are made of, how they are started, what they may be told.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc;
+
+use super::Worker;
+use crate::outcome::Observation;
+use crate::proxy::accept::Door;
+use crate::proxy::hold::Held;
+use crate::snapshot::Subscriber;
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::counters::Counters;
+
+/// What a worker is made of.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Where requests may go.
+    pub subscriber: Subscriber,
+    /// Where trouble with backends is reported.
+    pub observations: mpsc::Sender<Observation>,
+    /// Everybody's counters.
+    pub counters: Counters,
+    /// The access log's writer.
+    pub access_log: AccessLog,
+    /// The requests that wait, over all workers.
+    pub held: Held,
+}
+
+/// What a worker may be told.
+#[derive(Debug)]
+pub enum Order {
+    /// Accept on this socket, which is listening already.
+    Listen(TcpListener, Door),
+    /// Stop accepting for this `[[listener]]`; its connections stay.
+    Unlisten(SocketAddr),
+    /// Stop accepting, finish what is in flight, end within this time.
+    Drain(Duration),
+}
+
+/// The one who gives orders to a worker, and waits for its end.
+#[derive(Debug)]
+pub struct Foreman {
+    /// Gives orders.
+    pub orders: mpsc::UnboundedSender<Order>,
+    /// Ends with the worker.
+    pub thread: JoinHandle<()>,
+}
+
+/// Starts worker `index` on a thread of its own.
+///
+/// # Errors
+/// The thread can't be started.
+pub fn start(index: usize, parts: Parts) -> io::Result<Foreman> {
+    // Unbounded: a handful of orders in a process's life, none of which may be lost or waited for.
+    let (orders, inbox) = mpsc::unbounded_channel();
+    let thread = std::thread::Builder::new()
+        .name(format!("worker-{index}"))
+        .spawn(move || {
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .build_local(LocalOptions::default());
+            match runtime {
+                Ok(runtime) => runtime.block_on(Worker::new(index, parts).run(inbox)),
+                Err(error) => tracing::error!(%error, "worker {index} can't start"),
+            }
+        })?;
+    Ok(Foreman { orders, thread })
+}

@@ -1,0 +1,314 @@
+//! The configuration, as its users meet it: the files that we hand out, and what is said about mistakes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use firedoor::config::error::ConfigError;
+use firedoor::config::parse::Environment;
+use firedoor::config::{Config, Failback, LoadError, MinHealthy};
+use proptest::prelude::*;
+
+const MINIMAL: &str = include_str!("../../config/minimal.toml");
+const COMPLETE: &str = include_str!("../../config/firedoor.toml");
+const MISTAKES: &str = include_str!("mistakes.txt");
+
+const LISTENER: &str = r#"
+[[listener]]
+bind = "127.0.0.1:8080"
+"#;
+
+const ZONES: &str = r#"
+[[zone]]
+name = "fz-1"
+backend = [{ address = "127.0.0.1:9001" }]
+[[zone]]
+name = "fz-2"
+backend = [{ address = "127.0.0.1:9101" }]
+"#;
+
+/// A small world in which every value is a secret.
+struct Sealed;
+
+const SECRETS: [&str; 2] = ["31415", "tell-nobody"];
+
+impl Environment for Sealed {
+    fn variable(&self, name: &str) -> Option<String> {
+        (name == "SECRET").then(|| SECRETS[0].to_owned())
+    }
+
+    fn file(&self, path: &Path) -> Result<String, String> {
+        match path.to_str() {
+            Some("admin.token") => Ok(SECRETS[1].to_owned()),
+            Some("empty.token") => Ok(" ".to_owned()),
+            _ => Err("no such file".to_owned()),
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(text, Path::new("firedoor.toml"), &Sealed)
+}
+
+/// Both with the real environment, as `serve` reads them.
+#[test]
+fn the_files_that_we_hand_out_are_valid() {
+    for file in ["minimal.toml", "firedoor.toml"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("config")
+            .join(file);
+        let config = firedoor::config::load(&path).expect(file);
+        assert_eq!(config.warnings(), [], "{file}");
+        assert_eq!(config.zones.len(), 2, "{file}");
+        assert!(config.listeners[0].bind.ip().is_loopback(), "{file}");
+    }
+}
+
+/// Otherwise the complete file would teach defaults that aren't.
+#[test]
+fn the_complete_file_says_what_the_minimal_one_means() {
+    let complete = parse(COMPLETE).unwrap();
+    let minimal = parse(MINIMAL).unwrap();
+    assert_eq!(complete.server, minimal.server);
+    assert_eq!(complete.listeners, minimal.listeners);
+    assert_eq!(complete.admin, minimal.admin);
+    assert_eq!(complete.limits, minimal.limits);
+    assert_eq!(complete.upstream, minimal.upstream);
+    assert_eq!(complete.failover, minimal.failover);
+    assert_eq!(complete.access_log, minimal.access_log);
+    assert_eq!(complete.pools[0], minimal.pools[0]);
+    assert_eq!(
+        complete.zones[0].backends[0].weight,
+        minimal.zones[0].backends[0].weight
+    );
+}
+
+#[test]
+fn every_key_of_the_complete_file_is_explained() {
+    let mut explained = 0;
+    let mut before = "";
+    for line in COMPLETE.lines() {
+        let sets = line.starts_with(|c: char| c.is_ascii_lowercase()) && line.contains(" = ");
+        if sets {
+            assert!(line.contains(" # "), "no comment: {line}");
+        }
+        if line.starts_with('[') {
+            assert!(before.starts_with("# "), "no comment above: {line}");
+        }
+        explained += usize::from(sets);
+        before = line;
+    }
+    assert!(explained > 60, "only {explained} keys were looked at");
+}
+
+/// The parser itself tells which keys it knows: it lists them for a key that is like none of them.
+#[test]
+fn the_complete_file_has_every_key() {
+    const ODD: &str = "qqqqqqqqqqqqqqqq = 1\n";
+    let odd = format!(
+        "{ODD}[server]\n{ODD}[[listener]]\n{ODD}[admin]\n{ODD}[limits]\n{ODD}[upstream]\n{ODD}[check]\n{ODD}[failover]\n{ODD}\
+         [access_log]\n{ODD}[[pool]]\n{ODD}[[route]]\n{ODD}[[zone]]\n{ODD}[[zone.backend]]\n{ODD}[[zone.dependency]]\n{ODD}"
+    );
+    let error = parse(&odd).unwrap_err();
+    let hints = error.problems.iter().filter_map(|problem| {
+        let hint = problem.hint.as_deref()?;
+        hint.strip_prefix("known here: ")
+    });
+    let known: BTreeSet<&str> = hints.flat_map(|hint| hint.split(", ")).collect();
+    assert!(known.len() > 55, "only {known:?}");
+    for key in known {
+        let there = COMPLETE.lines().any(|line| {
+            let line = line
+                .strip_prefix("# ")
+                .unwrap_or(line)
+                .trim_start_matches('[');
+            line.strip_prefix(key)
+                .or_else(|| line.strip_prefix("zone.")?.strip_prefix(key))
+                .is_some_and(|rest| rest.starts_with(" = ") || rest.starts_with(']'))
+        });
+        assert!(there, "{key} is missing from firedoor.toml");
+    }
+}
+
+#[test]
+fn every_mistake_is_found_and_explained() {
+    let mut cases = 0;
+    let mut problems = 0;
+    for case in MISTAKES.split("\n== ").skip(1) {
+        let (title, body) = case.split_once('\n').unwrap();
+        let (title, rest) = title.split_once(" | ").unwrap();
+        let (expected, text): (Vec<&str>, Vec<&str>) =
+            body.lines().partition(|line| line.starts_with("> "));
+        let mut text = text.join("\n");
+        for part in rest.split(' ') {
+            text += match part {
+                "listener" => LISTENER,
+                "zones" => ZONES,
+                _ => "",
+            };
+        }
+        let found = match parse(&text) {
+            Ok(_) => panic!("{title}: accepted"),
+            Err(error) => error
+                .to_string()
+                .replace("firedoor.toml:", ">")
+                .replace("> ", ">"),
+        };
+        let expected = expected.join("\n").replace("> ", ">");
+        assert_eq!(found, expected, "\n== {title}\n{found}\n");
+        cases += 1;
+        problems += found.lines().count();
+    }
+    assert!(cases > 40, "only {cases} cases were read");
+    assert!(problems > 100, "only {problems} problems were compared");
+}
+
+#[test]
+fn secrets_are_used_but_never_shown() {
+    let text = format!(
+        "{LISTENER}{ZONES}[admin]\nbind = \"0.0.0.0:9900\"\ntoken_file = \"admin.token\"\n[check]\nbody = \"${{file:admin.token}}\"\n"
+    );
+    let config = parse(&text).unwrap();
+    assert_eq!(config.admin.token.as_ref().unwrap().expose(), SECRETS[1]);
+    assert!(!format!("{:?}", config.admin).contains(SECRETS[1]));
+
+    // Every key that takes a string gets one that it must refuse.
+    for secret in ["${SECRET}", "${file:admin.token}"] {
+        let mut refused = 0;
+        for line in COMPLETE.lines() {
+            let Some((key, _)) = line.split_once(" = \"") else {
+                continue;
+            };
+            let text = COMPLETE.replace(line, &format!("{key} = \"{secret}\""));
+            let Err(error) = parse(&text) else { continue };
+            refused += 1;
+            let shown = [
+                error.render(false),
+                error.to_json().to_string(),
+                error.to_string(),
+            ];
+            for secret in SECRETS {
+                assert!(
+                    !shown.iter().any(|text| text.contains(secret)),
+                    "{key}: {}",
+                    shown[0]
+                );
+            }
+        }
+        assert!(refused > 15, "only {refused} keys refused {secret}");
+    }
+}
+
+#[test]
+fn a_problem_is_shown_with_its_line_its_caret_and_its_remedy() {
+    let text = format!("[limits]\nheader_timout = \"5s\"\n{LISTENER}{ZONES}");
+    let error = parse(&text).unwrap_err();
+    let expected = r#"error: unknown key "header_timout"
+ --> firedoor.toml:2:1
+  |
+2 | header_timout = "5s"
+  | ^^^^^^^^^^^^^ limits.header_timout
+  |
+  = help: did you mean "header_timeout"?"#;
+    assert_eq!(error.render(false), expected);
+    assert!(error.render(true).contains("\x1b["));
+    assert_eq!(
+        error.to_json(),
+        serde_json::json!([{
+            "file": "firedoor.toml",
+            "line": 2,
+            "column": 1,
+            "key": "limits.header_timout",
+            "message": "unknown key \"header_timout\"",
+            "hint": "did you mean \"header_timeout\"?",
+        }])
+    );
+}
+
+#[test]
+fn values_are_read_in_their_units() {
+    let text = format!(
+        r#"{LISTENER}{ZONES}
+[limits]
+header_timeout = "1m30s"
+body_timeout = "250ms"
+idle_timeout = "1h"
+max_header_size = "64KiB"
+max_body_size = "10MiB"
+[upstream]
+retry_budget = "12.5%"
+replay_buffer = "0"
+[check]
+expect = "200,204,300-399"
+[failover]
+failback = "window"
+failback_window = "23:30-04:00 Europe/Berlin"
+[[pool]]
+name = "default"
+min_healthy = 1
+"#
+    );
+    let config = parse(&text).unwrap();
+    assert_eq!(config.limits.header_timeout, Duration::from_secs(90));
+    assert_eq!(config.limits.body_timeout, Duration::from_millis(250));
+    assert_eq!(config.limits.idle_timeout, Duration::from_secs(3600));
+    assert_eq!(config.limits.max_header_size, 65_536);
+    assert_eq!(config.limits.max_body_size, Some(10 << 20));
+    assert_eq!(config.upstream.retry_budget, 0.125);
+    assert_eq!(config.upstream.replay_buffer, 0);
+    assert_eq!(config.pools[0].min_healthy, MinHealthy::Count(1));
+    let Failback::Window(window) = &config.failover.failback else {
+        panic!("{:?}", config.failover.failback);
+    };
+    assert_eq!(window.from, jiff::civil::time(23, 30, 0, 0));
+    assert_eq!(window.zone.iana_name(), Some("Europe/Berlin"));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_an_invalid_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("missing.toml");
+    let error = firedoor::config::load(&missing).unwrap_err();
+    assert!(matches!(error, LoadError::Unreadable(file, _) if file == missing));
+
+    let empty = folder.path().join("empty.toml");
+    std::fs::write(&empty, "").unwrap();
+    let error = firedoor::config::load(&empty).unwrap_err();
+    assert!(matches!(error, LoadError::Invalid(error) if error.problems.len() == 2));
+}
+
+#[test]
+fn paths_start_at_the_folder_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("firedoor.toml");
+    std::fs::write(folder.path().join("admin.token"), "tell-nobody\r\n").unwrap();
+    let text = format!(
+        "{LISTENER}{ZONES}[server]\nstate_dir = \"memory\"\n[admin]\ntoken_file = \"admin.token\"\n[check]\nbody = \"${{file:admin.token}}!\"\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let config = firedoor::config::load(&file).unwrap();
+    assert_eq!(config.server.state_dir, folder.path().join("memory"));
+    assert_eq!(config.admin.token.unwrap().expose(), "tell-nobody");
+    let firedoor::config::CheckKind::Http(check) = &config.pools[0].check.kind else {
+        panic!("{:?}", config.pools[0].check);
+    };
+    assert_eq!(check.body.as_deref(), Some("tell-nobody!"));
+}
+
+proptest! {
+    /// Whatever is torn out of a file or falls into it: there is an answer, it can be shown, and it points into the file.
+    #[test]
+    fn no_damage_makes_it_panic(from in 0..COMPLETE.len(), length in 0..200_usize, junk in "[\\[\\]\"'=#${}\\n\\\\ä,. a0]{0,6}") {
+        let until = (from + length).min(COMPLETE.len());
+        let text = format!("{}{junk}{}", &COMPLETE[..from], &COMPLETE[until..]);
+        if let Err(error) = parse(&text) {
+            prop_assert!(!error.problems.is_empty());
+            for problem in &error.problems {
+                prop_assert!(!problem.message.is_empty());
+                prop_assert!(problem.span.as_ref().is_none_or(|span| text.get(span.clone()).is_some()));
+            }
+            prop_assert!(error.render(true).contains("firedoor.toml"));
+            prop_assert!(error.to_json().is_array());
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! A reload puts the file in force as a whole or not at all, and disturbs nothing that it doesn't change.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::net::SocketAddr;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use support::behaviour;
+use support::load::Plan;
+use support::pair::{EAGER, Pair, active, assert_none_failed, journal_of, sound, until_both_serve};
+use support::wait::PATIENCE;
+use support::{Origin, Proxy, RawClient, eventually, port};
+
+#[test]
+fn a_file_with_problems_changes_nothing_and_every_problem_is_named() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    let before = proxy.status()["config_generation"].clone();
+    proxy.rewrite_config(
+        pair.builder(EAGER)
+            .toml("[limits]\nheader_timeoutt = \"1s\"\nmax_headers = \"many\""),
+    );
+    let answer = proxy.admin_post("/v1/reload", "");
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    for problem in ["header_timeoutt", "max_headers"] {
+        assert!(answer.text().contains(problem), "{}", answer.text());
+    }
+    assert_eq!(proxy.status()["config_generation"], before);
+
+    proxy.signal(Signal::HUP);
+    eventually(PATIENCE, "the log names the problem", || {
+        proxy.log().contains("header_timeoutt")
+    });
+    assert_eq!(proxy.status()["config_generation"], before);
+    assert_eq!(proxy.get("/").status, 200);
+}
+
+#[test]
+fn a_hup_under_load_adds_a_backend_and_keeps_health_epoch_and_connections() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    let third = Origin::start(sound("fz-1", "app-3"));
+    let mut client = proxy.client();
+    assert_eq!(client.exchange(GET).status, 200);
+    let before = proxy.status();
+    let load = Plan::to(proxy.address).start();
+    load.wait_for_more(60);
+
+    let zone =
+        |builder: support::proxy::Builder, zone: &support::pair::Zone, extra: Option<&Origin>| {
+            let mut servers: Vec<&Origin> = zone.servers.iter().collect();
+            servers.extend(extra);
+            builder
+                .zone(zone.name, &servers)
+                .dependency("database", zone.database.address(), "")
+        };
+    let builder = Proxy::builder().check(support::pair::PROMPT).toml(EAGER);
+    let builder = zone(builder, &pair.preferred, Some(&third));
+    proxy.rewrite_config(zone(builder, &pair.standby, None));
+    proxy.signal(Signal::HUP);
+    let after = proxy.until_status("the new configuration is in force", |status| {
+        status["config_generation"].as_u64() > before["config_generation"].as_u64()
+    });
+
+    eventually(PATIENCE, "the new app server gets requests", || {
+        third.count() > 0
+    });
+    load.wait_for_more(60);
+    assert_none_failed(&load.finish());
+    assert_eq!(client.exchange(GET).status, 200, "the connection lived on");
+    assert_eq!(after["epoch"], before["epoch"]);
+    assert_eq!(active(&proxy), "fz-1");
+    for at in 0..2 {
+        let (before, after) = (
+            &before["zones"][0]["components"][at],
+            &after["zones"][0]["components"][at],
+        );
+        assert_eq!(after["status"], "up");
+        assert_eq!(after["since"], before["since"], "{after:#}");
+    }
+    let said = journal_of(&proxy, "reloaded", 1);
+    assert!(
+        said.last().unwrap()["changes"]
+            .to_string()
+            .contains("app-3"),
+        "{said:#?}"
+    );
+}
+
+#[test]
+fn a_removed_backend_is_never_picked_again_and_finishes_what_it_has() {
+    let pair = Pair::start();
+    let mut proxy = Proxy::builder()
+        .check(support::pair::PROMPT)
+        .toml(EAGER)
+        .zone(
+            "fz-1",
+            &[&pair.preferred.servers[0], &pair.preferred.servers[1]],
+        )
+        .start();
+    support::pair::until_verdict(&proxy, "fz-1", "serving");
+    pair.preferred.servers[1].behave(behaviour::drip(
+        "slowly but surely",
+        2,
+        std::time::Duration::from_millis(30),
+    ));
+    let mut client = proxy.client();
+    let mut sent = 0;
+    while pair.preferred.servers[1].count() == 0 {
+        client = proxy.client();
+        client.send(GET);
+        sent += 1;
+        eventually(PATIENCE, "the request is at an app server", || {
+            pair.preferred.count() == sent
+        });
+    }
+    let remaining = Proxy::builder()
+        .check(support::pair::PROMPT)
+        .toml(EAGER)
+        .zone("fz-1", &[&pair.preferred.servers[0]]);
+    proxy.rewrite_config(remaining);
+    reload(&proxy);
+    assert_eq!(client.response().text(), "slowly but surely");
+    for _ in 0..20 {
+        assert_eq!(proxy.get("/").text(), "fz-1 app-1");
+    }
+    assert_eq!(pair.preferred.servers[1].count(), 1);
+}
+
+#[test]
+fn a_new_listener_appears_and_an_old_one_goes_without_a_refused_connection_elsewhere() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    let second = port::free();
+    let load = Plan {
+        rate: 200,
+        ..Plan::to(proxy.address)
+    }
+    .start();
+    // And clients that make a connection for every request, since a refused one is what this is about.
+    load.wait_for_more(60);
+    for _ in 0..3 {
+        proxy.rewrite_config(
+            pair.builder(EAGER)
+                .toml(&format!("[[listener]]\nbind = \"{second}\"")),
+        );
+        reload(&proxy);
+        assert_eq!(support::client::get(second, "/").status, 200);
+        fresh_connections(proxy.address);
+        let mut kept = RawClient::connect(second);
+        assert_eq!(kept.exchange(GET).status, 200);
+        proxy.rewrite_config(pair.builder(EAGER));
+        reload(&proxy);
+        eventually(PATIENCE, "the second listener is gone", || {
+            RawClient::try_connect(second).is_err()
+        });
+        fresh_connections(proxy.address);
+        drop(kept);
+    }
+    load.wait_for_more(60);
+    assert_none_failed(&load.finish());
+}
+
+#[test]
+fn a_listener_that_cannot_be_bound_leaves_everything_as_it_was() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    let before = proxy.status()["config_generation"].clone();
+    let taken = port::listen();
+    let taken_address = taken.local_addr().unwrap();
+    proxy.rewrite_config(
+        pair.builder(&EAGER.replace("10s", "1s"))
+            .toml(&format!("[[listener]]\nbind = \"{taken_address}\"")),
+    );
+    let answer = proxy.admin_post("/v1/reload", "");
+    assert_ne!(answer.status, 200);
+    assert!(
+        answer.text().contains(&taken_address.to_string()),
+        "{}",
+        answer.text()
+    );
+    assert_eq!(proxy.status()["config_generation"], before);
+    assert_eq!(proxy.get("/").status, 200);
+}
+
+#[test]
+fn a_configuration_without_the_active_zone_moves_the_traffic() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    let load = Plan::to(proxy.address).start();
+    load.wait_for_more(60);
+    let remaining = Proxy::builder()
+        .check(support::pair::PROMPT)
+        .toml(EAGER)
+        .zone(
+            "fz-2",
+            &[&pair.standby.servers[0], &pair.standby.servers[1]],
+        )
+        .dependency("database", pair.standby.database.address(), "");
+    let epoch = proxy.status()["epoch"].as_u64().unwrap();
+    proxy.rewrite_config(remaining);
+    reload(&proxy);
+    assert_eq!(active(&proxy), "fz-2");
+    assert!(proxy.status()["epoch"].as_u64().unwrap() > epoch);
+    load.wait_for_more(60);
+    assert_none_failed(&load.finish());
+    assert_eq!(
+        journal_of(&proxy, "flip", 1).last().unwrap()["cause"],
+        "reload"
+    );
+}
+
+#[test]
+fn new_limits_hold_for_new_requests() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: app.example\r\nX-Long: {}\r\n\r\n",
+        "a".repeat(10_000)
+    );
+    assert_eq!(proxy.client().exchange(&long).status, 200);
+    proxy.rewrite_config(
+        pair.builder(EAGER)
+            .toml("[limits]\nmax_header_size = \"8KiB\""),
+    );
+    reload(&proxy);
+    assert_eq!(proxy.client().exchange(&long).status, 431);
+    until_both_serve(&proxy);
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: app.example\r\n\r\n";
+
+fn reload(proxy: &Proxy) -> Value {
+    let answer = proxy.admin_post("/v1/reload", "");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.json()
+}
+
+fn fresh_connections(address: SocketAddr) {
+    for _ in 0..50 {
+        assert_eq!(support::client::get(address, "/").status, 200);
+    }
+}

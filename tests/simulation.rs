@@ -1,0 +1,174 @@
+//! The proofs of the decision: random histories and exhaustive walks, held to every invariant of the design.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on ends")]
+
+#[path = "simulation/example.rs"]
+mod example;
+#[path = "simulation/oracle.rs"]
+mod oracle;
+#[path = "simulation/random.rs"]
+mod random;
+#[path = "simulation/walk.rs"]
+mod walk;
+#[path = "simulation/watch.rs"]
+mod watch;
+#[path = "simulation/world.rs"]
+mod world;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::{Duration, Instant};
+
+use example::zone;
+use firedoor::config::{Config, Failback, Failover, MinHealthy};
+use firedoor::moment::Moment;
+use walk::walk;
+use world::World;
+
+const HISTORIES: u64 = 10_000;
+const STEPS: u32 = 55;
+
+fn start() -> Moment {
+    Moment {
+        instant: Instant::now(),
+        wall: "2026-01-15T03:12:07Z".parse().unwrap(),
+    }
+}
+
+/// `FIREDOOR_SEED=N` replays the one history of that seed; `FIREDOOR_HISTORIES` runs more or fewer.
+#[test]
+fn no_random_history_breaks_an_invariant() {
+    let number = |name| Some(std::env::var(name).ok()?.parse().expect("a number"));
+    let replay: Option<u64> = number("FIREDOOR_SEED");
+    let first = replay.unwrap_or_else(|| fastrand::u64(..u64::MAX / 2));
+    let histories =
+        number("FIREDOOR_HISTORIES").unwrap_or(if replay.is_some() { 1 } else { HISTORIES });
+    eprintln!("{histories} histories from seed {first}");
+    let at = start();
+    let middle = first + histories / 2;
+    let halves = [first..middle, middle..first + histories];
+    let seen: Vec<Seen> = std::thread::scope(|scope| {
+        let run = |seeds: Range<u64>| move || seeds.map(|seed| history(seed, at)).reduce(add);
+        let threads = halves.map(|seeds| scope.spawn(run(seeds)));
+        let results = threads.map(|thread| thread.join());
+        let results = results
+            .into_iter()
+            .map(|result| result.unwrap_or_else(|panic| resume_unwind(panic)));
+        results.flatten().collect()
+    });
+    let seen = seen.into_iter().reduce(add).expect("at least one history");
+    eprintln!("{seen:#?}");
+    if histories >= HISTORIES {
+        // A simulation in which something never happens proves nothing about it.
+        for what in EVERYTHING {
+            let times = seen.get(what).copied().unwrap_or(0);
+            assert!(times >= 20, "{what}: only {times} times");
+        }
+    }
+}
+
+/// What happened, and how often.
+type Seen = BTreeMap<&'static str, usize>;
+
+fn add(mut all: Seen, more: Seen) -> Seen {
+    for (what, times) in more {
+        *all.entry(what).or_default() += times;
+    }
+    all
+}
+
+const EVERYTHING: [&str; 21] = [
+    "transition",
+    "operator state",
+    "verdict",
+    "flip begun",
+    "flip aborted",
+    "failover",
+    "degraded failover",
+    "failback",
+    "operator flip",
+    "reload flip",
+    "nowhere to go",
+    "pinned",
+    "min_stay",
+    "max_flips_per_hour",
+    "failback_window",
+    "failback possible",
+    "pin",
+    "standby",
+    "reloaded",
+    "gray",
+    "another chance",
+];
+
+/// One history, and what happened in it.
+fn history(seed: u64, start: Moment) -> Seen {
+    let run = catch_unwind(AssertUnwindSafe(|| {
+        let mut world = World::new(seed, start);
+        for _ in 0..STEPS {
+            world.step();
+        }
+        world.watch.seen
+    }));
+    run.unwrap_or_else(|panic| {
+        eprintln!("replay with FIREDOOR_SEED={seed}");
+        resume_unwind(panic)
+    })
+}
+
+fn small_model(
+    zones: &[&str],
+    components: (&[&str], &[&str]),
+    fall: u32,
+    failover: Failover,
+) -> Config {
+    let zones: Vec<_> = zones
+        .iter()
+        .map(|name| zone(name, components.0, components.1))
+        .collect();
+    let mut config = example::config(
+        &zones,
+        &[MinHealthy::Percent(100.0)],
+        &example::check(fall, fall),
+        failover,
+    );
+    config.server.drain_timeout = Duration::from_secs(3);
+    config
+}
+
+#[test]
+fn no_way_through_two_zones_of_two_backends_breaks_an_invariant() {
+    let failover = Failover {
+        max_flips_per_hour: 2,
+        ..example::failover()
+    };
+    let config = small_model(&["fz-1", "fz-2"], (&["app-1", "app-2"], &[]), 1, failover);
+    let walked = walk(config, start(), 6);
+    assert!(walked.states > 1000, "{walked:?}");
+}
+
+#[test]
+fn no_way_through_two_zones_with_a_database_breaks_an_invariant() {
+    let failover = Failover {
+        failback: Failback::Auto,
+        failback_after: Duration::from_secs(5),
+        max_flips_per_hour: 3,
+        ..example::failover()
+    };
+    let config = small_model(&["fz-1", "fz-2"], (&["app"], &["postgres"]), 2, failover);
+    let walked = walk(config, start(), 6);
+    assert!(walked.states > 1000, "{walked:?}");
+}
+
+#[test]
+fn no_way_through_three_zones_breaks_an_invariant() {
+    let config = small_model(
+        &["fz-1", "fz-2", "fz-3"],
+        (&["app"], &["postgres"]),
+        1,
+        example::failover(),
+    );
+    let walked = walk(config, start(), 5);
+    assert!(walked.states > 1000, "{walked:?}");
+}

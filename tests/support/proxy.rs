@@ -1,0 +1,383 @@
+//! The real binary, with a configuration of its own, on free ports.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::client::{RawClient, Response};
+use super::origin::Origin;
+use super::port;
+use super::wait::{self, PATIENCE};
+
+/// What goes into the configuration file. Everything has a default that suits tests; see `text`.
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    server: String,
+    listener: String,
+    access_log: Option<String>,
+    check: Option<String>,
+    sections: String,
+    zones: String,
+    environment: Vec<(String, String)>,
+}
+
+/// A running firedoor. Dropping it kills it.
+pub struct Proxy {
+    /// Where it accepts requests.
+    pub address: SocketAddr,
+    /// Its admin listener.
+    pub admin: SocketAddr,
+    child: Child,
+    directory: tempfile::TempDir,
+    builder: Builder,
+}
+
+impl Proxy {
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// One zone with these backends.
+    pub fn in_front_of(origins: &[&Origin]) -> Self {
+        Self::builder().zone("fz-1", origins).start()
+    }
+
+    /// A client connection to it.
+    #[track_caller]
+    pub fn client(&self) -> RawClient {
+        RawClient::connect(self.address)
+    }
+
+    /// `GET path` on a connection of its own.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Response {
+        super::client::get(self.address, path)
+    }
+
+    /// `GET path` of the admin listener.
+    #[track_caller]
+    pub fn admin_get(&self, path: &str) -> Response {
+        RawClient::connect(self.admin).exchange(format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            self.admin
+        ))
+    }
+
+    /// `POST path` of the admin listener, with a JSON body (may be empty).
+    #[track_caller]
+    pub fn admin_post(&self, path: &str, body: &str) -> Response {
+        RawClient::connect(self.admin).exchange(format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{body}",
+            self.admin,
+            body.len()
+        ))
+    }
+
+    /// `GET /v1/status`.
+    #[track_caller]
+    pub fn status(&self) -> Value {
+        self.admin_get("/v1/status").json()
+    }
+
+    /// Waits until `GET /v1/status` satisfies `condition`; panics with the last status otherwise.
+    #[track_caller]
+    pub fn until_status(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        if wait::within(PATIENCE, || {
+            last = self.status();
+            condition(&last)
+        }) {
+            return last;
+        }
+        panic!("not within {PATIENCE:?}: {what}; the status is {last:#}");
+    }
+
+    /// Waits until every component of every zone has been found up.
+    #[track_caller]
+    pub fn until_all_up(&self) {
+        self.until_status("every component is up", |status| {
+            let zones = status["zones"].as_array().into_iter().flatten();
+            let mut components = zones
+                .flat_map(|zone| zone["components"].as_array())
+                .flatten();
+            components.all(|component| component["status"] == "up")
+        });
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("the process lives");
+    }
+
+    /// Whether the process has ended, and how.
+    pub fn exited(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Waits for the process to end by itself.
+    #[track_caller]
+    pub fn wait_for_exit(&mut self, limit: Duration) -> ExitStatus {
+        wait::eventually_some(limit, "the process ends", || self.child.try_wait().unwrap())
+    }
+
+    /// Kills the process (SIGKILL) and starts it again on the same ports, configuration and state.
+    #[track_caller]
+    pub fn crash_and_restart(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.start_again();
+    }
+
+    /// Starts an ended process again on the same ports, configuration and state.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        self.child = spawn(self.directory.path(), &self.builder.environment);
+        let ready = until_ready(&mut self.child, self.admin);
+        assert!(ready, "it ended at the start:\n{}", self.log());
+    }
+
+    /// The log (standard error) so far, over all starts.
+    pub fn log(&self) -> String {
+        read(&self.directory.path().join("stderr"))
+    }
+
+    /// Standard output so far, over all starts.
+    pub fn stdout(&self) -> String {
+        read(&self.directory.path().join("stdout"))
+    }
+
+    /// The access log's text so far, where the builder's default file is used.
+    pub fn access_text(&self) -> String {
+        read(&self.directory.path().join("access.log"))
+    }
+
+    /// The access-log line for `path`, as JSON, once it is written.
+    #[track_caller]
+    pub fn access_line(&self, path: &str) -> Value {
+        wait::eventually_some(PATIENCE, &format!("an access-log line for {path}"), || {
+            let text = self.access_text();
+            let complete = text.rsplit_once('\n')?.0;
+            complete
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok())
+                .find(|line: &Value| line["path"] == path)
+        })
+    }
+
+    /// The directory with `firedoor.toml`, `state/`, `access.log`, `stdout` and `stderr`.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn config_file(&self) -> PathBuf {
+        self.directory.path().join("firedoor.toml")
+    }
+
+    /// Puts another configuration into the file, with the same ports; a reload is up to the test.
+    pub fn rewrite_config(&mut self, builder: Builder) {
+        std::fs::write(self.config_file(), builder.text(self.address, self.admin)).unwrap();
+        self.builder = builder;
+    }
+
+    /// Resident memory in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = read(Path::new(&format!("/proc/{}/status", self.pid())));
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .expect("it lives");
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("--- end of the proxy's log");
+            for line in tail.into_iter().rev() {
+                eprintln!("{line}");
+            }
+        }
+    }
+}
+
+impl Builder {
+    /// Another zone, with a backend `app-1`, `app-2`, … in pool `default` for each origin.
+    pub fn zone(self, name: &str, origins: &[&Origin]) -> Self {
+        let addresses: Vec<SocketAddr> = origins.iter().map(|origin| origin.address()).collect();
+        self.zone_at(name, &addresses)
+    }
+
+    /// As `zone`, by addresses.
+    pub fn zone_at(mut self, name: &str, addresses: &[SocketAddr]) -> Self {
+        writeln!(self.zones, "\n[[zone]]\nname = \"{name}\"").unwrap();
+        for (at, address) in addresses.iter().enumerate() {
+            self = self.backend(&format!("app-{}", at + 1), *address, "");
+        }
+        self
+    }
+
+    /// Another backend of the latest zone; `extra` holds further lines of its table.
+    pub fn backend(mut self, name: &str, address: SocketAddr, extra: &str) -> Self {
+        writeln!(
+            self.zones,
+            "\n[[zone.backend]]\nname = \"{name}\"\naddress = \"{address}\"\n{extra}"
+        )
+        .unwrap();
+        self
+    }
+
+    /// Another dependency of the latest zone, checked by TCP unless `extra` says otherwise; `extra` holds further lines.
+    pub fn dependency(mut self, name: &str, address: SocketAddr, extra: &str) -> Self {
+        let check = if extra.contains("check") {
+            String::new()
+        } else {
+            format!("check = {{ kind = \"tcp\", address = \"{address}\" }}")
+        };
+        writeln!(
+            self.zones,
+            "\n[[zone.dependency]]\nname = \"{name}\"\n{check}\n{extra}"
+        )
+        .unwrap();
+        self
+    }
+
+    /// More top-level sections: `[limits]`, `[upstream]`, `[failover]`, `[[pool]]`, `[[route]]` …
+    pub fn toml(mut self, text: &str) -> Self {
+        writeln!(self.sections, "\n{text}").unwrap();
+        self
+    }
+
+    /// More lines of `[server]`; `workers` and `state_dir` have values already.
+    pub fn server(mut self, lines: &str) -> Self {
+        writeln!(self.server, "{lines}").unwrap();
+        self
+    }
+
+    /// More lines of `[[listener]]`.
+    pub fn listener(mut self, lines: &str) -> Self {
+        writeln!(self.listener, "{lines}").unwrap();
+        self
+    }
+
+    /// The lines of `[check]`, instead of the patient default that no busy machine fails.
+    pub fn check(mut self, lines: &str) -> Self {
+        self.check = Some(lines.to_owned());
+        self
+    }
+
+    /// The lines of `[access_log]`, instead of JSON into a file.
+    pub fn access_log(mut self, lines: &str) -> Self {
+        self.access_log = Some(lines.to_owned());
+        self
+    }
+
+    /// An environment variable of the process.
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The configuration file.
+    pub fn text(&self, address: SocketAddr, admin: SocketAddr) -> String {
+        let check = self.check.as_deref().unwrap_or(
+            "path = \"/health\"\ninterval = \"100ms\"\ntimeout = \"5s\"\nconfirm_interval = \"20ms\"",
+        );
+        let access_log = self
+            .access_log
+            .as_deref()
+            .unwrap_or("path = \"access.log\"");
+        let workers = if self.server.contains("workers") {
+            ""
+        } else {
+            "workers = 2\n"
+        };
+        format!(
+            "[server]\n{workers}state_dir = \"state\"\n{}\n[[listener]]\nbind = \"{address}\"\n{}\n\
+             [admin]\nbind = \"{admin}\"\n\n[check]\n{check}\n\n[access_log]\n{access_log}\n{}{}",
+            self.server, self.listener, self.sections, self.zones
+        )
+    }
+
+    /// Writes the configuration, starts the binary and waits until it is ready.
+    #[track_caller]
+    pub fn start(self) -> Proxy {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("state")).unwrap();
+        for _ in 0..10 {
+            let (address, admin) = (port::free(), port::free());
+            let text = self.text(address, admin);
+            std::fs::write(directory.path().join("firedoor.toml"), &text).unwrap();
+            let mut child = spawn(directory.path(), &self.environment);
+            if until_ready(&mut child, admin) {
+                return Proxy {
+                    address,
+                    admin,
+                    child,
+                    directory,
+                    builder: self,
+                };
+            }
+            let status = child.try_wait().unwrap();
+            // 4: could not bind. Somebody took the port between our asking and its binding.
+            assert!(
+                status.and_then(|status| status.code()) == Some(4),
+                "firedoor ended at the start ({status:?}):\n{}\nwith\n{text}",
+                read(&directory.path().join("stderr"))
+            );
+        }
+        panic!("no free port");
+    }
+}
+
+fn spawn(directory: &Path, environment: &[(String, String)]) -> Child {
+    let file = |name| {
+        let mut options = File::options();
+        options.create(true).append(true);
+        options.open(directory.join(name)).unwrap()
+    };
+    Command::new(env!("CARGO_BIN_EXE_firedoor"))
+        .args(["serve", "--config"])
+        .arg(directory.join("firedoor.toml"))
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(file("stdout"))
+        .stderr(file("stderr"))
+        .spawn()
+        .unwrap()
+}
+
+/// Waits for `/readyz`; false when the process ends before.
+fn until_ready(child: &mut Child, admin: SocketAddr) -> bool {
+    wait::eventually_some(PATIENCE, "firedoor is ready", || {
+        if child.try_wait().unwrap().is_some() {
+            return Some(false);
+        }
+        let mut client = RawClient::try_connect(admin).ok()?;
+        client.send(format!(
+            "GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n"
+        ));
+        let answer = client.response_within("GET", Duration::from_secs(2)).ok()?;
+        (answer.status == 200).then_some(true)
+    })
+}
+
+fn read(path: &Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
+}
