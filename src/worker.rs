@@ -14,6 +14,7 @@ use arc_swap::{ArcSwap, Cache};
 use slab::Slab;
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
 
 use crate::config::LogTarget;
 use crate::outcome::{Observation, Trouble};
@@ -79,7 +80,7 @@ impl Worker {
     // === the worker's own life
 
     async fn run(self: Rc<Self>, mut orders: mpsc::UnboundedReceiver<Order>) {
-        let mut listeners: HashMap<SocketAddr, Rc<Notify>> = HashMap::new();
+        let mut doorkeepers: HashMap<SocketAddr, Doorkeeper> = HashMap::new();
         let mut subscriber = self.parts.subscriber.clone();
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -94,25 +95,22 @@ impl Worker {
                 },
                 order = orders.recv() => match order {
                     Some(Order::Listen(socket, door)) => {
-                        let stop = Rc::new(Notify::new());
-                        listeners.insert(door.bind, Rc::clone(&stop));
+                        let bind = door.bind;
                         match tokio::net::TcpListener::from_std(socket) {
                             Ok(listener) => {
-                                let accepting =
-                                    accept::run(Rc::clone(&self), listener, door, stop);
-                                tokio::task::spawn_local(accepting);
+                                doorkeepers.insert(bind, Doorkeeper::new(&self, listener, door));
                             }
                             Err(error) => tracing::error!(%error, "a listener can't be used"),
                         }
                     }
                     Some(Order::Unlisten(bind)) => {
-                        if let Some(stop) = listeners.remove(&bind) {
-                            stop.notify_one();
+                        if let Some(doorkeeper) = doorkeepers.remove(&bind) {
+                            doorkeeper.dismiss().await;
                         }
                     }
                     Some(Order::Drain(within)) => {
-                        for (_, stop) in listeners.drain() {
-                            stop.notify_one();
+                        for (_, doorkeeper) in doorkeepers.drain() {
+                            doorkeeper.dismiss().await;
                         }
                         deadline = Some(Instant::now() + within);
                         self.begin_drain();
@@ -334,6 +332,31 @@ impl Worker {
             let lines = lost.iter().filter(|&&byte| byte == b'\n').count();
             self.counters().log_lines_dropped.add(lines as u64);
         }
+    }
+}
+
+/// The task that accepts on one listening socket.
+struct Doorkeeper {
+    stop: Rc<Notify>,
+    accepting: JoinHandle<()>,
+}
+
+impl Doorkeeper {
+    fn new(worker: &Rc<Worker>, listener: tokio::net::TcpListener, door: accept::Door) -> Self {
+        let stop = Rc::new(Notify::new());
+        let accepting = accept::run(Rc::clone(worker), listener, door, Rc::clone(&stop));
+        Self {
+            stop,
+            accepting: tokio::task::spawn_local(accepting),
+        }
+    }
+
+    /// Returns when those whom the kernel had let in have their seats. Without waiting for that, a worker that happens to
+    /// have no connection would think itself drained, and its end would reset them. It never takes long: after the word,
+    /// nothing in [`accept::run`] waits.
+    async fn dismiss(self) {
+        self.stop.notify_one();
+        let _ended = self.accepting.await;
     }
 }
 

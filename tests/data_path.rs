@@ -481,6 +481,25 @@ fn a_connection_just_made_may_still_ask_though_the_drain_begins() {
 }
 
 #[test]
+fn whoever_the_kernel_has_let_in_is_answered_though_nobody_has_accepted_yet() {
+    let origin = Origin::named("hello");
+    for _ in 0..5 {
+        // More workers than cores: some have not had their turn yet when the order to drain is there.
+        let workers = rarely_checked().server("workers = 8");
+        let mut proxy = workers.zone("fz-1", &[&origin]).start();
+        assert_eq!(proxy.get("/").status, 200);
+        let mut clients: Vec<_> = (0..16).map(|_| proxy.client()).collect();
+        proxy.signal(Signal::TERM);
+        for client in &mut clients {
+            client.send(GET);
+            assert_eq!(client.response().text(), "hello");
+        }
+        drop(clients);
+        assert!(proxy.wait_for_exit(Duration::from_secs(5)).success());
+    }
+}
+
+#[test]
 fn a_tunnel_to_a_removed_backend_ends_after_the_drain() {
     let (origin, other) = (Origin::start(behaviour::upgrade()), Origin::named("other"));
     let builder = || often_checked().server("drain_timeout = \"500ms\"");
