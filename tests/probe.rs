@@ -324,6 +324,7 @@ fn expecting(timeout: Duration, change: impl FnOnce(&mut HttpCheck)) -> Check {
         host: None,
         expect: vec![(200, 399)],
         body: None,
+        tls: None,
     };
     change(&mut check);
     Check {

@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::TlsClient;
+
 /// A configured test of one component. Equal checks of equal addresses are the same check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
@@ -27,6 +29,8 @@ pub enum CheckKind {
     Tcp,
     /// A request whose answer is as expected passes.
     Http(HttpCheck),
+    /// A TLS handshake with a certificate that is in order passes.
+    Tls(TlsCheck),
 }
 
 /// An HTTP/1.1 request and what its answer must be.
@@ -42,4 +46,15 @@ pub struct HttpCheck {
     pub expect: Vec<(u16, u16)>,
     /// Text that the body (its first 64 KiB) must contain.
     pub body: Option<String>,
+    /// `None`: cleartext.
+    pub tls: Option<TlsClient>,
+}
+
+/// A TLS handshake and no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsCheck {
+    /// Whom to trust.
+    pub tls: TlsClient,
+    /// How long before its end a certificate is worth a word. It passes all the same.
+    pub expires_within: Duration,
 }

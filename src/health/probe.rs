@@ -2,7 +2,9 @@
 //! [`Outcome`]. Judges nothing.
 
 mod http;
+mod stream;
 mod tcp;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,20 +22,36 @@ use crate::outcome::{CheckCode, Outcome};
 pub async fn probe(address: SocketAddr, authority: &str, check: &Check) -> Outcome {
     let began = Instant::now();
     let deadline = began + check.timeout;
-    let finding = match tcp::connect(address, deadline).await {
-        Err(finding) => finding.within(check),
-        Ok(stream) => match &check.kind {
-            CheckKind::Tcp => Finding::new(CheckCode::L4Ok, "connected"),
-            CheckKind::Http(http) => http::ask(stream, authority, http, deadline)
-                .await
-                .within(check),
-        },
-    };
+    let finding = find(address, authority, &check.kind, deadline).await;
+    let finding = finding.unwrap_or_else(|early| early).within(check);
     Outcome {
         code: finding.code,
         detail: finding.detail,
         took: began.elapsed(),
         status: finding.status,
+    }
+}
+
+/// `Err` is a finding too: one that came before the last question was asked.
+async fn find(
+    address: SocketAddr,
+    authority: &str,
+    kind: &CheckKind,
+    deadline: Instant,
+) -> Result<Finding, Finding> {
+    match kind {
+        CheckKind::Tcp => {
+            tcp::connect(address, deadline).await?;
+            Ok(Finding::new(CheckCode::L4Ok, "connected"))
+        }
+        CheckKind::Tls(check) => {
+            let stream = tcp::connect(address, deadline).await?;
+            tls::ask(stream, authority, check, deadline).await
+        }
+        CheckKind::Http(check) => {
+            let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
+            Ok(http::ask(stream, authority, check, deadline).await)
+        }
     }
 }
 
@@ -63,7 +81,10 @@ impl Finding {
 
     /// Adds the time allowed to what a timeout says.
     fn within(mut self, check: &Check) -> Self {
-        if matches!(self.code, CheckCode::L4Timeout | CheckCode::L7Timeout) {
+        if matches!(
+            self.code,
+            CheckCode::L4Timeout | CheckCode::L6Timeout | CheckCode::L7Timeout
+        ) {
             self.detail
                 .push_str(&format!(" within {} ms", check.timeout.as_millis()));
         }
@@ -84,4 +105,23 @@ fn words(error: &io::Error) -> String {
         io::ErrorKind::AddrNotAvailable => "no local port left to connect from".into(),
         _ => error.to_string(),
     }
+}
+
+/// What the other side said, fit for a log line: one line, no control characters, at most `limit` characters.
+fn plain(said: &str, limit: usize) -> String {
+    let mut plain = String::new();
+    let mut words = said.split(|c: char| c.is_control() || c.is_whitespace());
+    for word in words.by_ref().filter(|word| !word.is_empty()) {
+        let gap = usize::from(!plain.is_empty());
+        let room = limit.saturating_sub(plain.chars().count() + gap);
+        if gap == 1 {
+            plain.push(' ');
+        }
+        plain.extend(word.chars().take(room));
+        if word.chars().count() > room {
+            plain.push('…');
+            break;
+        }
+    }
+    plain
 }

@@ -66,7 +66,7 @@ impl Door {
             readiness: readiness.clone(),
             reload: reload_handle(Arc::clone(&reloaded)),
             started: Moment::now(),
-            token: token.map(|token| Secret::new(token.to_owned())),
+            token: token.map(Secret::new),
             held: Arc::new(AtomicUsize::new(0)),
         };
         let serving = tokio::spawn(serve(listener, context, async {

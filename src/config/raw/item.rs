@@ -12,6 +12,7 @@ use super::form::Fault;
 use super::{Form, Reader, Section, closest};
 
 /// One value and its place.
+#[derive(Clone)]
 pub(crate) struct Item<'a> {
     pub(super) reader: &'a Reader<'a>,
     pub(super) key: String,
@@ -98,7 +99,7 @@ impl<'a> Item<'a> {
     }
 
     /// Whether it is written like this, quotes aside.
-    pub(super) fn says(&self, text: &str) -> bool {
+    pub(crate) fn says(&self, text: &str) -> bool {
         match self.value {
             DeValue::String(raw) => raw == text,
             DeValue::Boolean(value) => value.to_string() == text,
@@ -162,6 +163,11 @@ impl<'a> Item<'a> {
     /// Whether it is a number, for keys that take two types.
     pub(crate) fn is_number(&self) -> bool {
         matches!(self.value, DeValue::Integer(_))
+    }
+
+    /// Whether it is a table, for keys that take two types.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.value, DeValue::Table(_))
     }
 
     /// A file that this value names, read through the environment, so that this code stays free of IO.
