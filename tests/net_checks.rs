@@ -9,8 +9,12 @@
 mod asking;
 #[path = "net_checks/authority.rs"]
 mod authority;
+#[path = "net_checks/liar.rs"]
+mod liar;
 #[path = "net_checks/nginx.rs"]
 mod nginx;
+#[path = "net_checks/redis.rs"]
+mod redis;
 #[path = "net_checks/server.rs"]
 mod server;
 mod support;

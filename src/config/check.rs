@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::TlsClient;
+use super::{Secret, TlsClient};
 
 /// A configured test of one component. Equal checks of equal addresses are the same check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,20 @@ pub enum CheckKind {
     Http(HttpCheck),
     /// A TLS handshake with a certificate that is in order passes.
     Tls(TlsCheck),
+    /// A Redis that answers, and is in the expected role, passes.
+    Redis(RedisCheck),
+}
+
+impl CheckKind {
+    /// How TLS is spoken, where it is.
+    pub fn tls(&self) -> Option<&TlsClient> {
+        match self {
+            Self::Tcp => None,
+            Self::Http(check) => check.tls.as_ref(),
+            Self::Tls(check) => Some(&check.tls),
+            Self::Redis(check) => check.tls.as_ref(),
+        }
+    }
 }
 
 /// An HTTP/1.1 request and what its answer must be.
@@ -57,4 +71,29 @@ pub struct TlsCheck {
     pub tls: TlsClient,
     /// How long before its end a certificate is worth a word. It passes all the same.
     pub expires_within: Duration,
+}
+
+/// PING, and who the server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisCheck {
+    /// Of an access control list; without, the password is the default user's.
+    pub user: Option<String>,
+    /// Sent before anything else.
+    pub password: Option<Secret>,
+    /// What passes.
+    pub expect: Expect,
+    /// `None`: cleartext.
+    pub tls: Option<TlsClient>,
+}
+
+/// What a data store must be good for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expect {
+    /// It answers.
+    #[default]
+    Reachable,
+    /// It takes writes: a primary.
+    Writable,
+    /// It follows a primary, and is connected to it.
+    Replica,
 }

@@ -2,6 +2,7 @@
 //! [`Outcome`]. Judges nothing.
 
 mod http;
+mod redis;
 mod stream;
 mod tcp;
 mod tls;
@@ -51,6 +52,10 @@ async fn find(
         CheckKind::Http(check) => {
             let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
             Ok(http::ask(stream, authority, check, deadline).await)
+        }
+        CheckKind::Redis(check) => {
+            let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
+            redis::ask(stream, check, deadline).await
         }
     }
 }

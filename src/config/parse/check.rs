@@ -1,17 +1,18 @@
 //! `[check]`, `pool.check` and `dependency.check`: how components are tested, and who inherits what.
 
 mod http;
+mod redis;
+mod tls;
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::config::raw::Section;
-use crate::config::{Check, CheckKind, TlsCheck};
+use crate::config::{Check, CheckKind};
 
-use super::tls;
 use super::values::PERIOD;
 
-const LATER: &[&str] = &["grpc", "postgres", "mysql", "redis", "command"];
+const LATER: &[&str] = &["grpc", "postgres", "mysql", "command"];
 
 /// Which keys, besides those of the timing, a kind of check has.
 const KINDS: &[(&str, Kind, &[&str])] = &[
@@ -22,16 +23,15 @@ const KINDS: &[(&str, Kind, &[&str])] = &[
         &["method", "host", "path", "expect", "body", "tls"],
     ),
     ("tls", Kind::Tls, &["tls", "expires_within"]),
+    ("redis", Kind::Redis, &["user", "password", "expect", "tls"]),
 ];
-
-/// Before its end, when a certificate's age is worth a word.
-const EXPIRES_WITHIN: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Tcp,
     Http,
     Tls,
+    Redis,
 }
 
 /// What `[check]` changes about this is the default for all backends.
@@ -81,28 +81,15 @@ fn kind(section: &mut Section<'_>, base: &CheckKind) -> CheckKind {
         CheckKind::Tcp => Kind::Tcp,
         CheckKind::Http(_) => Kind::Http,
         CheckKind::Tls(_) => Kind::Tls,
+        CheckKind::Redis(_) => Kind::Redis,
     });
     refuse_foreign_keys(section, kind);
-    match (kind, base) {
-        (Kind::Tcp, _) => CheckKind::Tcp,
-        (Kind::Http, CheckKind::Http(base)) => CheckKind::Http(http::read(section, base)),
-        (Kind::Http, _) => CheckKind::Http(http::read(section, &http::builtin())),
-        (Kind::Tls, base) => tls_check(section, base).map_or_else(|| base.clone(), CheckKind::Tls),
+    match kind {
+        Kind::Tcp => CheckKind::Tcp,
+        Kind::Http => CheckKind::Http(http::read(section, base)),
+        Kind::Tls => tls::read(section, base).map_or(CheckKind::Tcp, CheckKind::Tls),
+        Kind::Redis => CheckKind::Redis(redis::read(section, base)),
     }
-}
-
-/// `None` only after a problem.
-fn tls_check(section: &Section<'_>, base: &CheckKind) -> Option<TlsCheck> {
-    let base = match base {
-        CheckKind::Tls(base) => Some(base),
-        _ => None,
-    };
-    let expires_within = section.read("expires_within", &PERIOD);
-    Some(TlsCheck {
-        tls: tls::required(section, base.map(|base| &base.tls))?,
-        expires_within: expires_within
-            .unwrap_or(base.map_or(EXPIRES_WITHIN, |base| base.expires_within)),
-    })
 }
 
 /// A key of another kind isn't unknown, but does nothing.
@@ -111,16 +98,25 @@ fn refuse_foreign_keys(section: &Section<'_>, kind: Kind) {
     let Some((name, _, own)) = KINDS.iter().find(own) else {
         return;
     };
-    for key in KINDS.iter().flat_map(|(_, _, keys)| *keys) {
-        let Some(item) = section.item(key).filter(|_| !own.contains(key)) else {
+    let mut foreign: Vec<&str> = KINDS
+        .iter()
+        .flat_map(|(_, _, keys)| *keys)
+        .copied()
+        .collect();
+    foreign.retain(|key| !own.contains(key));
+    foreign.sort_unstable();
+    foreign.dedup();
+    for key in foreign {
+        let Some(item) = section.misplaced(key) else {
             continue;
         };
-        let owners = KINDS.iter().filter(|(_, _, keys)| keys.contains(key));
+        let owners = KINDS.iter().filter(|(_, _, keys)| keys.contains(&key));
         let owners: Vec<String> = owners.map(|(name, ..)| format!("{name:?}")).collect();
-        item.report(
-            format!("{key} does nothing in a {name} check"),
-            format!("remove it, or set kind = {}", owners.join(" or ")),
-        );
+        let hint = match owners.as_slice() {
+            [_] | [_, _] => format!("remove it, or set kind = {}", owners.join(" or ")),
+            _ => "remove it, or set another kind".to_owned(),
+        };
+        item.report(format!("{key} does nothing in a {name} check"), hint);
     }
 }
 

@@ -66,17 +66,16 @@ fn client(
 ) -> Option<TlsClient> {
     let item = |key| table.and_then(|table| table.item(key));
     let base = base.map(TlsClient::terms);
+    // All of it is read before anything is given up, so that every problem is found.
     let server_name = item("server_name").map(|item| item.read(&SERVER_NAME));
     let verify = item("verify").map(|item| item.boolean());
     let ca = item("ca");
+    let trusted = ca.as_ref().map(roots);
     let identity = table.and_then(identity);
 
-    let verify = match verify {
-        Some(given) => given?,
-        None => base.is_none_or(|base| base.verify),
-    };
-    let roots = match (&ca, base) {
-        (Some(ca), _) => Arc::new(roots(ca)?),
+    let verify = verify.unwrap_or_else(|| Some(base.is_none_or(|base| base.verify)))?;
+    let roots = match (trusted, base) {
+        (Some(trusted), _) => Arc::new(trusted?),
         (None, Some(base)) => Arc::clone(&base.roots),
         (None, None) => section.system_roots(),
     };

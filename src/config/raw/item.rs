@@ -194,6 +194,7 @@ impl<'a> Item<'a> {
         let shown = match self.value {
             DeValue::String(raw) => format!("{raw:?}"),
             DeValue::Integer(digits) => digits.to_string(),
+            DeValue::Boolean(value) => value.to_string(),
             _ => "this".to_owned(),
         };
         self.report(format!("{shown} is {fault}"), hint);

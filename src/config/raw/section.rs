@@ -77,6 +77,12 @@ impl<'a> Section<'a> {
         self.lookup(key)
     }
 
+    /// The value of `key`, which doesn't belong here: neither unknown, nor worth suggesting.
+    pub(crate) fn misplaced(&self, key: &'static str) -> Option<Item<'a>> {
+        self.withheld.borrow_mut().push(key);
+        self.lookup(key)
+    }
+
     /// As [`Self::item`], for a key that is asked for elsewhere.
     pub(crate) fn lookup(&self, key: &str) -> Option<Item<'a>> {
         let value = self.table?.get(key)?;

@@ -3,10 +3,10 @@
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
 
-use crate::config::HttpCheck;
 use crate::config::parse::tls;
 use crate::config::parse::values::STATUSES;
 use crate::config::raw::{Form, Refusal, Section};
+use crate::config::{CheckKind, HttpCheck};
 
 const METHOD: Form<Method> = Form {
     noun: "a method",
@@ -58,8 +58,12 @@ pub(super) fn builtin() -> HttpCheck {
     }
 }
 
-/// `base`, and what `section` says otherwise.
-pub(super) fn read(section: &Section<'_>, base: &HttpCheck) -> HttpCheck {
+/// `base`, if it is of this kind, and what `section` says otherwise.
+pub(super) fn read(section: &Section<'_>, base: &CheckKind) -> HttpCheck {
+    let base = match base {
+        CheckKind::Http(base) => base,
+        _ => &builtin(),
+    };
     let body = section.item("body").and_then(|item| item.text());
     HttpCheck {
         method: section
