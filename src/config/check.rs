@@ -33,6 +33,8 @@ pub enum CheckKind {
     Tls(TlsCheck),
     /// A Redis that answers, and is in the expected role, passes.
     Redis(RedisCheck),
+    /// A server that says of itself, or of one of its services, that it is serving passes.
+    Grpc(GrpcCheck),
 }
 
 impl CheckKind {
@@ -43,6 +45,7 @@ impl CheckKind {
             Self::Http(check) => check.tls.as_ref(),
             Self::Tls(check) => Some(&check.tls),
             Self::Redis(check) => check.tls.as_ref(),
+            Self::Grpc(check) => check.tls.as_ref(),
         }
     }
 }
@@ -83,6 +86,17 @@ pub struct RedisCheck {
     /// What passes.
     pub expect: Expect,
     /// `None`: cleartext.
+    pub tls: Option<TlsClient>,
+}
+
+/// gRPC's standard health service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrpcCheck {
+    /// Of whom the server is asked; empty: of itself as a whole.
+    pub service: String,
+    /// The `:authority`; by default the component's address.
+    pub host: Option<http::uri::Authority>,
+    /// `None`: cleartext, with prior knowledge of HTTP/2.
     pub tls: Option<TlsClient>,
 }
 

@@ -1,6 +1,7 @@
 //! One probe of one component: opens a fresh connection (an old one would hide a firewall), asks, and returns an
 //! [`Outcome`]. Judges nothing.
 
+mod grpc;
 mod http;
 mod redis;
 mod stream;
@@ -57,6 +58,10 @@ async fn find(
             let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
             redis::ask(stream, check, deadline).await
         }
+        CheckKind::Grpc(check) => {
+            let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
+            grpc::ask(stream, authority, check, deadline).await
+        }
     }
 }
 
@@ -103,7 +108,9 @@ fn words(error: &io::Error) -> String {
         io::ErrorKind::ConnectionRefused => "connection refused".into(),
         io::ErrorKind::ConnectionReset => "connection reset".into(),
         io::ErrorKind::ConnectionAborted => "connection aborted".into(),
-        io::ErrorKind::BrokenPipe => "connection closed by the other side".into(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+            "connection closed by the other side".into()
+        }
         io::ErrorKind::HostUnreachable => "host unreachable".into(),
         io::ErrorKind::NetworkUnreachable => "network unreachable".into(),
         io::ErrorKind::TimedOut => "connection timed out".into(),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use http::{HeaderMap, HeaderValue, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -41,6 +42,33 @@ pub async fn echoing(lead: &'static str, tail: &'static str) -> SocketAddr {
             let answer = format!("{lead}{heard}{tail}");
             if stream.write_all(answer.as_bytes()).await.is_err() {
                 return;
+            }
+        }
+    })
+    .await
+}
+
+/// Answers every call over HTTP/2 as gRPC does, with this body and these trailers.
+pub async fn calling(body: &'static [u8], trailers: &[(&'static str, &'static str)]) -> SocketAddr {
+    let mut fields = HeaderMap::new();
+    for (name, value) in trailers {
+        fields.insert(*name, HeaderValue::from_static(value));
+    }
+    serve(move |stream| {
+        let fields = fields.clone();
+        async move {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            while let Some(Ok((_, mut reply))) = connection.accept().await {
+                let head = Response::builder()
+                    .header("content-type", "application/grpc+proto")
+                    .body(())
+                    .unwrap();
+                let mut stream = reply.send_response(head, false).unwrap();
+                let no_trailers = fields.is_empty();
+                stream.send_data(body.into(), no_trailers).unwrap();
+                if !no_trailers {
+                    stream.send_trailers(fields.clone()).unwrap();
+                }
             }
         }
     })

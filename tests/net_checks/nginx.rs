@@ -18,7 +18,7 @@ pub fn start(directory: tempfile::TempDir, certificate: &str, extra: &str) -> Se
                client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
                fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
                server {{
-                 listen {address} ssl;
+                 listen {address} ssl http2;
                  ssl_certificate {folder}/{certificate}.pem;
                  ssl_certificate_key {folder}/{certificate}.key;
                  location / {{ return 200 \"all well\"; }}

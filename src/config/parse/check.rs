@@ -1,5 +1,6 @@
 //! `[check]`, `pool.check` and `dependency.check`: how components are tested, and who inherits what.
 
+mod grpc;
 mod http;
 mod redis;
 mod tls;
@@ -12,7 +13,7 @@ use crate::config::{Check, CheckKind};
 
 use super::values::PERIOD;
 
-const LATER: &[&str] = &["grpc", "postgres", "mysql", "command"];
+const LATER: &[&str] = &["postgres", "mysql", "command"];
 
 /// Which keys, besides those of the timing, a kind of check has.
 const KINDS: &[(&str, Kind, &[&str])] = &[
@@ -24,6 +25,7 @@ const KINDS: &[(&str, Kind, &[&str])] = &[
     ),
     ("tls", Kind::Tls, &["tls", "expires_within"]),
     ("redis", Kind::Redis, &["user", "password", "expect", "tls"]),
+    ("grpc", Kind::Grpc, &["service", "host", "tls"]),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,7 @@ enum Kind {
     Http,
     Tls,
     Redis,
+    Grpc,
 }
 
 /// What `[check]` changes about this is the default for all backends.
@@ -82,6 +85,7 @@ fn kind(section: &mut Section<'_>, base: &CheckKind) -> CheckKind {
         CheckKind::Http(_) => Kind::Http,
         CheckKind::Tls(_) => Kind::Tls,
         CheckKind::Redis(_) => Kind::Redis,
+        CheckKind::Grpc(_) => Kind::Grpc,
     });
     refuse_foreign_keys(section, kind);
     match kind {
@@ -89,6 +93,7 @@ fn kind(section: &mut Section<'_>, base: &CheckKind) -> CheckKind {
         Kind::Http => CheckKind::Http(http::read(section, base)),
         Kind::Tls => tls::read(section, base).map_or(CheckKind::Tcp, CheckKind::Tls),
         Kind::Redis => CheckKind::Redis(redis::read(section, base)),
+        Kind::Grpc => CheckKind::Grpc(grpc::read(section, base)),
     }
 }
 
