@@ -16,7 +16,9 @@ mod tls;
 mod warnings;
 mod zone;
 
-pub use check::{Check, CheckKind, Expect, GrpcCheck, HttpCheck, RedisCheck, TlsCheck};
+pub use check::{
+    Check, CheckKind, CommandCheck, Expect, GrpcCheck, HttpCheck, RedisCheck, TlsCheck,
+};
 pub use load::{LoadError, load};
 pub use pool::{MinHealthy, Pool};
 pub use route::{HostPattern, Route};

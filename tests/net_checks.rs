@@ -9,6 +9,8 @@
 mod asking;
 #[path = "net_checks/authority.rs"]
 mod authority;
+#[path = "net_checks/command.rs"]
+mod command;
 #[path = "net_checks/grpc.rs"]
 mod grpc;
 #[path = "net_checks/liar.rs"]

@@ -1,6 +1,7 @@
 //! How one component is tested.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Secret, TlsClient};
@@ -35,13 +36,15 @@ pub enum CheckKind {
     Redis(RedisCheck),
     /// A server that says of itself, or of one of its services, that it is serving passes.
     Grpc(GrpcCheck),
+    /// A program that ends with exit code 0 passes.
+    Command(CommandCheck),
 }
 
 impl CheckKind {
     /// How TLS is spoken, where it is.
     pub fn tls(&self) -> Option<&TlsClient> {
         match self {
-            Self::Tcp => None,
+            Self::Tcp | Self::Command(_) => None,
             Self::Http(check) => check.tls.as_ref(),
             Self::Tls(check) => Some(&check.tls),
             Self::Redis(check) => check.tls.as_ref(),
@@ -98,6 +101,15 @@ pub struct GrpcCheck {
     pub host: Option<http::uri::Authority>,
     /// `None`: cleartext, with prior knowledge of HTTP/2.
     pub tls: Option<TlsClient>,
+}
+
+/// A program of the operator's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandCheck {
+    /// A path, or a name that is looked for along `PATH`.
+    pub program: PathBuf,
+    /// Handed over as they are: no shell looks at them. They may hold what no log may.
+    pub arguments: Vec<Secret>,
 }
 
 /// What a data store must be good for.

@@ -25,7 +25,7 @@ use tracing::error;
 
 use crate::config::Config;
 use crate::health::checker::{Checker, Probe};
-use crate::health::probe::probe;
+use crate::health::probe::{Prober, Subject};
 use crate::health::report::Report;
 use crate::journal::Entry;
 use crate::memory::Memory;
@@ -67,6 +67,7 @@ pub struct Monitor {
     bridgehead: Bridgehead,
     recorder: Recorder,
     chronicle: Chronicle,
+    prober: Prober,
     probes: JoinSet<(ComponentId, u64, Outcome)>,
     drain: Drain,
     observations: mpsc::Receiver<Observation>,
@@ -120,6 +121,7 @@ impl Monitor {
             bridgehead,
             recorder,
             chronicle,
+            prober: Prober::default(),
             probes: JoinSet::new(),
             drain: Drain::default(),
             observations,
@@ -306,15 +308,23 @@ impl Monitor {
         let Probe {
             component,
             round,
+            key,
             address,
             check,
-            ..
         } = due;
+        let prober = self.prober.clone();
         let target = self.resolver.target(&address);
         self.probes.spawn(async move {
             let began = Instant::now();
             let outcome = match target.address(check.timeout).await {
-                Ok(found) => probe(found, &address.to_string(), &check).await,
+                Ok(found) => {
+                    let subject = Subject {
+                        component: &key,
+                        address: found,
+                        authority: &address.to_string(),
+                    };
+                    prober.probe(subject, &check).await
+                }
                 Err(problem) => Outcome {
                     code: CheckCode::L4Con,
                     detail: problem,

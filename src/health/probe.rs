@@ -1,6 +1,7 @@
-//! One probe of one component: opens a fresh connection (an old one would hide a firewall), asks, and returns an
-//! [`Outcome`]. Judges nothing.
+//! One probe of one component: opens a fresh connection (an old one would hide a firewall) or runs a command, asks, and
+//! returns an [`Outcome`]. Judges nothing.
 
+mod command;
 mod grpc;
 mod http;
 mod redis;
@@ -15,52 +16,79 @@ use tokio::time::Instant;
 
 use crate::config::{Check, CheckKind};
 use crate::outcome::{CheckCode, Outcome};
+use crate::zone::ComponentKey;
+use command::Turns;
 
-/// Probes `address` once, as `check` says, and answers within `check.timeout`. `authority` is the component's address as
-/// configured (`"10.1.0.11:8080"`, `"app.example:8080"`): the `Host` of an HTTP probe unless the check names another.
-///
-/// # Cancel safety
-/// Dropping the future closes the connection; nothing else is left behind.
-pub async fn probe(address: SocketAddr, authority: &str, check: &Check) -> Outcome {
-    let began = Instant::now();
-    let deadline = began + check.timeout;
-    let finding = find(address, authority, &check.kind, deadline).await;
-    let finding = finding.unwrap_or_else(|early| early).within(check);
-    Outcome {
-        code: finding.code,
-        detail: finding.detail,
-        took: began.elapsed(),
-        status: finding.status,
-    }
+/// What is probed.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Who it is.
+    pub component: &'a ComponentKey,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// The same as configured (`"10.1.0.11:8080"`, `"app.example:8080"`): the `Host` of an HTTP probe unless the check names
+    /// another, and whom a certificate must be for.
+    pub authority: &'a str,
 }
 
-/// `Err` is a finding too: one that came before the last question was asked.
-async fn find(
-    address: SocketAddr,
-    authority: &str,
-    kind: &CheckKind,
-    deadline: Instant,
-) -> Result<Finding, Finding> {
-    match kind {
-        CheckKind::Tcp => {
-            tcp::connect(address, deadline).await?;
-            Ok(Finding::new(CheckCode::L4Ok, "connected"))
+/// Probes components. Cheap to clone; what one clone has begun, the others know of.
+#[derive(Clone, Debug, Default)]
+pub struct Prober {
+    turns: Turns,
+}
+
+impl Prober {
+    /// Probes `subject` once, as `check` says, and answers within `check.timeout`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection, or kills the command and all that it started; nothing else is left behind.
+    pub async fn probe(&self, subject: Subject<'_>, check: &Check) -> Outcome {
+        let began = Instant::now();
+        let deadline = began + check.timeout;
+        let finding = self.find(subject, &check.kind, deadline).await;
+        let finding = finding.unwrap_or_else(|early| early).within(check);
+        Outcome {
+            code: finding.code,
+            detail: finding.detail,
+            took: began.elapsed(),
+            status: finding.status,
         }
-        CheckKind::Tls(check) => {
-            let stream = tcp::connect(address, deadline).await?;
-            tls::ask(stream, authority, check, deadline).await
-        }
-        CheckKind::Http(check) => {
-            let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
-            Ok(http::ask(stream, authority, check, deadline).await)
-        }
-        CheckKind::Redis(check) => {
-            let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
-            redis::ask(stream, check, deadline).await
-        }
-        CheckKind::Grpc(check) => {
-            let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
-            grpc::ask(stream, authority, check, deadline).await
+    }
+
+    /// `Err` is a finding too: one that came before the last question was asked.
+    async fn find(
+        &self,
+        subject: Subject<'_>,
+        kind: &CheckKind,
+        deadline: Instant,
+    ) -> Result<Finding, Finding> {
+        let Subject {
+            address, authority, ..
+        } = subject;
+        match kind {
+            CheckKind::Tcp => {
+                tcp::connect(address, deadline).await?;
+                Ok(Finding::new(CheckCode::L4Ok, "connected"))
+            }
+            CheckKind::Tls(check) => {
+                let stream = tcp::connect(address, deadline).await?;
+                tls::ask(stream, authority, check, deadline).await
+            }
+            CheckKind::Http(check) => {
+                let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
+                Ok(http::ask(stream, authority, check, deadline).await)
+            }
+            CheckKind::Redis(check) => {
+                let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
+                redis::ask(stream, check, deadline).await
+            }
+            CheckKind::Grpc(check) => {
+                let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
+                grpc::ask(stream, authority, check, deadline).await
+            }
+            CheckKind::Command(command) => {
+                command::run(subject, command, &self.turns, deadline).await
+            }
         }
     }
 }

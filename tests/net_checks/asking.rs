@@ -3,10 +3,9 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 
-use firedoor::config::{Check, Config};
-use firedoor::health::probe::probe;
+use firedoor::config::{Config, Dependency};
+use firedoor::health::probe::{Prober, Subject};
 use firedoor::outcome::Outcome;
 
 /// Long enough that only silence can reach it.
@@ -21,12 +20,17 @@ pub async fn ask(directory: &Path, address: SocketAddr, keys: &str) -> Outcome {
     } else {
         format!("{keys}, {AMPLE}")
     };
-    let check = check(directory, address, &keys);
-    probe(address, &address.to_string(), &check).await
+    let dependency = dependency(directory, address, &keys);
+    let subject = Subject {
+        component: &dependency.key,
+        address,
+        authority: &address.to_string(),
+    };
+    Prober::default().probe(subject, &dependency.check).await
 }
 
-/// The check, read from a file in `directory`.
-fn check(directory: &Path, address: SocketAddr, keys: &str) -> Arc<Check> {
+/// The dependency, read from a file in `directory`.
+pub fn dependency(directory: &Path, address: SocketAddr, keys: &str) -> Dependency {
     let file = directory.join("firedoor.toml");
     let text = format!(
         "[[listener]]\nbind = \"127.0.0.1:8080\"\n[[zone]]\nname = \"fz-1\"\nbackend = [{{ address = \"127.0.0.1:1\" }}]\n\
@@ -34,5 +38,5 @@ fn check(directory: &Path, address: SocketAddr, keys: &str) -> Arc<Check> {
     );
     fs::write(&file, text).unwrap();
     let config: Config = firedoor::config::load(&file).unwrap_or_else(|error| panic!("{error}"));
-    Arc::clone(&config.zones[0].dependencies[0].check)
+    config.zones[0].dependencies[0].clone()
 }

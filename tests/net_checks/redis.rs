@@ -13,8 +13,8 @@ use crate::asking::{SHORT, ask};
 use crate::authority::Authority;
 use crate::liar;
 use crate::server::{READY, Server};
-use crate::support::eventually;
 use crate::support::wait::PATIENCE;
+use crate::support::{Origin, Proxy, eventually};
 
 /// Redis with these further lines of configuration.
 fn redis(lines: &str) -> Server {
@@ -302,4 +302,33 @@ async fn a_server_that_quotes_the_password_back_gets_no_place_for_it_in_a_log() 
         assert!(!outcome.passed());
         assert!(!outcome.detail.contains("s3cret"), "{outcome}");
     }
+}
+
+#[test]
+fn a_zone_whose_redis_takes_no_more_writes_is_left() {
+    let (first, second) = (redis(""), redis(""));
+    let (app_1, app_2) = (Origin::named("app-1"), Origin::named("app-2"));
+    let check = |server: &Server| {
+        format!(
+            "check = {{ kind = \"redis\", address = \"{}\", expect = \"writable\" }}",
+            server.address
+        )
+    };
+    let proxy = Proxy::builder()
+        .zone("fz-1", &[&app_1])
+        .dependency("cache", first.address, &check(&first))
+        .zone("fz-2", &[&app_2])
+        .dependency("cache", second.address, &check(&second))
+        .start();
+    proxy.until_all_up();
+    let port = second.address.port();
+    assert_eq!(tell(&first, &format!("REPLICAOF 127.0.0.1 {port}")), "+OK");
+    proxy.until_status("fz-2 is active", |status| {
+        status["zones"][1]["active"] == true
+    });
+    let reason = format!("a replica of 127.0.0.1:{port}, its link is");
+    eventually(PATIENCE, "the journal says why", || {
+        let journal = proxy.admin_get("/v1/journal").json().to_string();
+        journal.contains(&reason)
+    });
 }

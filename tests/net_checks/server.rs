@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::support::port;
-use crate::support::wait::{PATIENCE, eventually_some};
+use crate::support::wait::{PATIENCE, eventually, eventually_some};
 
 /// The file by which a server says that it listens.
 pub const READY: &str = "ready.pid";
@@ -62,6 +62,14 @@ impl Server {
     /// SIGSTOP: the kernel still accepts for it.
     pub fn freeze(&self) {
         kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
+        // Each thread stops when it gets there; until then it may still answer.
+        let tasks = format!("/proc/{}/task", self.child.id());
+        eventually(PATIENCE, "all threads are stopped", || {
+            fs::read_dir(&tasks).unwrap().all(|task| {
+                let stat = fs::read_to_string(task.unwrap().path().join("stat"));
+                stat.is_ok_and(|stat| stat.rsplit(") ").next().unwrap().starts_with('T'))
+            })
+        });
     }
 
     pub fn thaw(&self) {

@@ -7,6 +7,7 @@ use crate::asking::{SHORT, ask};
 use crate::authority::{Authority, self_signed};
 use crate::nginx;
 use crate::server::Server;
+use crate::support::{Proxy, port};
 
 /// nginx with a certificate for `host` that ends in `days`, and whose signer's is `ca.pem`.
 fn serving(host: &str, days: i64) -> Server {
@@ -104,7 +105,7 @@ async fn a_certificate_that_expires_soon_passes_with_a_warning() {
         "{detail}"
     );
 
-    let keys = format!("kind = \"tls\", tls = {{ {NAMED} }}, expires_within = \"24h\"");
+    let keys = format!("kind = \"tls\", tls = {{ {NAMED} }}, expires_within = \"1d\"");
     let outcome = ask(server.path(), server.address, &keys).await;
     assert!(!outcome.detail.contains("WARNING"), "{outcome}");
 }
@@ -185,4 +186,23 @@ async fn a_server_that_is_gone_is_l4con() {
     server.kill();
     let outcome = tls(&server, NAMED).await;
     assert_eq!(outcome.code, CheckCode::L4Con, "{outcome}");
+}
+
+#[test]
+fn an_operator_sees_the_warning_in_the_status() {
+    let server = serving("db.example", 5);
+    let (address, ca) = (server.address, server.path().join("ca.pem"));
+    let proxy = Proxy::builder()
+        .zone_at("fz-1", &[port::free()])
+        .dependency(
+            "login",
+            address,
+            &format!("check = {{ kind = \"tls\", address = \"{address}\", tls = {{ ca = \"{}\", server_name = \"db.example\" }} }}", ca.display()),
+        )
+        .start();
+    proxy.until_status("the certificate's end is announced", |status| {
+        let login = &status["zones"][0]["components"][1];
+        let detail = login["last"]["detail"].as_str().unwrap_or_default();
+        login["status"] == "up" && detail.contains("WARNING: the certificate expires in")
+    });
 }

@@ -1,5 +1,6 @@
 //! `[check]`, `pool.check` and `dependency.check`: how components are tested, and who inherits what.
 
+mod command;
 mod grpc;
 mod http;
 mod redis;
@@ -13,7 +14,7 @@ use crate::config::{Check, CheckKind};
 
 use super::values::PERIOD;
 
-const LATER: &[&str] = &["postgres", "mysql", "command"];
+const LATER: &[&str] = &["postgres", "mysql"];
 
 /// Which keys, besides those of the timing, a kind of check has.
 const KINDS: &[(&str, Kind, &[&str])] = &[
@@ -26,6 +27,7 @@ const KINDS: &[(&str, Kind, &[&str])] = &[
     ("tls", Kind::Tls, &["tls", "expires_within"]),
     ("redis", Kind::Redis, &["user", "password", "expect", "tls"]),
     ("grpc", Kind::Grpc, &["service", "host", "tls"]),
+    ("command", Kind::Command, &["command"]),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,7 @@ enum Kind {
     Tls,
     Redis,
     Grpc,
+    Command,
 }
 
 /// What `[check]` changes about this is the default for all backends.
@@ -86,6 +89,7 @@ fn kind(section: &mut Section<'_>, base: &CheckKind) -> CheckKind {
         CheckKind::Tls(_) => Kind::Tls,
         CheckKind::Redis(_) => Kind::Redis,
         CheckKind::Grpc(_) => Kind::Grpc,
+        CheckKind::Command(_) => Kind::Command,
     });
     refuse_foreign_keys(section, kind);
     match kind {
@@ -94,6 +98,7 @@ fn kind(section: &mut Section<'_>, base: &CheckKind) -> CheckKind {
         Kind::Tls => tls::read(section, base).map_or(CheckKind::Tcp, CheckKind::Tls),
         Kind::Redis => CheckKind::Redis(redis::read(section, base)),
         Kind::Grpc => CheckKind::Grpc(grpc::read(section, base)),
+        Kind::Command => command::read(section, base).map_or(CheckKind::Tcp, CheckKind::Command),
     }
 }
 

@@ -1,7 +1,7 @@
 //! gRPC's standard health service: one call of `grpc.health.v1.Health/Check` on a connection of its own.
 //!
 //! Of gRPC that is a frame of five bytes and two fields of Protocol Buffers, so nothing is generated for it.
-//! Source: https://github.com/grpc/grpc/blob/master/doc/health-checking.md and PROTOCOL-HTTP2.md beside it.
+//! Source: <https://github.com/grpc/grpc/blob/master/doc/health-checking.md> and PROTOCOL-HTTP2.md beside it.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::RecvStream;
