@@ -55,7 +55,7 @@ const TALLY_PAUSE: Duration = Duration::from_secs(1);
 const REQUESTS: usize = 64;
 /// Observations taken in one go.
 const OBSERVATIONS: usize = 256;
-/// How long the end waits for the disk.
+/// How long the end waits for the disk, and for commands to die.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// See the module's promise. Made by [`Monitor::build`], works in [`Monitor::run`].
@@ -341,15 +341,22 @@ impl Monitor {
         self.report.store(Arc::new(self.checker.report(now)));
     }
 
-    /// Lets the disk finish, within bounds. Whoever still waits for an answer is told that we are stopping.
+    /// Ends the probes, and lets the disk finish, within bounds. Whoever still waits for an answer is told that we are stopping.
     async fn end(mut self) {
+        self.probes.shutdown().await;
+        let prober = self.prober.clone();
+        let commands = timeout(LAST_WORDS, prober.rest());
         let rest = timeout(LAST_WORDS, async {
             while !self.recorder.is_idle() {
                 let written = self.recorder.written().await;
                 self.handle_written(written);
             }
         });
-        if rest.await.is_err() {
+        let (commands, rest) = tokio::join!(commands, rest);
+        if commands.is_err() {
+            error!("a command of a check can't be killed: it may outlast firedoor");
+        }
+        if rest.is_err() {
             error!("the disk has not answered: the last journal entries may be missing");
             self.chronicle.announce(u64::MAX);
         }

@@ -55,6 +55,12 @@ impl Prober {
         }
     }
 
+    /// Waits until no command is left, once all probes are dropped: one that was just being started is killed only when it has
+    /// started.
+    pub async fn rest(&self) {
+        self.turns.over().await;
+    }
+
     /// `Err` is a finding too: one that came before the last question was asked.
     async fn find(
         &self,

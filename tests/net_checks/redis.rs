@@ -14,7 +14,7 @@ use crate::authority::Authority;
 use crate::liar;
 use crate::server::{READY, Server};
 use crate::support::wait::PATIENCE;
-use crate::support::{Origin, Proxy, eventually};
+use crate::support::{Origin, Proxy, eventually, port};
 
 /// Redis with these further lines of configuration.
 fn redis(lines: &str) -> Server {
@@ -117,9 +117,7 @@ async fn a_replica_is_one_and_not_writable_and_without_its_master_neither() {
 
 #[tokio::test]
 async fn a_replica_whose_link_is_down_is_no_replica() {
-    let mut master = redis("repl-diskless-sync-delay 0");
-    let replica = redis(&format!("replicaof 127.0.0.1 {}", master.address.port()));
-    master.kill();
+    let replica = redis(&format!("replicaof 127.0.0.1 {}", port::free().port()));
     let outcome = probe(&replica, ", expect = \"replica\"").await;
     assert_eq!(outcome.code, CheckCode::L7Status, "{outcome}");
     assert!(outcome.detail.contains("its link is down"), "{outcome}");

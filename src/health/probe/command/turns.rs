@@ -23,4 +23,16 @@ impl Turns {
         turns.insert(component.clone(), Arc::downgrade(&turn));
         turn
     }
+
+    /// Waits until nobody's turn it is any more.
+    pub(in crate::health::probe) async fn over(&self) {
+        for turn in self.held() {
+            drop(turn.lock().await);
+        }
+    }
+
+    fn held(&self) -> Vec<Arc<Turn>> {
+        let turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.values().filter_map(Weak::upgrade).collect()
+    }
 }
