@@ -2,6 +2,7 @@
 //! clock, retry budget, log buffer. Nothing here is shared with another worker, so nothing here is locked.
 
 pub mod crew;
+mod prewarm;
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
@@ -87,9 +88,15 @@ impl Worker {
         let mut deadline: Option<Instant> = None;
         loop {
             tokio::select! {
-                _ = ticks.tick() => self.sweep(),
+                _ = ticks.tick() => {
+                    self.sweep();
+                    self.prewarm();
+                }
                 changed = subscriber.changed() => match changed {
-                    Ok(()) => self.snapshot_changed(),
+                    Ok(()) => {
+                        self.snapshot_changed();
+                        self.prewarm();
+                    }
                     // The monitor ends last; without it there is nothing to route by.
                     Err(_) => break,
                 },
@@ -256,8 +263,8 @@ impl Worker {
         });
     }
 
-    /// Keeps a connection for the next request.
-    pub(crate) fn keep(&self, upstream: &Rc<Upstream>, connection: Box<Connection>) {
+    /// Keeps a connection for the next request. Whether it could be kept.
+    pub(crate) fn keep(&self, upstream: &Rc<Upstream>, connection: Box<Connection>) -> bool {
         let room = self
             .view
             .borrow()
@@ -265,7 +272,7 @@ impl Worker {
             .config
             .upstream
             .max_idle_per_worker;
-        upstream.idle.push(connection, self.now(), room);
+        upstream.idle.push(connection, self.now(), room)
     }
 
     /// Tells the monitor of trouble with a backend. Never waits: if the monitor is behind, it has news enough.

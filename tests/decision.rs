@@ -6,6 +6,8 @@
 mod example;
 #[path = "decision/gray.rs"]
 mod gray;
+#[path = "decision/in_sight.rs"]
+mod in_sight;
 #[path = "decision/operators.rs"]
 mod operators;
 #[path = "decision/reload.rs"]

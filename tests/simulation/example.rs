@@ -129,6 +129,7 @@ fn upstream() -> Upstream {
         response_timeout: Duration::from_secs(60),
         idle_timeout: Duration::from_secs(4),
         max_idle_per_worker: 256,
+        prewarm: 2,
         retries: 2,
         retry_budget: 0.2,
         retry_on_status: Vec::new(),
