@@ -22,6 +22,7 @@ pub(crate) mod record;
 pub(crate) mod retry;
 pub(crate) mod route;
 pub(crate) mod session;
+pub mod shed;
 pub(crate) mod survey;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::health::monitor::Monitor;
 use crate::moment::Moment;
 use crate::proxy::hold::Held;
+use crate::proxy::shed::Demands;
 use crate::shutdown::{Phase, Readiness};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
@@ -104,6 +105,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
             counters: counters.clone(),
             access_log: access_log.clone(),
             held: held.clone(),
+            demands: Demands::default(),
         },
     )
     .map_err(|error| Failure(format!("can't start a worker: {error}"), FAILED))?;
@@ -124,6 +126,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         started,
         token: config.admin.token.clone(),
         held: held.counter(),
+        counters: counters.clone(),
     };
     let admin_task = tokio::task::spawn_local(admin::serve(admin_listener, context, async {
         admin_stopped.await.ok();

@@ -67,7 +67,7 @@ impl Worker {
             // 0 means "no deadline" elsewhere.
             now: Cell::new(1),
             cache: RefCell::new(parts.subscriber.cache()),
-            view: RefCell::new(Rc::new(View::new(snapshot, None))),
+            view: RefCell::new(Rc::new(View::new(snapshot, None, &parts.demands))),
             downstreams: RefCell::default(),
             queue: RefCell::default(),
             budget: RefCell::new(budget),
@@ -88,15 +88,9 @@ impl Worker {
         let mut deadline: Option<Instant> = None;
         loop {
             tokio::select! {
-                _ = ticks.tick() => {
-                    self.sweep();
-                    self.prewarm();
-                }
+                _ = ticks.tick() => self.sweep(),
                 changed = subscriber.changed() => match changed {
-                    Ok(()) => {
-                        self.snapshot_changed();
-                        self.prewarm();
-                    }
+                    Ok(()) => self.snapshot_changed(),
                     // The monitor ends last; without it there is nothing to route by.
                     Err(_) => break,
                 },
@@ -145,7 +139,7 @@ impl Worker {
     }
 
     /// Looks at the clock, and at everything that may be due.
-    fn sweep(&self) {
+    fn sweep(self: &Rc<Self>) {
         self.tick();
         let now = self.now();
         for (_, downstream) in &*self.downstreams.borrow() {
@@ -158,13 +152,15 @@ impl Worker {
                 upstream.idle.sweep(now, timeout);
             }
         }
+        self.prewarm();
         // A sibling may have freed a place that this worker hasn't heard of.
         self.queue().call_first_of_each();
         self.flush_log();
     }
 
-    fn snapshot_changed(&self) {
+    fn snapshot_changed(self: &Rc<Self>) {
         self.view();
+        self.prewarm();
         for (_, downstream) in &*self.downstreams.borrow() {
             downstream.snapshot_changed();
         }
@@ -216,7 +212,8 @@ impl Worker {
         if Arc::ptr_eq(snapshot, &view.snapshot) {
             return Rc::clone(&view);
         }
-        let new = Rc::new(View::new(Arc::clone(snapshot), Some(&view)));
+        let demands = &self.parts.demands;
+        let new = Rc::new(View::new(Arc::clone(snapshot), Some(&view), demands));
         drop(view);
         self.budget
             .borrow_mut()

@@ -164,6 +164,8 @@ impl Monitor {
 
     fn handle_finished(&mut self, finished: Result<(ComponentId, u64, Outcome), JoinError>) {
         let now = Moment::now();
+        // As often as anything could be decided by it.
+        self.checker.handle_load(&self.bridgehead.load(), now);
         let mut next = Some(finished);
         while let Some(finished) = next {
             match finished {

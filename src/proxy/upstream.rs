@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::balance::Candidate;
 use super::connections::Idle;
+use super::shed::Admitted;
 use crate::config::Config;
 use crate::outcome::Trouble;
 use crate::snapshot::{BackendLoad, BackendRouting, KeepAlive};
@@ -127,6 +128,7 @@ impl Upstream {
         Some(InFlight {
             upstream: Rc::clone(self),
             worker,
+            admitted: None,
         })
     }
 
@@ -184,6 +186,8 @@ impl Upstream {
 pub(crate) struct InFlight {
     upstream: Rc<Upstream>,
     worker: usize,
+    /// Its place behind the pool's gate, where there is one.
+    pub(crate) admitted: Option<Admitted>,
 }
 
 impl InFlight {

@@ -112,6 +112,7 @@ pub(crate) fn config(
                 host: None,
                 path: format!("/{pool}"),
                 pool,
+                priority: Route::DEFAULT_PRIORITY,
             })
             .collect(),
         zones: zones.iter().map(|zone| config_zone(zone, &check)).collect(),
