@@ -180,8 +180,10 @@ async fn forward(
                         connection
                     }
                     Err(trouble) => {
-                        worker.report(&upstream, trouble);
-                        record.lost();
+                        if let Some(trouble) = trouble {
+                            worker.report(&upstream, trouble);
+                            record.lost();
+                        }
                         tried.push(upstream.id);
                         continue;
                     }
