@@ -45,7 +45,7 @@ pub enum Decision {
     Withheld {
         /// Index of the zone that would have become active.
         to: usize,
-        /// Which rule: `pinned`, `min_stay`, `max_flips_per_hour`, `failback_window`.
+        /// Which rule: `pinned`, `min_stay`, `max_flips_per_hour`, `failback_window`, `promote_command`.
         rule: &'static str,
         /// In words.
         explanation: String,
@@ -179,6 +179,15 @@ fn fail_back(situation: &Situation<'_>) -> Decision {
     }
     if let Some(withheld) = situation.forbidden(0, &rule) {
         return withheld;
+    }
+    let pause = situation.promotion_pause;
+    if !pause.is_zero() {
+        return Decision::Withheld {
+            to: 0,
+            rule: "promote_command",
+            explanation: format!("{rule}, but promote_command has failed: next attempt later"),
+            again: Some(pause),
+        };
     }
     Decision::Flip(Plan {
         to: 0,

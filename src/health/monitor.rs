@@ -9,6 +9,7 @@ mod bridgehead;
 mod chronicle;
 mod drain;
 mod handle;
+mod promotion;
 mod recorder;
 mod request;
 mod resolver;
@@ -36,6 +37,7 @@ use crate::zone::ComponentId;
 use bridgehead::Bridgehead;
 use chronicle::{Chronicle, Reply};
 use drain::Drain;
+use promotion::Promoter;
 use recorder::{Recorder, Written};
 use request::{Asker, Request};
 use resolver::Resolver;
@@ -69,6 +71,7 @@ pub struct Monitor {
     chronicle: Chronicle,
     probes: JoinSet<(ComponentId, u64, Outcome)>,
     drain: Drain,
+    promoter: Promoter,
     observations: mpsc::Receiver<Observation>,
     requests: mpsc::Receiver<Request>,
     /// The last one given to the recorder; `None` before the first.
@@ -122,6 +125,7 @@ impl Monitor {
             chronicle,
             probes: JoinSet::new(),
             drain: Drain::default(),
+            promoter: Promoter::default(),
             observations,
             requests,
             memory: None,
@@ -153,6 +157,7 @@ impl Monitor {
                     }
                 }
                 Some(request) = self.requests.recv() => self.handle_request(request),
+                (run, end) = self.promoter.ended() => self.checker.handle_promoted(run, end, Moment::now()),
                 () = self.resolver.answered() => {}
                 written = self.recorder.written() => self.handle_written(written),
                 () = wake => self.handle_time(),
@@ -264,6 +269,13 @@ impl Monitor {
         match self.checker.draining() {
             Some(_) => self.drain.begin(now.instant),
             None => self.drain.end(),
+        }
+        if self.checker.promoting().is_none() {
+            self.promoter.end();
+        }
+        // After the journal was given what it is for: the command may take this very machine down.
+        if let Some(promotion) = self.checker.poll_promotion() {
+            self.promoter.begin(promotion);
         }
         self.resolver.look_up(now.instant);
         while let Some(probe) = self.checker.poll_probe() {

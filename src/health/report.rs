@@ -141,6 +141,21 @@ pub enum What {
         /// Who wants it and why.
         reason: String,
     },
+    /// `promote_command` has ended.
+    Promotion {
+        /// The zone that is left.
+        from: Arc<str>,
+        /// The zone that is entered.
+        to: Arc<str>,
+        /// With exit code 0, in time.
+        succeeded: bool,
+        /// `exit code 3`.
+        how: String,
+        /// The end of what it wrote.
+        output: String,
+        /// From its start to its end.
+        took: Duration,
+    },
     /// A planned flip was given up before it was committed: the active zone stays, and requests go on.
     FlipAborted {
         /// The zone that stays active.
@@ -163,7 +178,7 @@ pub enum What {
     Withheld {
         /// The zone that would have become active.
         to: Arc<str>,
-        /// Which rule: `pinned`, `min_stay`, `max_flips_per_hour`, `failback_window`.
+        /// Which rule: `pinned`, `min_stay`, `max_flips_per_hour`, `failback_window`, `promote_command`.
         rule: &'static str,
         /// In words.
         explanation: String,

@@ -79,6 +79,24 @@ fn fields(what: &What) -> (&'static str, Value) {
             "flip_begun",
             json!({"from": &**from, "to": &**to, "reason": reason}),
         ),
+        What::Promotion {
+            from,
+            to,
+            succeeded,
+            how,
+            output,
+            took,
+        } => (
+            "promotion",
+            json!({
+                "from": &**from,
+                "to": &**to,
+                "succeeded": succeeded,
+                "how": how,
+                "output": output,
+                "took_ms": milliseconds(*took),
+            }),
+        ),
         What::FlipAborted {
             from,
             to,

@@ -74,6 +74,30 @@ impl fmt::Display for What {
                 f,
                 "planned flip {from} → {to} begins, new requests wait for the running ones: {reason}"
             ),
+            Self::Promotion {
+                from,
+                to,
+                succeeded,
+                how,
+                output,
+                took,
+            } => {
+                let word = if *succeeded { "succeeded" } else { "failed" };
+                write!(
+                    f,
+                    "promote_command {word} for the flip {from} → {to}: {how} after {took:.1?}"
+                )?;
+                // A log line is one line.
+                let said = output
+                    .lines()
+                    .map(str::trim)
+                    .filter(|line| !line.is_empty());
+                listed(
+                    f,
+                    "; it said: ",
+                    &said.map(str::to_owned).collect::<Vec<_>>(),
+                )
+            }
             Self::FlipAborted {
                 from,
                 to,

@@ -56,6 +56,8 @@ pub(crate) fn failover() -> Failover {
         hold_time: Duration::from_secs(5),
         hold_requests: 10_000,
         gray: Gray::Eject,
+        promote_command: Vec::new(),
+        promote_timeout: Duration::from_secs(10),
     }
 }
 

@@ -277,10 +277,10 @@ impl Watch {
         match self.routing.admission {
             Admission::Open => {
                 self.opened = true;
-                assert_eq!(checker.draining(), None);
+                assert!(!checker.is_flipping());
             }
             Admission::Hold => {
-                if checker.draining().is_none() {
+                if !checker.is_flipping() {
                     assert!(!self.opened, "requests wait although they had been let in");
                     assert!(
                         self.routing.verdicts.contains(&Verdict::Unknown),
@@ -299,6 +299,7 @@ fn name(what: &What) -> &'static str {
         What::Verdict { .. } => "verdict",
         What::FlipBegun { .. } => "flip begun",
         What::FlipAborted { .. } => "flip aborted",
+        What::Promotion { .. } => "promotion",
         What::Flip(flip) => match flip.cause {
             Cause::Failover if flip.degraded => "degraded failover",
             Cause::Failover => "failover",

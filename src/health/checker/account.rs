@@ -38,8 +38,8 @@ impl Checker {
             .pending
             .as_ref()
             .map(|pending| &self.zones[pending.plan.to].name);
-        let decision = match target {
-            Some(to) => format!("flip to {to}: waiting for {} to drain", active.name),
+        let decision = match &self.pending {
+            Some(pending) => self.describe_pending(pending),
             None => failover::decide(&situation).describe(&situation),
         };
         Report {

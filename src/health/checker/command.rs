@@ -70,6 +70,10 @@ pub enum Refusal {
     FlipPending(String),
     /// The zone can serve nothing; the reasons of its verdict.
     CannotServe(String, Vec<String>),
+    /// The planned flip to this zone is past the point where it could be overtaken: its `promote_command` runs.
+    Promoting(String),
+    /// The planned flip to this zone was given up, and why.
+    GivenUp(String, String),
     /// The process is ending.
     Stopping,
 }
@@ -224,6 +228,9 @@ impl Checker {
     /// Whether an operator may make `to` active. `at_once` may overtake a planned flip to the same zone.
     fn may_flip(&mut self, to: usize, at_once: bool) -> Result<(), Refusal> {
         let target = &self.zones[to];
+        if let Some(refusal) = self.refuse_to_overtake_promotion() {
+            return Err(refusal);
+        }
         if self.pinned {
             return Err(Refusal::PinnedElsewhere(
                 self.zones[self.active].name.to_string(),
@@ -245,6 +252,15 @@ impl Checker {
         }
         self.pending = None;
         Ok(())
+    }
+
+    /// Once the promotion has begun the old zone may no longer be written to: only the command's end tells where to go.
+    fn refuse_to_overtake_promotion(&self) -> Option<Refusal> {
+        let pending = self.pending.as_ref()?;
+        let zone = self.zones[pending.plan.to].name.to_string();
+        self.draining()
+            .is_none()
+            .then_some(Refusal::Promoting(zone))
     }
 
     fn plan_operator(&self, to: usize, hold: bool, rule: String) -> Plan {
@@ -312,6 +328,13 @@ impl fmt::Display for Refusal {
                 "{zone} can't serve anything now: {}; bring it up first",
                 reasons.join("; ")
             ),
+            Self::Promoting(zone) => write!(
+                f,
+                "promote_command is running for the planned flip to {zone}: wait for its end"
+            ),
+            Self::GivenUp(zone, why) => {
+                write!(f, "the planned flip to {zone} was given up: {why}")
+            }
             Self::Stopping => f.write_str("firedoor is stopping: ask the next one"),
         }
     }

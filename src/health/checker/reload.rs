@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::config::{self, Address, Check, Config, Gray};
+use crate::health::checker::promotion::Promotions;
 use crate::health::checker::{Checker, HOUR, Zone};
 use crate::health::failover::Plan;
 use crate::health::gray::Sentence;
@@ -54,6 +55,7 @@ impl Checker {
             flips: VecDeque::from(flips),
             pinned: known.is_some() && memory.pinned == memory.active,
             pending: None,
+            promotions: Promotions::default(),
             starting: true,
             told: None,
             standby: true,

@@ -29,6 +29,8 @@ pub struct Situation<'a> {
     pub flips_left: u32,
     /// When there will be one more.
     pub next_flip_in: Option<Duration>,
+    /// How long an automatic failback waits since its promotion failed.
+    pub promotion_pause: Duration,
     /// For the failback window only.
     pub wall: Timestamp,
 }

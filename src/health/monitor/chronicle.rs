@@ -133,6 +133,9 @@ fn say(entry: &Entry) {
         What::Flip(_)
         | What::FlipBegun { .. }
         | What::FlipAborted { .. }
+        | What::Promotion {
+            succeeded: false, ..
+        }
         | What::Withheld { .. }
         | What::Gray { gray: true, .. }
         | What::Transition {
@@ -147,6 +150,7 @@ fn say(entry: &Entry) {
         | What::OperatorState { .. }
         | What::FailbackPossible { .. }
         | What::Pin { .. }
+        | What::Promotion { .. }
         | What::Gray { .. }
         | What::Standby { .. }
         | What::Reloaded { .. } => info!(number, "{event}"),

@@ -85,15 +85,16 @@ impl Monitor {
         let done = self.done(entries);
         if done.active == zone {
             self.chronicle.answer(reply, Ok(done));
-        } else if self.checker.draining().is_some() {
+        } else if self.checker.is_flipping() {
             self.planned = Some((zone, reply));
         } else {
             let events = entries.iter().filter_map(|entry| entry.event.as_ref());
             let reasons = events.filter_map(|event| match &event.what {
-                What::FlipAborted { explanation, .. } => Some(explanation.clone()),
+                What::FlipAborted { explanation, .. } => Some(explanation.as_str()),
                 _ => None,
             });
-            let refusal = Refusal::CannotServe(zone.to_string(), reasons.collect());
+            let why = reasons.collect::<Vec<_>>().join("; ");
+            let refusal = Refusal::GivenUp(zone.to_string(), why);
             self.chronicle.answer(reply, Err(refusal));
         }
     }
