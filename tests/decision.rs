@@ -8,6 +8,8 @@ mod example;
 mod gray;
 #[path = "decision/operators.rs"]
 mod operators;
+#[path = "decision/promotion.rs"]
+mod promotion;
 #[path = "decision/reload.rs"]
 mod reload;
 #[path = "simulation/stage.rs"]

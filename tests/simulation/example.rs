@@ -10,6 +10,7 @@ use firedoor::config::{
     Dependency, Failback, Failover, Gray, Limits, Listener, LogFormat, LogTarget, MinHealthy, Pool,
     Route, Server, Upstream, Zone,
 };
+use firedoor::health::checker::Promoted;
 use firedoor::outcome::{CheckCode, Outcome};
 use firedoor::zone::ComponentKey;
 
@@ -180,6 +181,15 @@ pub(crate) fn pass() -> Outcome {
         detail: String::new(),
         took: Duration::ZERO,
         status: None,
+    }
+}
+
+pub(crate) fn promoted(succeeded: bool) -> Promoted {
+    Promoted {
+        succeeded,
+        how: String::new(),
+        output: String::new(),
+        took: Duration::ZERO,
     }
 }
 

@@ -109,6 +109,13 @@ impl Watch {
         assert_eq!(preferred.name, *to);
         assert_eq!(preferred.verdict, Verdict::Serving);
         assert_eq!(self.report.pinned, None);
+        if let Some(failed) = self.promotion_failed {
+            let pause = policy.failback_after.max(Duration::from_secs(60));
+            assert!(
+                now.instant - failed >= pause || self.begun_under_other_rules,
+                "a promotion that failed is tried again too soon"
+            );
+        }
         let since = self.serving_since.get(to).copied().unwrap_or(now.instant);
         assert!(now.instant - since >= policy.failback_after);
         let stayed = self.last_flip.map(|last| now.instant - last);
@@ -152,8 +159,10 @@ impl Watch {
         let must_stay =
             had == self.oracle.needed && stayed.is_some_and(|stayed| stayed < policy.min_stay);
         let spent = self.report.flips_left == 0;
+        // The command may itself stop the one database and restart the other.
+        let promoting = checker.is_flipping() && checker.draining().is_none();
         assert!(
-            self.report.pinned.is_some() || must_stay || spent,
+            self.report.pinned.is_some() || must_stay || spent || promoting,
             "stays in failed {} though {} is better: {}; draining {:?}",
             active.name,
             better.name,

@@ -42,6 +42,8 @@ pub(crate) struct Watch {
     pub(crate) begun: Option<Instant>,
     /// ... and the rules have been changed since.
     begun_under_other_rules: bool,
+    /// When a promotion failed last.
+    pub(crate) promotion_failed: Option<Instant>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +74,7 @@ impl Watch {
             opened: false,
             begun: None,
             begun_under_other_rules: false,
+            promotion_failed: None,
             config,
         }
     }
@@ -236,7 +239,12 @@ impl Watch {
                     }
                     self.begun = Some(now.instant);
                 }
-                What::FlipAborted { .. } => self.begun = None,
+                What::FlipAborted { explanation, .. } => {
+                    self.begun = None;
+                    if explanation.contains("promote_command") {
+                        self.promotion_failed = Some(now.instant);
+                    }
+                }
                 What::Transition {
                     from, to, evidence, ..
                 } => check_evidence(*from, *to, evidence, &self.config.pools[0].check),
