@@ -33,6 +33,7 @@ use crate::moment::Moment;
 use crate::serve::ReloadHandle;
 use crate::shutdown::Readiness;
 use crate::snapshot::Subscriber;
+use crate::telemetry::counters::Counters;
 
 pub(crate) use guard::{Caller, check_origin};
 pub use listener::Listener;
@@ -54,6 +55,8 @@ pub struct Context {
     pub token: Option<Secret>,
     /// Requests that wait for a zone now, over all workers.
     pub held: Arc<AtomicUsize>,
+    /// What the workers have counted.
+    pub counters: Counters,
 }
 
 /// Connections at once. One more waits in the kernel's queue until one of these ends.

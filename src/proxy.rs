@@ -17,6 +17,7 @@ pub(crate) mod identity;
 pub(crate) mod interim;
 pub(crate) mod io;
 pub(crate) mod prepare;
+pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod retry;
 pub(crate) mod route;

@@ -124,6 +124,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         started,
         token: config.admin.token.clone(),
         held: held.counter(),
+        counters: counters.clone(),
     };
     let admin_task = tokio::task::spawn_local(admin::serve(admin_listener, context, async {
         admin_stopped.await.ok();

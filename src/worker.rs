@@ -2,8 +2,9 @@
 //! clock, retry budget, log buffer. Nothing here is shared with another worker, so nothing here is locked.
 
 pub mod crew;
+mod release;
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -21,7 +22,8 @@ use crate::outcome::{Observation, Trouble};
 use crate::proxy::accept;
 use crate::proxy::connections::Connection;
 use crate::proxy::downstream::{Downstream, millis};
-use crate::proxy::hold::{Held, Queue};
+use crate::proxy::hold::Held;
+use crate::proxy::queue::Queue;
 use crate::proxy::retry::Budget;
 use crate::proxy::session;
 use crate::proxy::upstream::Upstream;
@@ -151,8 +153,7 @@ impl Worker {
                 upstream.idle.sweep(now, timeout);
             }
         }
-        // A sibling may have freed a place that this worker hasn't heard of.
-        self.queue().call_first_of_each();
+        self.call_waiting();
         self.flush_log();
     }
 
@@ -214,7 +215,8 @@ impl Worker {
         self.budget
             .borrow_mut()
             .set_ratio(new.snapshot.config.upstream.retry_budget);
-        self.view.replace(Rc::clone(&new));
+        let old = self.view.replace(Rc::clone(&new));
+        self.turn(&old, &new);
         new
     }
 
@@ -292,11 +294,6 @@ impl Worker {
     /// Takes a retry out of the budget, if one is left.
     pub(crate) fn withdraw_retry(&self) -> bool {
         self.budget.borrow_mut().withdraw(self.now() / 1000)
-    }
-
-    /// The requests that wait here.
-    pub(crate) fn queue(&self) -> RefMut<'_, Queue> {
-        self.queue.borrow_mut()
     }
 
     pub(crate) fn is_logging(&self) -> bool {

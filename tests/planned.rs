@@ -3,6 +3,8 @@
 
 #[path = "planned/promotion.rs"]
 mod promotion;
+#[path = "planned/release.rs"]
+mod release;
 mod support;
 
 use support::load::Plan;

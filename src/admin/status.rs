@@ -21,6 +21,7 @@ pub(super) fn status(context: &Context) -> Value {
     let snapshot = context.snapshot.current();
     let now = Moment::now();
     let health = Health::of(&report);
+    let counted = context.counters.totals();
     let uptime = now.instant.duration_since(context.started.instant);
     json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -48,6 +49,12 @@ pub(super) fn status(context: &Context) -> Value {
             Admission::Hold => "hold",
         },
         "holds": context.held.load(std::sync::atomic::Ordering::Relaxed),
+        "holds_total": {
+            "released": counted.holds_released,
+            "expired": counted.holds_expired,
+            "refused": counted.holds_refused,
+            "left": counted.holds_left,
+        },
         "zones": zones(&report, &snapshot),
         "pools": pools(&report, &snapshot),
     })

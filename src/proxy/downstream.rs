@@ -264,6 +264,12 @@ impl Downstream {
         self.called.set(false);
     }
 
+    /// The request looks at its clock at `due`, and otherwise waits until it is called.
+    pub(crate) fn wait_for_call(&self, due: u64) {
+        self.wait_until(due);
+        self.watches.set(false);
+    }
+
     pub(crate) fn wait_no_more(&self) {
         self.request_due.set(0);
         self.watches.set(false);

@@ -26,7 +26,7 @@ use super::connections::Connection;
 use super::downstream::{Downstream, millis};
 use super::error::Refusal;
 use super::headers;
-use super::hold;
+use super::hold::{self, Call};
 use super::prepare::prepare;
 use super::record::Record;
 use super::survey::{self, Survey};
@@ -84,6 +84,8 @@ async fn forward(
     let mut first = matches!(request.body(), RequestBody::Empty);
     // The position in the queue of those that wait; 0 while it has never had to.
     let mut ticket = 0;
+    let mut call: Option<Call> = None;
+    let mut place = None;
     let mut dressed = false;
     loop {
         // 1. snapshot
@@ -92,10 +94,21 @@ async fn forward(
 
         // 5. pick
         let pool = prepared.pool_in(&view)?;
-        let picked = view.pick(pool, &tried, worker.index(), worker.now());
+        let is_behind = ticket == 0 && tried.is_empty() && worker.queue().is_waiting(pool);
+        let picked = if is_behind {
+            None
+        } else {
+            view.pick(pool, &tried, worker.index(), worker.now())
+        };
         if ticket != 0 && picked.is_some() {
-            // There may be more places than calls: a sibling's go unannounced.
-            worker.queue().call_first(pool);
+            if place.take().is_some() {
+                worker.counters().holds_released.add(1);
+            }
+            match call.take() {
+                Some(call) => drop(call),
+                // There may be more places than calls: a sibling's go unannounced.
+                None => worker.call_next(pool),
+            }
         }
         let Some(flight) = picked else {
             let generation = view.snapshot.generation;
@@ -108,9 +121,14 @@ async fn forward(
             if patience == 0 {
                 return Err(failed.map_or(Refusal::NoZone, Refusal::Upstream));
             }
-            let Some(place) = worker.held().enter(failover.hold_requests) else {
-                return Err(Refusal::HoldFull);
-            };
+            // Kept while it waits, however often it is called in vain: a newcomer must not take it.
+            if place.is_none() {
+                place = worker.held().enter(failover.hold_requests);
+                if place.is_none() {
+                    worker.counters().holds_refused.add(1);
+                    return Err(Refusal::HoldFull);
+                }
+            }
             // Those that could not be connected to may only have been out of breath, and the probes see nothing wrong.
             let again = if tried.is_empty() || failed.is_some() {
                 due
@@ -124,11 +142,14 @@ async fn forward(
             if ticket == 0 {
                 ticket = worker.queue().ticket();
             }
+            if let Some(call) = call.take() {
+                call.in_vain();
+            }
             let line = (pool, !tried.is_empty());
-            let changed = Box::pin(hold::wait(state, line, ticket, generation, again)).await;
-            drop(place);
+            call = Box::pin(hold::wait(state, line, ticket, again)).await;
             record.held(since.elapsed());
-            if !changed && worker.now() >= due {
+            if call.is_none() && worker.now() >= due {
+                worker.counters().holds_expired.add(1);
                 return Err(failed.map_or(Refusal::NoZone, Refusal::Upstream));
             }
             let breath_taken = again < due && worker.now() >= again;

@@ -102,6 +102,12 @@ impl View {
             .any(|u| u.is_pickable() && u.id != this && !tried.contains(&u.id))
     }
 
+    /// Requests of this worker that are in flight in `pool` of the active zone.
+    pub(crate) fn in_flight(&self, pool: usize) -> u32 {
+        let upstreams = self.pools.get(pool).map_or(&[][..], |p| &p.upstreams);
+        upstreams.iter().map(|upstream| upstream.in_flight()).sum()
+    }
+
     /// Picks a backend of the active zone for `pool`, leaving out those that this request has `tried`, and counts the request
     /// in. `None`: nobody can take it now.
     pub(crate) fn pick(

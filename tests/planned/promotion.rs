@@ -12,19 +12,19 @@ use super::support::wait::{PATIENCE, eventually_some};
 use super::support::{Proxy, eventually};
 
 /// A place for what a script leaves behind.
-struct Place(tempfile::TempDir);
+pub(super) struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// A configuration whose flips run this shell script, with `$D` as this place.
-    fn promote_by(&self, script: &str, timeout: &str) -> String {
+    pub(super) fn promote_by(&self, script: &str, timeout: &str) -> String {
         let place = self.0.path().display();
         format!(
             "{EAGER}promote_command = [\"sh\", \"-c\", '''D={place}; {script}''']\npromote_timeout = \"{timeout}\"\n"

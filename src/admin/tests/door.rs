@@ -68,6 +68,7 @@ impl Door {
             started: Moment::now(),
             token: token.map(|token| Secret::new(token.to_owned())),
             held: Arc::new(AtomicUsize::new(0)),
+            counters: crate::telemetry::counters::Counters::new(1),
         };
         let serving = tokio::spawn(serve(listener, context, async {
             stopped.await.ok();
