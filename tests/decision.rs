@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on ends")]
 
+#[path = "decision/drill.rs"]
+mod drill;
 #[path = "simulation/example.rs"]
 mod example;
 #[path = "decision/gray.rs"]

@@ -78,7 +78,10 @@ fn add(mut all: Seen, more: Seen) -> Seen {
     all
 }
 
-const EVERYTHING: [&str; 22] = [
+const EVERYTHING: [&str; 25] = [
+    "drill begun",
+    "drill ended",
+    "drill flip",
     "promotion",
     "transition",
     "operator state",

@@ -105,6 +105,7 @@ impl From<Refusal> for Problem {
             | Refusal::FlipPending(_)
             | Refusal::CannotServe(..)
             | Refusal::Promoting(_)
+            | Refusal::NoDrill(_)
             | Refusal::GivenUp(..) => StatusCode::CONFLICT,
             Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         };

@@ -43,6 +43,12 @@ pub(super) fn status(context: &Context) -> Value {
         "config_generation": snapshot.config_generation,
         "pinned": report.pinned.as_deref(),
         "flip_pending": report.flip_pending.as_deref(),
+        "drill": report.drill.as_ref().map(|drill| json!({
+            "zone": *drill.zone,
+            "away": *drill.away,
+            "until": timestamp(drill.until),
+            "reason": drill.reason,
+        })),
         "flips_left": report.flips_left,
         "admission": match snapshot.admission {
             Admission::Open => "open",

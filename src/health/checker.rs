@@ -4,6 +4,7 @@
 mod account;
 mod announce;
 mod command;
+mod drill;
 mod flip;
 mod gray;
 mod probing;
@@ -71,6 +72,7 @@ pub struct Checker {
     /// A planned flip that waits for the active zone to drain.
     pending: Option<flip::Pending>,
     promotions: promotion::Promotions,
+    drills: drill::Drills,
     /// No zone has been fit to take requests yet.
     starting: bool,
     /// What was told last, so that it is told once.
@@ -157,7 +159,8 @@ impl Checker {
             Some(pending) => Some(pending.phase.until()),
             None => self.again,
         };
-        probes.chain(decision).chain(self.gray_until()).min()
+        let others = self.gray_until().into_iter().chain(self.drill_due());
+        probes.chain(decision).chain(others).min()
     }
 
     /// The index of the zone that a planned flip is leaving, while it waits for that zone to drain.
@@ -186,6 +189,7 @@ impl Checker {
         self.conclude(now);
         self.settle_start();
         self.settle_pending(false, now);
+        self.settle_drill(now);
         self.settle_failover(now);
         self.tell_standby(now);
         self.start_due_probes(now);
@@ -336,6 +340,7 @@ impl Checker {
             flips_left: max.saturating_sub(used),
             next_flip_in,
             promotion_pause: self.promotion_pause(now),
+            drilling: self.is_drilling(),
             wall: now.wall,
         }
     }

@@ -139,6 +139,9 @@ fn fail_back(situation: &Situation<'_>) -> Decision {
     if situation.active == 0 {
         return stay(String::new(), None);
     }
+    if situation.drilling {
+        return stay(", and a drill is under way".to_owned(), None);
+    }
     let preferred = &situation.zones[0];
     let name = preferred.name;
     if preferred.conclusion.verdict != Verdict::Serving {

@@ -33,6 +33,7 @@ use crate::memory::Memory;
 use crate::moment::Moment;
 use crate::outcome::{CheckCode, Observation, Outcome};
 use crate::snapshot::Subscriber;
+use crate::telemetry::counters::Counters;
 use crate::zone::ComponentId;
 use bridgehead::Bridgehead;
 use chronicle::{Chronicle, Reply};
@@ -72,6 +73,7 @@ pub struct Monitor {
     probes: JoinSet<(ComponentId, u64, Outcome)>,
     drain: Drain,
     promoter: Promoter,
+    counters: Option<Counters>,
     observations: mpsc::Receiver<Observation>,
     requests: mpsc::Receiver<Request>,
     /// The last one given to the recorder; `None` before the first.
@@ -126,6 +128,7 @@ impl Monitor {
             probes: JoinSet::new(),
             drain: Drain::default(),
             promoter: Promoter::default(),
+            counters: None,
             observations,
             requests,
             memory: None,
@@ -137,6 +140,13 @@ impl Monitor {
             planned: None,
         };
         (monitor, handle, subscriber)
+    }
+
+    /// Lets drills say how many requests they have held.
+    #[must_use]
+    pub fn with_counters(mut self, counters: Counters) -> Self {
+        self.counters = Some(counters);
+        self
     }
 
     /// Works until `shutdown` is ready, then writes down what is left. Must run in a tokio runtime with IO and time.
@@ -228,14 +238,14 @@ impl Monitor {
                 .draining()
                 .map(|zone| self.bridgehead.in_flight(zone));
             if in_flight.is_some_and(|in_flight| self.drain.look(in_flight, now.instant)) {
+                // The flip ends the account of the zone that is left.
+                self.count(now);
                 self.checker.handle_drained(now);
             }
         }
         if due(Some(self.tally_due)) {
             self.tally_due = now.instant + TALLY_PAUSE;
-            for (component, tally) in self.bridgehead.tallies() {
-                self.checker.handle_tally(component, tally, now);
-            }
+            self.count(now);
         }
         if due(self.memory_retry) {
             self.memory_retry = None;
@@ -247,6 +257,16 @@ impl Monitor {
         self.chronicle.announce_overdue(now.instant);
         if due(self.checker.poll_timeout()) {
             self.checker.handle_timeout(now);
+        }
+    }
+
+    /// Hands on what the workers have counted since the last time.
+    fn count(&mut self, now: Moment) {
+        if let Some(counters) = &self.counters {
+            self.checker.handle_held(counters.totals().holds);
+        }
+        for (component, tally) in self.bridgehead.tallies() {
+            self.checker.handle_tally(component, tally, now);
         }
     }
 

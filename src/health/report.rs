@@ -1,6 +1,8 @@
 //! What the checker tells people: the state of everything ([`Report`]) and what changed ([`Event`]). Plain data; the admin API
 //! renders it, the journal keeps it, the log says it.
 
+mod drill;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use jiff::Timestamp;
 
 use crate::outcome::{Outcome, Trouble};
 use crate::zone::{ComponentKey, Operator, Status, Verdict};
+
+pub use drill::{DrillOutcome, DrillReport, DrillState, Share};
 
 /// The state of everything at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub struct Report {
     pub pinned: Option<Arc<str>>,
     /// A planned flip waits for the active zone to drain; its target's name.
     pub flip_pending: Option<Arc<str>>,
+    /// The drill under way, if any.
+    pub drill: Option<DrillState>,
     /// How many more automatic flips the budget allows now.
     pub flips_left: u32,
     /// What the decision would be now and why: "stay: fz-1 is serving", "stay: nowhere to go …".
@@ -197,6 +203,19 @@ pub enum What {
         /// By which numbers, and what follows from it.
         explanation: String,
     },
+    /// A drill began: a standby gets the traffic for a while.
+    DrillBegun {
+        /// The zone that is left.
+        zone: Arc<str>,
+        /// The zone that takes over.
+        away: Arc<str>,
+        /// For how long.
+        length: Duration,
+        /// The operator's own words.
+        reason: Option<String>,
+    },
+    /// A drill ended.
+    DrillEnded(DrillReport),
     /// A zone was pinned (`true`) or unpinned.
     Pin {
         /// Which zone.
@@ -254,6 +273,8 @@ pub enum Cause {
     Failback,
     /// An operator wanted it.
     Operator,
+    /// A drill leaves a zone, or returns to it.
+    Drill,
     /// The configuration no longer has the active zone.
     Reload,
 }

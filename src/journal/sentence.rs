@@ -120,6 +120,19 @@ impl fmt::Display for What {
                 f,
                 "{zone} has been serving long enough: an operator may fail back to it (firedoor failback)"
             ),
+            Self::DrillBegun {
+                zone,
+                away,
+                length,
+                reason,
+            } => {
+                write!(
+                    f,
+                    "DRILL begins, {away} takes over from {zone} for {length:?}"
+                )?;
+                because(f, reason.as_deref())
+            }
+            Self::DrillEnded(report) => report.fmt(f),
             Self::Pin {
                 zone,
                 pinned,
@@ -166,6 +179,7 @@ impl fmt::Display for Flip {
             Cause::Failover => "failover",
             Cause::Failback => "failback",
             Cause::Operator => "by an operator",
+            Cause::Drill => "for a drill",
             Cause::Reload => "by a reload",
         })?;
         if self.degraded {

@@ -75,7 +75,7 @@ impl Watch {
                     self.check_failback(&flip.to, now);
                 }
             }
-            Cause::Operator => assert!(
+            Cause::Operator | Cause::Drill => assert!(
                 !has.is_empty(),
                 "an operator got a zone that serves nothing"
             ),
@@ -95,6 +95,9 @@ impl Watch {
                 recent <= max || self.begun_under_other_rules,
                 "{recent} automatic flips, {max} allowed"
             );
+        }
+        if flip.cause == Cause::Drill {
+            assert_eq!(self.report.pinned, None, "a drill left a pinned zone");
         }
         self.begun = None;
         self.begun_under_other_rules = false;

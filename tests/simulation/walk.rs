@@ -89,6 +89,14 @@ fn steps(config: &Config) -> Vec<Step> {
     if !config.failover.promote_command.is_empty() {
         steps.extend([true, false].map(Step::Promoted));
     }
+    let (zone, reason) = (config.zones[0].name.to_string(), None);
+    steps.push(Step::Command(Command::Drill {
+        zone,
+        length: Duration::from_secs(5),
+        reason,
+    }));
+    let reason = None;
+    steps.push(Step::Command(Command::AbortDrill { reason }));
     for zone in &config.zones {
         let backends = zone.backends.iter().map(|backend| &backend.key);
         let keys = backends.chain(zone.dependencies.iter().map(|dependency| &dependency.key));
@@ -217,6 +225,7 @@ impl Place {
             report.epoch > 1,
             report.pinned,
             (
+                report.drill.as_ref().map(|drill| age(drill.until, 0)),
                 &report.flip_pending,
                 self.checker.draining().is_some(),
                 self.checker.promoting().is_some(),

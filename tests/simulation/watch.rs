@@ -42,6 +42,8 @@ pub(crate) struct Watch {
     pub(crate) begun: Option<Instant>,
     /// ... and the rules have been changed since.
     begun_under_other_rules: bool,
+    /// A drill was begun, and its end was not told.
+    drilling: bool,
     /// When a promotion failed last.
     pub(crate) promotion_failed: Option<Instant>,
 }
@@ -75,6 +77,7 @@ impl Watch {
             begun: None,
             begun_under_other_rules: false,
             promotion_failed: None,
+            drilling: false,
             config,
         }
     }
@@ -89,6 +92,7 @@ impl Watch {
             last_flip: self.last_flip,
             report: self.report.clone(),
             routing: self.routing.clone(),
+            drilling: self.drilling,
             ..fresh
         };
     }
@@ -233,6 +237,19 @@ impl Watch {
                     self.check_flip(flip, now);
                     active = Arc::clone(&flip.to);
                 }
+                What::DrillBegun { zone, away, .. } => {
+                    let verdict = |name: &Arc<str>| {
+                        let mut zones = self.report.zones.iter();
+                        zones.find(|zone| zone.name == *name).map(|z| z.verdict)
+                    };
+                    assert_eq!(*zone, active, "a drill of a zone without traffic");
+                    assert_eq!(verdict(zone), Some(Verdict::Serving), "no way back");
+                    assert_eq!(verdict(away), Some(Verdict::Serving));
+                    assert!(!std::mem::replace(&mut self.drilling, true), "two drills");
+                }
+                What::DrillEnded(_) => {
+                    assert!(std::mem::take(&mut self.drilling), "no drill ended");
+                }
                 What::FlipBegun { to, reason, .. } => {
                     if reason.contains("failback_after") {
                         self.check_failback(to, now);
@@ -254,6 +271,11 @@ impl Watch {
         assert_eq!(
             active, self.report.zones[self.report.active].name,
             "a flip without an event"
+        );
+        assert_eq!(
+            self.report.drill.is_some(),
+            self.drilling,
+            "a drill in secret"
         );
         for zone in &self.report.zones {
             if zone.verdict != Verdict::Serving {
@@ -313,6 +335,7 @@ fn name(what: &What) -> &'static str {
             Cause::Failover => "failover",
             Cause::Failback => "failback",
             Cause::Operator => "operator flip",
+            Cause::Drill => "drill flip",
             Cause::Reload => "reload flip",
         },
         What::NowhereToGo { .. } => "nowhere to go",
@@ -320,6 +343,8 @@ fn name(what: &What) -> &'static str {
         What::FailbackPossible { .. } => "failback possible",
         What::Gray { gray: true, .. } => "gray",
         What::Gray { gray: false, .. } => "another chance",
+        What::DrillBegun { .. } => "drill begun",
+        What::DrillEnded(_) => "drill ended",
         What::Pin { .. } => "pin",
         What::Standby { .. } => "standby",
         What::Reloaded { .. } => "reloaded",

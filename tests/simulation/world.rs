@@ -294,7 +294,14 @@ impl World {
         };
         let reason = self.rng.bool().then(|| "because".to_owned());
         let hold = self.rng.bool();
-        let command = match self.rng.u32(0..10) {
+        let length = Duration::from_secs(self.rng.u64(1..30));
+        let command = match self.rng.u32(0..13) {
+            10 | 11 => Command::Drill {
+                zone,
+                length,
+                reason,
+            },
+            12 => Command::AbortDrill { reason },
             0..2 => Command::Activate { zone, hold, reason },
             2 => Command::Failback { hold, reason },
             3 => Command::Pin { zone, reason },

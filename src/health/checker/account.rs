@@ -27,6 +27,7 @@ impl Checker {
             active_because: Some(self.active_because.clone()),
             operators: operators.collect(),
             flips: self.flips.iter().map(|flip| flip.wall).collect(),
+            drill: self.remember_drill(),
         }
     }
 
@@ -50,6 +51,7 @@ impl Checker {
             active_because: self.active_because.clone(),
             pinned: self.pinned.then(|| Arc::clone(&active.name)),
             flip_pending: target.map(Arc::clone),
+            drill: self.drill_state(),
             flips_left: situation.flips_left,
             decision,
             zones: self

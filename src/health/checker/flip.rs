@@ -119,19 +119,21 @@ impl Checker {
     pub(super) fn tell_aborted(&mut self, to: Arc<str>, explanation: String, now: Moment) {
         self.stale = true;
         let from = Arc::clone(&self.zones[self.active].name);
+        let why = explanation.clone();
         let what = What::FlipAborted {
             from,
             to,
             explanation,
         };
         self.tell(what, now);
+        self.note_abort_in_drill(&why, now);
     }
 
     /// Makes `plan.to` the active zone, now.
     pub(super) fn commit(&mut self, from: Arc<str>, plan: Plan, now: Moment) {
         let detected_in = match plan.cause {
             Cause::Failover => self.zones[self.active].detected_in,
-            Cause::Failback | Cause::Operator | Cause::Reload => Duration::ZERO,
+            Cause::Failback | Cause::Operator | Cause::Drill | Cause::Reload => Duration::ZERO,
         };
         if matches!(plan.cause, Cause::Failover | Cause::Failback) {
             self.flips.push_back(now);
@@ -146,6 +148,7 @@ impl Checker {
         self.last_flip = Some(now.instant);
         self.told = None;
         self.stale = true;
+        let (cause, rule) = (plan.cause, plan.rule.clone());
         let flip = Flip {
             epoch: self.epoch,
             from,
@@ -158,5 +161,6 @@ impl Checker {
             detected_in,
         };
         self.tell(What::Flip(flip), now);
+        self.note_flip_in_drill(cause, &rule, now);
     }
 }

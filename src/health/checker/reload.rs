@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::config::{self, Address, Check, Config, Gray};
+use crate::health::checker::drill::Drills;
 use crate::health::checker::promotion::Promotions;
 use crate::health::checker::{Checker, HOUR, Zone};
 use crate::health::failover::Plan;
@@ -56,6 +57,7 @@ impl Checker {
             pinned: known.is_some() && memory.pinned == memory.active,
             pending: None,
             promotions: Promotions::default(),
+            drills: Drills::default(),
             starting: true,
             told: None,
             standby: true,
@@ -72,6 +74,7 @@ impl Checker {
             }
             checker.leave_removed(Arc::from(gone), 0, now);
         }
+        checker.recall_drill(memory.drill, now);
         checker.settle(now);
         checker
     }

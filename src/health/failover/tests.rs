@@ -72,6 +72,7 @@ fn decide_on(
         flips_left: 12,
         next_flip_in: None,
         promotion_pause: Duration::ZERO,
+        drilling: false,
         wall: Moment::some().wall,
     };
     change(&mut situation);

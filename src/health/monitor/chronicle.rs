@@ -132,6 +132,8 @@ fn say(entry: &Entry) {
         }
         What::Flip(_)
         | What::FlipBegun { .. }
+        | What::DrillBegun { .. }
+        | What::DrillEnded(_)
         | What::FlipAborted { .. }
         | What::Promotion {
             succeeded: false, ..
