@@ -26,4 +26,5 @@ pub(crate) mod survey;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;
 pub(crate) mod view;
+pub(crate) mod websocket;
 pub(crate) mod window;

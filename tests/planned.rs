@@ -3,6 +3,8 @@
 
 #[path = "planned/drill.rs"]
 mod drill;
+#[path = "planned/long_lived.rs"]
+mod long_lived;
 #[path = "planned/promotion.rs"]
 mod promotion;
 #[path = "planned/release.rs"]

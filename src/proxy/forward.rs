@@ -374,7 +374,8 @@ impl Answer {
         parts.extensions.clear();
         parts.version = Version::HTTP_11;
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            *state.tunnel.borrow_mut() = Some(Tunnel::new(connection, flight, record));
+            let tunnel = Tunnel::new(connection, flight, record, &parts.headers);
+            *state.tunnel.borrow_mut() = Some(tunnel);
             return Response::from_parts(parts, ResponseBody::none());
         }
         let ends_by_close = version == Version::HTTP_10
