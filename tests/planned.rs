@@ -3,6 +3,8 @@
 
 #[path = "planned/drill.rs"]
 mod drill;
+#[path = "planned/failback.rs"]
+mod failback;
 #[path = "planned/long_lived.rs"]
 mod long_lived;
 #[path = "planned/promotion.rs"]
