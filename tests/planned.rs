@@ -13,7 +13,7 @@ mod promotion;
 mod release;
 mod support;
 
-use support::load::Plan;
+use support::load::{Load, Plan};
 use support::pair::{EAGER, Pair, active, assert_none_failed, journal_of};
 use support::{Proxy, Response};
 
@@ -21,21 +21,26 @@ use support::{Proxy, Response};
 fn ten_planned_flips_under_load_lose_nothing_and_execute_nothing_twice() {
     let pair = Pair::start();
     let proxy = pair.proxy(EAGER);
-    let load = Plan {
-        rate: 200,
-        ..Plan::to(proxy.address)
-    }
-    .start();
+    let load = load(&proxy);
     for zone in ["fz-2", "fz-1"].repeat(5) {
-        load.wait_for_more(60);
+        load.wait_for_more(40);
         let answer = activate(&proxy, zone);
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(active(&proxy), zone);
     }
-    load.wait_for_more(60);
+    load.wait_for_more(40);
     assert_none_failed(&load.finish());
     assert_eq!(pair.posts_twice(), Vec::<String>::new());
     assert_eq!(journal_of(&proxy, "flip", 10).len(), 10);
+}
+
+/// Two hundred requests a second, half of them POSTs.
+fn load(proxy: &Proxy) -> Load {
+    let plan = Plan {
+        rate: 200,
+        ..Plan::to(proxy.address)
+    };
+    plan.start()
 }
 
 /// Orders a planned flip, and waits for the answer.

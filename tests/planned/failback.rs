@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, ToSpan};
 
-use super::support::load::Plan;
+use super::load;
 use super::support::pair::{
     EAGER, Pair, assert_none_failed, journal_of, until_active, until_both_serve,
 };
@@ -10,8 +10,8 @@ use super::support::pair::{
 /// Fails over and back by these settings, under load.
 fn back_by(settings: &str) {
     let mut pair = Pair::start();
-    let proxy = pair.proxy(&format!("{EAGER}failback_after = \"500ms\"\n{settings}"));
-    let load = Plan::to(proxy.address).start();
+    let proxy = pair.proxy(&format!("{EAGER}failback_after = \"200ms\"\n{settings}"));
+    let load = load(&proxy);
     load.wait_for_more(60);
     pair.preferred.database.refuse();
     until_active(&proxy, "fz-2");

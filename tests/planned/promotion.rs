@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use super::activate;
-use super::support::load::Plan;
 use super::support::pair::{
     EAGER, Pair, active, assert_none_failed, journal, journal_of, until_active, until_both_serve,
 };
 use super::support::wait::{PATIENCE, eventually_some};
 use super::support::{Proxy, eventually};
+use super::{activate, load};
 
 /// A place for what a script leaves behind.
 pub(super) struct Place(tempfile::TempDir);
@@ -62,7 +61,7 @@ fn it_runs_once_for_each_planned_flip_and_the_flip_waits_for_it() {
     let script = "while [ ! -e $D/go ]; do sleep 0.01; done; \
                   echo $FIREDOOR_FROM $FIREDOOR_TO $FIREDOOR_EPOCH $FIREDOOR_REASON >> $D/ran; echo promoted";
     let proxy = pair.proxy(&place.promote_by(script, "1m"));
-    let load = Plan::to(proxy.address).start();
+    let load = load(&proxy);
     load.wait_for_more(30);
     thread::scope(|scope| {
         let flip = scope.spawn(|| activate(&proxy, "fz-2"));
@@ -108,7 +107,7 @@ fn when_it_fails_the_flip_is_given_up_and_those_who_wait_go_to_the_old_zone() {
     let place = Place::new();
     let script = "echo no quorum >&2; exit 3";
     let proxy = pair.proxy(&place.promote_by(script, "1m"));
-    let load = Plan::to(proxy.address).start();
+    let load = load(&proxy);
     load.wait_for_more(30);
     let answer = activate(&proxy, "fz-2");
     assert_eq!(answer.status, 409);
@@ -133,7 +132,7 @@ fn when_it_hangs_it_is_killed_with_its_children_and_the_flip_is_given_up() {
     let place = Place::new();
     let script = "trap '' TERM; sleep 1000 & echo $! > $D/child; echo $$ > $D/self; wait";
     let proxy = pair.proxy(&place.promote_by(script, "1s"));
-    let load = Plan::to(proxy.address).start();
+    let load = load(&proxy);
     load.wait_for_more(30);
     let answer = activate(&proxy, "fz-2");
     assert_eq!(answer.status, 409);

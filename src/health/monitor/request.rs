@@ -36,6 +36,10 @@ pub(super) enum Asker {
 impl Monitor {
     pub(super) fn handle_request(&mut self, request: Request) {
         let now = Moment::now();
+        if matches!(request, Request::Command(Command::Drill { .. }, _)) {
+            // A drill compares with what was before it, up to now.
+            self.count(now);
+        }
         match request {
             Request::Command(command, reply) => match self.checker.handle_command(command, now) {
                 Ok(Accepted::Now) => self.asker = Some(Asker::Command(reply)),
