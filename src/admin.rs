@@ -2,6 +2,7 @@
 //! path but the bridge, so that an operator gets an answer however busy the workers are.
 
 mod api;
+mod drill;
 mod endpoint;
 mod guard;
 mod health;

@@ -66,6 +66,8 @@ enum Command {
     Zone(order::Zone),
     /// Make the preferred zone active again
     Failback(order::Planned),
+    /// Send the traffic to a standby for a while, as if a zone had failed; it returns by itself, early if errors rise
+    Drill(order::Drill),
     /// Take a backend or dependency out, put it back
     #[command(subcommand)]
     Backend(order::Backend),
@@ -182,6 +184,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Failback(planned) => ask(planned.client.clone(), async |client| {
             planned.run(client, "/v1/failback").await
         }),
+        Command::Drill(drill) => ask(drill.client.clone(), async |client| drill.run(client).await),
         Command::Backend(backend) => {
             ask(backend.client(), async |client| backend.run(client).await)
         }

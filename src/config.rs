@@ -194,6 +194,10 @@ pub struct Failover {
     pub hold_requests: usize,
     /// What happens to a backend that passes its checks but fails live requests.
     pub gray: Gray,
+    /// Program and arguments that a planned flip runs before it commits; empty: none.
+    pub promote_command: Vec<String>,
+    /// How long that may take.
+    pub promote_timeout: Duration,
 }
 
 /// How traffic returns to the preferred zone.

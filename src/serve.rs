@@ -101,6 +101,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         Monitor::build(Arc::clone(&config), workers, observed);
     let held = Held::default();
     let counters = Counters::new(workers);
+    let monitor = monitor.with_counters(counters.clone());
     let foremen = start_workers(
         workers,
         &Parts {

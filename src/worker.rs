@@ -3,8 +3,9 @@
 
 pub mod crew;
 mod prewarm;
+mod release;
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -22,7 +23,8 @@ use crate::outcome::{Observation, Trouble};
 use crate::proxy::accept;
 use crate::proxy::connections::Connection;
 use crate::proxy::downstream::{Downstream, millis};
-use crate::proxy::hold::{Held, Queue};
+use crate::proxy::hold::Held;
+use crate::proxy::queue::Queue;
 use crate::proxy::retry::Budget;
 use crate::proxy::session;
 use crate::proxy::upstream::Upstream;
@@ -153,8 +155,7 @@ impl Worker {
             }
         }
         self.prewarm();
-        // A sibling may have freed a place that this worker hasn't heard of.
-        self.queue().call_first_of_each();
+        self.call_waiting();
         self.flush_log();
     }
 
@@ -218,7 +219,8 @@ impl Worker {
         self.budget
             .borrow_mut()
             .set_ratio(new.snapshot.config.upstream.retry_budget);
-        self.view.replace(Rc::clone(&new));
+        let old = self.view.replace(Rc::clone(&new));
+        self.turn(&old, &new);
         new
     }
 
@@ -296,11 +298,6 @@ impl Worker {
     /// Takes a retry out of the budget, if one is left.
     pub(crate) fn withdraw_retry(&self) -> bool {
         self.budget.borrow_mut().withdraw(self.now() / 1000)
-    }
-
-    /// The requests that wait here.
-    pub(crate) fn queue(&self) -> RefMut<'_, Queue> {
-        self.queue.borrow_mut()
     }
 
     pub(crate) fn is_logging(&self) -> bool {

@@ -4,6 +4,8 @@
 
 #[path = "decision/capacity.rs"]
 mod capacity;
+#[path = "decision/drill.rs"]
+mod drill;
 #[path = "simulation/example.rs"]
 mod example;
 #[path = "decision/gray.rs"]
@@ -12,6 +14,8 @@ mod gray;
 mod in_sight;
 #[path = "decision/operators.rs"]
 mod operators;
+#[path = "decision/promotion.rs"]
+mod promotion;
 #[path = "decision/reload.rs"]
 mod reload;
 #[path = "simulation/stage.rs"]

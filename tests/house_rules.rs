@@ -35,6 +35,10 @@ const SPAWNERS: &[(&str, &str)] = &[
     ("src/admin", "its own connections, in a JoinSet"),
     ("src/health/monitor", "probes, in a JoinSet"),
     (
+        "src/health/program",
+        "the operators' programs, killed with their process group",
+    ),
+    (
         "src/demo",
         "its zones, in JoinSets on a thread that its guard ends",
     ),

@@ -78,7 +78,11 @@ fn add(mut all: Seen, more: Seen) -> Seen {
     all
 }
 
-const EVERYTHING: [&str; 21] = [
+const EVERYTHING: [&str; 25] = [
+    "drill begun",
+    "drill ended",
+    "drill flip",
+    "promotion",
     "transition",
     "operator state",
     "verdict",
@@ -157,6 +161,20 @@ fn no_way_through_two_zones_with_a_database_breaks_an_invariant() {
         ..example::failover()
     };
     let config = small_model(&["fz-1", "fz-2"], (&["app"], &["postgres"]), 2, failover);
+    let walked = walk(config, start(), 6);
+    assert!(walked.states > 1000, "{walked:?}");
+}
+
+#[test]
+fn no_way_through_a_promotion_breaks_an_invariant() {
+    let failover = Failover {
+        failback: Failback::Auto,
+        failback_after: Duration::from_secs(5),
+        promote_command: vec!["promote".to_owned()],
+        promote_timeout: Duration::from_secs(2),
+        ..example::failover()
+    };
+    let config = small_model(&["fz-1", "fz-2"], (&["app"], &[]), 1, failover);
     let walked = walk(config, start(), 6);
     assert!(walked.states > 1000, "{walked:?}");
 }

@@ -12,7 +12,7 @@ use tracing::info;
 
 use super::endpoint::{Endpoint, INDEX};
 use super::problem::Problem;
-use super::{Caller, Context, guard, health, journal, status};
+use super::{Caller, Context, drill, guard, health, journal, status};
 use crate::health::checker::Command;
 
 /// Bytes of a request body.
@@ -87,6 +87,8 @@ async fn respond(
             let Order { reason, hold } = order(body).await?;
             command(context, Command::Failback { hold, reason }).await
         }
+        Endpoint::Drill => command(context, drill::begin(members(body).await?)?).await,
+        Endpoint::AbortDrill => command(context, drill::abort(members(body).await?)?).await,
         Endpoint::Pin { zone } => {
             let reason = order(body).await?.reason;
             command(context, Command::Pin { zone, reason }).await
@@ -127,16 +129,7 @@ struct Order {
 
 /// An empty body is an order without a reason, with a hold.
 async fn order(body: Incoming) -> Result<Order, Problem> {
-    let bytes = read(body).await?;
-    let mut members = if bytes.trim_ascii().is_empty() {
-        Map::new()
-    } else {
-        match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(members)) => members,
-            Ok(_) => return Err(bad_request("the body must be a JSON object")),
-            Err(error) => return Err(bad_request(format!("the body isn't JSON: {error}"))),
-        }
-    };
+    let mut members = members(body).await?;
     let reason = match members.remove("reason") {
         None | Some(Value::Null) => None,
         Some(Value::String(reason)) => Some(reason),
@@ -152,6 +145,19 @@ async fn order(body: Incoming) -> Result<Order, Problem> {
         Some(unknown) => Err(bad_request(format!(
             "unknown member {unknown:?}; known are \"reason\" and \"hold\""
         ))),
+    }
+}
+
+/// The members of a body's object; an empty body has none.
+async fn members(body: Incoming) -> Result<Map<String, Value>, Problem> {
+    let bytes = read(body).await?;
+    if bytes.trim_ascii().is_empty() {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err(bad_request("the body must be a JSON object")),
+        Err(error) => Err(bad_request(format!("the body isn't JSON: {error}"))),
     }
 }
 

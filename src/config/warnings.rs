@@ -34,6 +34,15 @@ impl Config {
                 "failback = \"manual\" leaves that to an operator",
             ));
         }
+        if !self.failover.promote_command.is_empty()
+            && self.failover.promote_timeout > self.failover.hold_time
+        {
+            warnings.push(warning(
+                "failover.promote_timeout",
+                "requests wait while promote_command runs, and after hold_time they get 503",
+                "make hold_time longer than drain and promotion together",
+            ));
+        }
         warnings.extend(self.shared_addresses());
         warnings.extend(self.unrouted_pools());
         warnings.extend(self.idle_priorities());
@@ -159,6 +168,7 @@ mod tests {
             idle_timeout = "60s"
             [failover]
             failback = "auto"
+            promote_command = ["promote"]
             [[listener]]
             bind = "127.0.0.1:8080"
             [[zone]]
@@ -181,6 +191,7 @@ mod tests {
             [
                 "upstream.idle_timeout",
                 "failover.failback",
+                "failover.promote_timeout",
                 "zone[1].dependency[0].check.address",
                 "route"
             ]

@@ -5,8 +5,11 @@ mod account;
 mod announce;
 mod capacity;
 mod command;
+mod drill;
 mod flip;
 mod gray;
+mod probing;
+mod promotion;
 mod reload;
 mod routing;
 
@@ -15,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::{Address, Check, Config};
+use crate::health::checker::flip::Phase;
 use crate::health::failover::{self, Decision, Situation, Standing};
 use crate::health::gray::Sentence;
 use crate::health::report::{Event, What};
@@ -25,6 +29,7 @@ use crate::outcome::{Observation, Outcome};
 use crate::zone::{ComponentId, ComponentKey, Verdict};
 
 pub use crate::health::checker::command::{Accepted, Command, Refusal};
+pub use crate::health::checker::promotion::{Promoted, Promotion};
 pub use crate::snapshot::{BackendState, Routing};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -67,6 +72,8 @@ pub struct Checker {
     pinned: bool,
     /// A planned flip that waits for the active zone to drain.
     pending: Option<flip::Pending>,
+    promotions: promotion::Promotions,
+    drills: drill::Drills,
     /// No zone has been fit to take requests yet.
     starting: bool,
     /// How much the active zone had to do lately.
@@ -138,24 +145,6 @@ impl Checker {
         self.settle(now);
     }
 
-    /// The next probe to run, if one is due.
-    pub fn poll_probe(&mut self) -> Option<Probe> {
-        loop {
-            let (id, round) = self.probes.pop_front()?;
-            // A component that was removed meanwhile is not probed.
-            if let Some((zone, slot)) = self.find(id) {
-                let component = &self.zones[zone].components[slot];
-                return Some(Probe {
-                    component: id,
-                    round,
-                    key: component.key.clone(),
-                    address: component.address.clone(),
-                    check: Arc::clone(&component.check),
-                });
-            }
-        }
-    }
-
     /// The next event to log and journal, oldest first.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
@@ -170,15 +159,25 @@ impl Checker {
                 .or_else(|| component.schedule.lost_at())
         });
         let decision = match &self.pending {
-            Some(pending) => Some(pending.deadline),
+            Some(pending) => Some(pending.phase.until()),
             None => self.again,
         };
-        probes.chain(decision).chain(self.gray_until()).min()
+        let others = self.gray_until().into_iter().chain(self.drill_due());
+        probes.chain(decision).chain(others).min()
     }
 
     /// The index of the zone that a planned flip is leaving, while it waits for that zone to drain.
     pub fn draining(&self) -> Option<usize> {
-        self.pending.as_ref().map(|_| self.active)
+        let draining = |pending: &flip::Pending| matches!(pending.phase, Phase::Draining { .. });
+        self.pending
+            .as_ref()
+            .filter(|p| draining(p))
+            .map(|_| self.active)
+    }
+
+    /// Whether a planned flip has begun, and is neither committed nor given up.
+    pub fn is_flipping(&self) -> bool {
+        self.pending.is_some()
     }
 
     /// Counts configurations; the first is 1.
@@ -193,6 +192,7 @@ impl Checker {
         self.conclude(now);
         self.settle_start();
         self.settle_pending(false, now);
+        self.settle_drill(now);
         self.settle_failover(now);
         self.tell_standby(now);
         self.start_due_probes(now);
@@ -242,23 +242,6 @@ impl Checker {
         let others = zones.filter(|(index, _)| *index != self.active);
         for component in others.flat_map(|(_, zone)| &mut zone.components) {
             component.compare(now);
-        }
-    }
-
-    /// A probe that never comes back must not keep its component's status alive, nor its slot taken.
-    fn give_up_lost_probes(&mut self, now: Moment) {
-        for zone in 0..self.zones.len() {
-            for slot in 0..self.zones[zone].components.len() {
-                let component = &self.zones[zone].components[slot];
-                if component
-                    .schedule
-                    .lost_at()
-                    .is_some_and(|at| at <= now.instant)
-                {
-                    let outcome = component.lost_outcome(now);
-                    self.take_outcome(zone, slot, outcome, now);
-                }
-            }
         }
     }
 
@@ -359,15 +342,9 @@ impl Checker {
             stayed: self.last_flip.map(ago),
             flips_left: max.saturating_sub(used),
             next_flip_in,
+            promotion_pause: self.promotion_pause(now),
+            drilling: self.is_drilling(),
             wall: now.wall,
-        }
-    }
-
-    fn start_due_probes(&mut self, now: Moment) {
-        for component in self.zones.iter_mut().flat_map(|zone| &mut zone.components) {
-            if let Some(round) = component.start_probe(now) {
-                self.probes.push_back((component.id, round));
-            }
         }
     }
 

@@ -9,6 +9,7 @@ mod bridgehead;
 mod chronicle;
 mod drain;
 mod handle;
+mod promotion;
 mod recorder;
 mod request;
 mod resolver;
@@ -32,10 +33,12 @@ use crate::memory::Memory;
 use crate::moment::Moment;
 use crate::outcome::{CheckCode, Observation, Outcome};
 use crate::snapshot::Subscriber;
+use crate::telemetry::counters::Counters;
 use crate::zone::ComponentId;
 use bridgehead::Bridgehead;
 use chronicle::{Chronicle, Reply};
 use drain::Drain;
+use promotion::Promoter;
 use recorder::{Recorder, Written};
 use request::{Asker, Request};
 use resolver::Resolver;
@@ -71,6 +74,8 @@ pub struct Monitor {
     chronicle: Chronicle,
     probes: JoinSet<(ComponentId, u64, Outcome)>,
     drain: Drain,
+    promoter: Promoter,
+    counters: Option<Counters>,
     observations: mpsc::Receiver<Observation>,
     requests: mpsc::Receiver<Request>,
     /// The last one given to the recorder; `None` before the first.
@@ -125,6 +130,8 @@ impl Monitor {
             chronicle,
             probes: JoinSet::new(),
             drain: Drain::default(),
+            promoter: Promoter::default(),
+            counters: None,
             observations,
             requests,
             memory: None,
@@ -137,6 +144,13 @@ impl Monitor {
             planned: None,
         };
         (monitor, handle, subscriber)
+    }
+
+    /// Lets drills say how many requests they have held.
+    #[must_use]
+    pub fn with_counters(mut self, counters: Counters) -> Self {
+        self.counters = Some(counters);
+        self
     }
 
     /// Works until `shutdown` is ready, then writes down what is left. Must run in a tokio runtime with IO and time.
@@ -157,6 +171,7 @@ impl Monitor {
                     }
                 }
                 Some(request) = self.requests.recv() => self.handle_request(request),
+                (run, end) = self.promoter.ended() => self.checker.handle_promoted(run, end, Moment::now()),
                 () = self.resolver.answered() => {}
                 written = self.recorder.written() => self.handle_written(written),
                 () = wake => self.handle_time(),
@@ -243,14 +258,14 @@ impl Monitor {
                 .draining()
                 .map(|zone| self.bridgehead.in_flight(zone));
             if in_flight.is_some_and(|in_flight| self.drain.look(in_flight, now.instant)) {
+                // The flip ends the account of the zone that is left.
+                self.count(now);
                 self.checker.handle_drained(now);
             }
         }
         if due(Some(self.tally_due)) {
             self.tally_due = now.instant + TALLY_PAUSE;
-            for (component, tally) in self.bridgehead.tallies() {
-                self.checker.handle_tally(component, tally, now);
-            }
+            self.count(now);
         }
         if due(self.memory_retry) {
             self.memory_retry = None;
@@ -262,6 +277,16 @@ impl Monitor {
         self.chronicle.announce_overdue(now.instant);
         if due(self.checker.poll_timeout()) {
             self.checker.handle_timeout(now);
+        }
+    }
+
+    /// Hands on what the workers have counted since the last time.
+    fn count(&mut self, now: Moment) {
+        if let Some(counters) = &self.counters {
+            self.checker.handle_held(counters.totals().holds);
+        }
+        for (component, tally) in self.bridgehead.tallies() {
+            self.checker.handle_tally(component, tally, now);
         }
     }
 
@@ -284,6 +309,13 @@ impl Monitor {
         match self.checker.draining() {
             Some(_) => self.drain.begin(now.instant),
             None => self.drain.end(),
+        }
+        if self.checker.promoting().is_none() {
+            self.promoter.end();
+        }
+        // After the journal was given what it is for: the command may take this very machine down.
+        if let Some(promotion) = self.checker.poll_promotion() {
+            self.promoter.begin(promotion);
         }
         self.resolver.look_up(now.instant);
         while let Some(probe) = self.checker.poll_probe() {

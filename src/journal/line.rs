@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::health::report::{Cause, Event, Flip, What};
+use crate::health::report::{Cause, DrillReport, Event, Flip, Share, What};
 use crate::outcome::{Outcome, Trouble};
 
 /// The whole line: what every entry has, and the fields of its kind.
@@ -79,6 +79,24 @@ fn fields(what: &What) -> (&'static str, Value) {
             "flip_begun",
             json!({"from": &**from, "to": &**to, "reason": reason}),
         ),
+        What::Promotion {
+            from,
+            to,
+            succeeded,
+            how,
+            output,
+            took,
+        } => (
+            "promotion",
+            json!({
+                "from": &**from,
+                "to": &**to,
+                "succeeded": succeeded,
+                "how": how,
+                "output": output,
+                "took_ms": milliseconds(*took),
+            }),
+        ),
         What::FlipAborted {
             from,
             to,
@@ -125,6 +143,16 @@ fn fields(what: &What) -> (&'static str, Value) {
             json!({"to": &**to, "rule": rule, "explanation": explanation}),
         ),
         What::FailbackPossible { zone } => ("failback_possible", json!({"zone": &**zone})),
+        What::DrillBegun {
+            zone,
+            away,
+            length,
+            reason,
+        } => (
+            "drill_begun",
+            json!({"zone": &**zone, "away": &**away, "for_ms": milliseconds(*length), "reason": reason}),
+        ),
+        What::DrillEnded(report) => ("drill_ended", drill(report)),
         What::Pin {
             zone,
             pinned,
@@ -157,6 +185,24 @@ fn outcome((at, outcome): &(Timestamp, Outcome)) -> Value {
     })
 }
 
+fn drill(report: &DrillReport) -> Value {
+    let share = |share: Share| json!({"requests": share.requests, "failures": share.failures});
+    let (out, back) = report.held_for;
+    json!({
+        "zone": &*report.zone,
+        "away": &*report.away,
+        "outcome": report.outcome.as_str(),
+        "explanation": report.explanation,
+        "reason": report.reason,
+        "lasted_ms": milliseconds(report.lasted),
+        "left_in_ms": milliseconds(out),
+        "returned_in_ms": milliseconds(back),
+        "held": report.held,
+        "before": share(report.before),
+        "during": share(report.during),
+    })
+}
+
 /// With three decimals: a refused connection takes microseconds.
 fn milliseconds(duration: std::time::Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
@@ -167,6 +213,7 @@ fn cause_word(cause: Cause) -> &'static str {
         Cause::Failover => "failover",
         Cause::Failback => "failback",
         Cause::Operator => "operator",
+        Cause::Drill => "drill",
         Cause::Reload => "reload",
     }
 }

@@ -393,8 +393,6 @@ impl Drop for Relay {
         {
             worker.keep(upstream, connection);
         }
-        if upstream.is_bounded() {
-            worker.queue().call_first(upstream.pool_index());
-        }
+        worker.place_freed(upstream.pool_index());
     }
 }

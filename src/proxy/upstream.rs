@@ -146,9 +146,9 @@ impl Upstream {
         may
     }
 
-    /// Whether requests may have to wait for a place.
-    pub(crate) fn is_bounded(&self) -> bool {
-        self.max_in_flight.get().is_some()
+    /// Requests in flight here, of this worker.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.get()
     }
 
     /// Learns from an answer that took `latency_us` microseconds to its head.

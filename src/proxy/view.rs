@@ -116,6 +116,12 @@ impl View {
         gate.filter(|_| self.snapshot.admission == Admission::Open)
     }
 
+    /// Requests of this worker that are in flight in `pool` of the active zone.
+    pub(crate) fn in_flight(&self, pool: usize) -> u32 {
+        let upstreams = self.pools.get(pool).map_or(&[][..], |p| &p.upstreams);
+        upstreams.iter().map(|upstream| upstream.in_flight()).sum()
+    }
+
     /// Picks a backend of the active zone for `pool`, leaving out those that this request has `tried`, and counts the request
     /// in. `None`: nobody can take it now.
     pub(crate) fn pick(

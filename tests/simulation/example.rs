@@ -10,6 +10,7 @@ use firedoor::config::{
     Dependency, Failback, Failover, Gray, Limits, Listener, LogFormat, LogTarget, MinHealthy, Pool,
     Route, Server, Upstream, Zone,
 };
+use firedoor::health::checker::Promoted;
 use firedoor::outcome::{CheckCode, Outcome};
 use firedoor::zone::ComponentKey;
 
@@ -56,6 +57,8 @@ pub(crate) fn failover() -> Failover {
         hold_time: Duration::from_secs(5),
         hold_requests: 10_000,
         gray: Gray::Eject,
+        promote_command: Vec::new(),
+        promote_timeout: Duration::from_secs(10),
     }
 }
 
@@ -180,6 +183,15 @@ pub(crate) fn pass() -> Outcome {
         detail: String::new(),
         took: Duration::ZERO,
         status: None,
+    }
+}
+
+pub(crate) fn promoted(succeeded: bool) -> Promoted {
+    Promoted {
+        succeeded,
+        how: String::new(),
+        output: String::new(),
+        took: Duration::ZERO,
     }
 }
 

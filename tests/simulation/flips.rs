@@ -75,7 +75,7 @@ impl Watch {
                     self.check_failback(&flip.to, now);
                 }
             }
-            Cause::Operator => assert!(
+            Cause::Operator | Cause::Drill => assert!(
                 !has.is_empty(),
                 "an operator got a zone that serves nothing"
             ),
@@ -96,6 +96,9 @@ impl Watch {
                 "{recent} automatic flips, {max} allowed"
             );
         }
+        if flip.cause == Cause::Drill {
+            assert_eq!(self.report.pinned, None, "a drill left a pinned zone");
+        }
         self.begun = None;
         self.begun_under_other_rules = false;
         self.last_flip = Some(now.instant);
@@ -109,6 +112,13 @@ impl Watch {
         assert_eq!(preferred.name, *to);
         assert_eq!(preferred.verdict, Verdict::Serving);
         assert_eq!(self.report.pinned, None);
+        if let Some(failed) = self.promotion_failed {
+            let pause = policy.failback_after.max(Duration::from_secs(60));
+            assert!(
+                now.instant - failed >= pause || self.begun_under_other_rules,
+                "a promotion that failed is tried again too soon"
+            );
+        }
         let since = self.serving_since.get(to).copied().unwrap_or(now.instant);
         assert!(now.instant - since >= policy.failback_after);
         let stayed = self.last_flip.map(|last| now.instant - last);
@@ -152,8 +162,10 @@ impl Watch {
         let must_stay =
             had == self.oracle.needed && stayed.is_some_and(|stayed| stayed < policy.min_stay);
         let spent = self.report.flips_left == 0;
+        // The command may itself stop the one database and restart the other.
+        let promoting = checker.is_flipping() && checker.draining().is_none();
         assert!(
-            self.report.pinned.is_some() || must_stay || spent,
+            self.report.pinned.is_some() || must_stay || spent || promoting,
             "stays in failed {} though {} is better: {}; draining {:?}",
             active.name,
             better.name,

@@ -29,6 +29,7 @@ enum Input {
     Command(Command),
     Config(Arc<Config>),
     Drained,
+    Promoted(u64, bool),
     Timeout,
 }
 
@@ -93,7 +94,7 @@ impl World {
             80..83 => self.forget_probe(),
             83..87 => self.repeat_outcome(),
             87..90 => self.dawdle(),
-            90..94 => self.drain(),
+            90..94 => self.flip_on(),
             94..96 => self.reload(),
             96..97 => self.restart(),
             _ => self.nothing_new(),
@@ -119,6 +120,7 @@ impl World {
             self.watch.probe_started(&probe, self.now);
             probes.push((probe, self.now.instant));
         }
+        let promotion = self.checker.poll_promotion();
         if let Some(twin) = &mut self.twin {
             let same: Vec<Event> = std::iter::from_fn(|| twin.poll_event()).collect();
             assert_eq!(events, same, "equal inputs, unequal events");
@@ -126,6 +128,7 @@ impl World {
                 let same = twin.poll_probe().expect("as many probes");
                 assert_eq!((probe.component, probe.round), (same.component, same.round));
             }
+            assert_eq!(promotion, twin.poll_promotion());
             assert_eq!(self.checker.routing(), twin.routing());
             assert_eq!(self.checker.poll_timeout(), twin.poll_timeout());
         }
@@ -291,7 +294,14 @@ impl World {
         };
         let reason = self.rng.bool().then(|| "because".to_owned());
         let hold = self.rng.bool();
-        let command = match self.rng.u32(0..10) {
+        let length = Duration::from_secs(self.rng.u64(1..30));
+        let command = match self.rng.u32(0..13) {
+            10 | 11 => Command::Drill {
+                zone,
+                length,
+                reason,
+            },
+            12 => Command::AbortDrill { reason },
             0..2 => Command::Activate { zone, hold, reason },
             2 => Command::Failback { hold, reason },
             3 => Command::Pin { zone, reason },
@@ -323,9 +333,15 @@ impl World {
         }
     }
 
-    fn drain(&mut self) {
+    /// What a planned flip waits for has come about, or never will.
+    fn flip_on(&mut self) {
         if self.checker.draining().is_some() {
             self.put(Input::Drained);
+        } else if let Some(run) = self.checker.promoting() {
+            // Now and then, the end of an earlier run.
+            let late = u64::from(self.rng.u32(0..8) == 0);
+            let succeeded = self.rng.u32(0..3) > 0;
+            self.put(Input::Promoted(run - late, succeeded));
         }
     }
 
@@ -356,6 +372,9 @@ fn put(checker: &mut Checker, input: Input, now: Moment) -> Option<String> {
         }
         Input::Config(config) => checker.handle_config(config, now),
         Input::Drained => checker.handle_drained(now),
+        Input::Promoted(run, succeeded) => {
+            checker.handle_promoted(run, example::promoted(succeeded), now);
+        }
         Input::Timeout => checker.handle_timeout(now),
     }
     None

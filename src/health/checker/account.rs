@@ -27,6 +27,7 @@ impl Checker {
             active_because: Some(self.active_because.clone()),
             operators: operators.collect(),
             flips: self.flips.iter().map(|flip| flip.wall).collect(),
+            drill: self.remember_drill(),
         }
     }
 
@@ -38,8 +39,8 @@ impl Checker {
             .pending
             .as_ref()
             .map(|pending| &self.zones[pending.plan.to].name);
-        let decision = match target {
-            Some(to) => format!("flip to {to}: waiting for {} to drain", active.name),
+        let decision = match &self.pending {
+            Some(pending) => self.describe_pending(pending),
             None => failover::decide(&situation).describe(&situation),
         };
         Report {
@@ -50,6 +51,7 @@ impl Checker {
             active_because: self.active_because.clone(),
             pinned: self.pinned.then(|| Arc::clone(&active.name)),
             flip_pending: target.map(Arc::clone),
+            drill: self.drill_state(),
             flips_left: situation.flips_left,
             decision,
             zones: self

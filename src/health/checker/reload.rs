@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::config::{self, Address, Check, Config, Gray};
+use crate::health::checker::drill::Drills;
+use crate::health::checker::promotion::Promotions;
 use crate::health::checker::{Checker, HOUR, Zone};
 use crate::health::failover::Plan;
 use crate::health::gray::Sentence;
@@ -54,6 +56,8 @@ impl Checker {
             flips: VecDeque::from(flips),
             pinned: known.is_some() && memory.pinned == memory.active,
             pending: None,
+            promotions: Promotions::default(),
+            drills: Drills::default(),
             starting: true,
             load: super::capacity::Load::default(),
             told: None,
@@ -71,6 +75,7 @@ impl Checker {
             }
             checker.leave_removed(Arc::from(gone), 0, now);
         }
+        checker.recall_drill(memory.drill, now);
         checker.settle(now);
         checker
     }

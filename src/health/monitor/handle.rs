@@ -33,8 +33,8 @@ pub struct Done {
 }
 
 impl MonitorHandle {
-    /// Carries out `command`; answers when it is committed and journaled (a planned flip: after the drain). A planned flip
-    /// whose target fails during the drain is answered with [`Refusal::CannotServe`].
+    /// Carries out `command`; answers when it is committed and journaled (a planned flip: after drain and promotion). A planned
+    /// flip whose target fails meanwhile, or whose promotion does, is answered with [`Refusal::GivenUp`].
     pub async fn command(&self, command: Command) -> Result<Done, Refusal> {
         let (reply, answer) = oneshot::channel();
         // Both fail only when the monitor has ended.
