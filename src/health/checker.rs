@@ -4,6 +4,7 @@
 mod account;
 mod announce;
 mod command;
+mod evidence;
 mod flip;
 mod gray;
 mod reload;

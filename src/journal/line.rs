@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::health::report::{Cause, Event, Flip, What};
+use crate::health::report::{Cause, ComponentReport, Event, Flip, What};
 use crate::outcome::{Outcome, Trouble};
 
 /// The whole line: what every entry has, and the fields of its kind.
@@ -94,6 +94,7 @@ fn fields(what: &What) -> (&'static str, Value) {
             cause,
             rule,
             reasons,
+            evidence,
             alternatives,
             degraded,
             detected_in,
@@ -105,6 +106,7 @@ fn fields(what: &What) -> (&'static str, Value) {
                 "cause": cause_word(*cause),
                 "rule": rule,
                 "reasons": reasons,
+                "evidence": evidence.iter().map(component).collect::<Vec<_>>(),
                 "alternatives": alternatives,
                 "degraded": degraded,
                 "detected_in_ms": milliseconds(*detected_in),
@@ -145,6 +147,18 @@ fn fields(what: &What) -> (&'static str, Value) {
     }
 }
 
+fn component(component: &ComponentReport) -> Value {
+    json!({
+        "component": component.key.to_string(),
+        "address": component.address,
+        "status": component.status.to_string(),
+        "since": component.since.to_string(),
+        "operator": component.operator.to_string(),
+        "gray": component.gray,
+        "outcomes": component.outcomes.iter().map(outcome).collect::<Vec<_>>(),
+    })
+}
+
 fn outcome((at, outcome): &(Timestamp, Outcome)) -> Value {
     json!({
         "time": at.to_string(),
@@ -174,8 +188,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::health::report::ComponentKind;
     use crate::outcome::CheckCode;
-    use crate::zone::{ComponentKey, Status};
+    use crate::zone::{ComponentKey, Operator, Status};
 
     #[test]
     fn a_transition_carries_its_evidence_field_by_field() {
@@ -221,7 +236,26 @@ mod tests {
     #[test]
     fn a_flip_says_who_when_why_and_what_else_was_considered() {
         let at: Timestamp = "2025-03-01T02:03:04Z".parse().unwrap();
+        let refused = Outcome {
+            code: CheckCode::L4Con,
+            detail: "connection refused".into(),
+            took: Duration::from_micros(123),
+            status: None,
+        };
         let what = What::Flip(Flip {
+            evidence: vec![ComponentReport {
+                key: ComponentKey {
+                    zone: "fz-1".into(),
+                    name: "postgres".into(),
+                },
+                kind: ComponentKind::Dependency { required: true },
+                address: "10.0.0.1:5432".into(),
+                status: Status::Down,
+                since: at,
+                operator: Operator::Ready,
+                gray: false,
+                outcomes: vec![(at, refused)],
+            }],
             epoch: 8,
             from: "fz-1".into(),
             to: "fz-2".into(),
@@ -238,6 +272,21 @@ mod tests {
         assert_eq!(line["cause"], "failover");
         assert_eq!(line["detected_in_ms"], 51.0);
         assert_eq!(line["reasons"], json!(["postgres is down"]));
+        assert_eq!(
+            line["evidence"],
+            json!([{
+                "component": "fz-1:postgres",
+                "address": "10.0.0.1:5432",
+                "status": "down",
+                "since": "2025-03-01T02:03:04Z",
+                "operator": "ready",
+                "gray": false,
+                "outcomes": [{
+                    "time": "2025-03-01T02:03:04Z", "code": "L4CON", "ms": 0.123, "status": null,
+                    "detail": "connection refused",
+                }],
+            }])
+        );
         assert_eq!(line["alternatives"], json!(["fz-3 failed"]));
         assert_eq!(
             line["message"],

@@ -62,7 +62,7 @@ impl Checker {
 }
 
 impl Zone {
-    fn report(&self, config: &Config) -> ZoneReport {
+    pub(super) fn report(&self, config: &Config) -> ZoneReport {
         ZoneReport {
             name: Arc::clone(&self.name),
             verdict: self.verdict(),

@@ -88,6 +88,7 @@ impl Checker {
             Cause::Failover => self.zones[self.active].detected_in,
             Cause::Failback | Cause::Operator | Cause::Reload => Duration::ZERO,
         };
+        let evidence = self.evidence(&plan);
         if matches!(plan.cause, Cause::Failover | Cause::Failback) {
             self.flips.push_back(now);
         }
@@ -108,6 +109,7 @@ impl Checker {
             cause: plan.cause,
             rule: plan.rule,
             reasons: plan.reasons,
+            evidence,
             alternatives: plan.alternatives,
             degraded: plan.degraded,
             detected_in,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::config::{self, Address, Check, Config, Gray};
 use crate::health::checker::{Checker, HOUR, Zone};
-use crate::health::failover::Plan;
+use crate::health::failover::{self, Plan};
 use crate::health::gray::Sentence;
 use crate::health::report::{Cause, What};
 use crate::health::status::{Component, Role};
@@ -236,6 +236,17 @@ impl Checker {
 
     fn leave_removed(&mut self, gone: Arc<str>, to: usize, now: Moment) {
         let serving = self.zones[to].verdict() == Verdict::Serving;
+        let others = self
+            .zones
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != to);
+        let refused = others.map(|(_, zone)| {
+            let state = failover::describe(&zone.name, &zone.conclusion);
+            format!("{state}; it can't serve more, or it comes later in the configuration")
+        });
+        let stay = format!("stay: {gone} is no longer configured");
+        let alternatives = std::iter::once(stay).chain(refused).collect();
         let plan = Plan {
             to,
             cause: Cause::Reload,
@@ -244,7 +255,7 @@ impl Checker {
                 self.zones[to].name
             ),
             reasons: vec![format!("{gone} was removed from the configuration")],
-            alternatives: Vec::new(),
+            alternatives,
             degraded: !serving,
             planned: false,
         };
