@@ -7,6 +7,7 @@ mod guard;
 mod health;
 mod journal;
 mod listener;
+mod plan;
 mod problem;
 mod status;
 #[cfg(test)]

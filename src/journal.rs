@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::health::report::Event;
 
+pub use line::{cause, kind};
 pub use past::{KEPT, LastFlip, Past};
 
 const NAME: &str = "journal.jsonl";

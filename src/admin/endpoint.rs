@@ -29,6 +29,7 @@ pub(super) enum Endpoint {
         state: Operator,
     },
     Reload,
+    Plan,
 }
 
 /// What `GET /` answers.
@@ -45,6 +46,7 @@ POST /v1/zones/{zone}/pin                     {\"reason\": \"…\"}
 POST /v1/zones/{zone}/unpin                   {\"reason\": \"…\"}
 POST /v1/failback                             {\"reason\": \"…\", \"hold\": true}
 POST /v1/zones/{zone}/backends/{name}/drain   or /ready, /maintenance; dependencies too
+POST /v1/plan                                 {\"down\": [\"fz-1:postgres\"], \"up\": []}: what would follow; changes nothing
 POST /v1/reload                               reads the configuration file again
 ";
 
@@ -65,6 +67,7 @@ impl Endpoint {
             ["readyz"] => Self::Ready,
             ["v1", "status"] => Self::Status,
             ["v1", "journal"] => Self::Journal,
+            ["v1", "plan"] => Self::Plan,
             ["v1", "failback"] => Self::Failback,
             ["v1", "reload"] => Self::Reload,
             ["v1", "zones", zone, "activate"] => Self::Activate { zone: zone.into() },
@@ -101,6 +104,7 @@ impl Endpoint {
             | Self::Unpin { .. }
             | Self::Failback
             | Self::Operator { .. }
+            | Self::Plan
             | Self::Reload => &[Method::POST],
         }
     }

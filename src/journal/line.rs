@@ -17,6 +17,11 @@ pub(super) fn json(number: u64, epoch: u64, event: &Event) -> Value {
     line
 }
 
+/// An event's kind, as its line says it.
+pub fn kind(event: &Event) -> &'static str {
+    fields(&event.what).0
+}
+
 fn fields(what: &What) -> (&'static str, Value) {
     match what {
         What::Transition {
@@ -103,7 +108,7 @@ fn fields(what: &What) -> (&'static str, Value) {
             json!({
                 "from": &**from,
                 "to": &**to,
-                "cause": cause_word(*cause),
+                "cause": self::cause(*cause),
                 "rule": rule,
                 "reasons": reasons,
                 "evidence": evidence.iter().map(component).collect::<Vec<_>>(),
@@ -174,7 +179,8 @@ fn milliseconds(duration: std::time::Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
-fn cause_word(cause: Cause) -> &'static str {
+/// A flip's cause, as its line says it.
+pub fn cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Failover => "failover",
         Cause::Failback => "failback",

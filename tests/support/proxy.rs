@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -109,6 +109,17 @@ impl Proxy {
                 .flatten();
             components.all(|component| component["status"] == "up")
         });
+    }
+
+    /// Runs a command against it.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_firedoor"))
+            .args(arguments)
+            .env("FIREDOOR_ADMIN", self.admin.to_string())
+            .env_remove("FIREDOOR_TOKEN")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
     }
 
     pub fn pid(&self) -> u32 {

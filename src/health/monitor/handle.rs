@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::request::Request;
 use crate::config::Config;
-use crate::health::checker::{Command, Refusal};
+use crate::health::checker::{Checker, Command, Refusal};
 use crate::health::report::Report;
 use crate::journal::Entry;
 use crate::snapshot::Subscriber;
@@ -72,6 +72,13 @@ impl MonitorHandle {
         };
         let _ = self.requests.send(request).await;
         answer.await.unwrap_or_default()
+    }
+
+    /// A copy of the checker as it is now, to be asked what it would do. `None` when the monitor has ended.
+    pub async fn checker(&self) -> Option<Box<Checker>> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.requests.send(Request::Checker(reply)).await;
+        answer.await.ok()
     }
 
     /// Every entry from now on, each once it is durable. A receiver that falls more than [`KEPT`](crate::journal::KEPT)
