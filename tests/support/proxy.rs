@@ -25,6 +25,7 @@ pub struct Builder {
     sections: String,
     zones: String,
     environment: Vec<(String, String)>,
+    small_disk: Option<&'static str>,
 }
 
 /// A running firedoor. Dropping it kills it.
@@ -154,7 +155,7 @@ impl Proxy {
     /// Starts an ended process again on the same ports, configuration and state.
     #[track_caller]
     pub fn start_again(&mut self) {
-        self.child = spawn(self.directory.path(), &self.builder.environment);
+        self.child = spawn(self.directory.path(), &self.builder);
         let ready = until_ready(&mut self.child, self.admin);
         assert!(ready, "it ended at the start:\n{}", self.log());
     }
@@ -190,6 +191,13 @@ impl Proxy {
     /// The directory with `firedoor.toml`, `state/`, `access.log`, `stdout` and `stderr`.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// A file of its state directory, also where that is a file system that only the process sees.
+    pub fn state_file(&self, name: &str) -> PathBuf {
+        let seen = self.directory.path().join("state").join(name);
+        let inside = seen.strip_prefix("/").unwrap_or(&seen);
+        Path::new(&format!("/proc/{}/root", self.pid())).join(inside)
     }
 
     pub fn config_file(&self) -> PathBuf {
@@ -305,6 +313,13 @@ impl Builder {
         self
     }
 
+    /// A file system of its own under its state directory, of that size (`"128k"`), which others reach by
+    /// [`Proxy::state_file`] and which ends with the process. Needs the right to mount, as root has it.
+    pub fn small_disk(mut self, size: &'static str) -> Self {
+        self.small_disk = Some(size);
+        self
+    }
+
     /// The configuration file.
     pub fn text(&self, address: SocketAddr, admin: SocketAddr) -> String {
         let check = self.check.as_deref().unwrap_or(
@@ -335,7 +350,7 @@ impl Builder {
             let (address, admin) = (port::free(), port::free());
             let text = self.text(address, admin);
             std::fs::write(directory.path().join("firedoor.toml"), &text).unwrap();
-            let mut child = spawn(directory.path(), &self.environment);
+            let mut child = spawn(directory.path(), &self);
             if until_ready(&mut child, admin) {
                 return Proxy {
                     address,
@@ -357,16 +372,33 @@ impl Builder {
     }
 }
 
-fn spawn(directory: &Path, environment: &[(String, String)]) -> Child {
+fn spawn(directory: &Path, builder: &Builder) -> Child {
     let file = |name| {
         let mut options = File::options();
         options.create(true).append(true);
         options.open(directory.join(name)).unwrap()
     };
-    Command::new(env!("CARGO_BIN_EXE_firedoor"))
+    let mut command = match builder.small_disk {
+        None => Command::new(env!("CARGO_BIN_EXE_firedoor")),
+        Some(size) => {
+            // Within a mount namespace, so that nothing has to be unmounted; `exec`, so that the process keeps its id.
+            let mount = format!("mount -t tmpfs -o size={size} tmpfs \"$0\" && exec \"$@\"");
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "sh", "-c", &mount]);
+            command.arg(directory.join("state"));
+            command.arg(env!("CARGO_BIN_EXE_firedoor"));
+            command
+        }
+    };
+    command
         .args(["serve", "--config"])
         .arg(directory.join("firedoor.toml"))
-        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .envs(
+            builder
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
         .stdin(Stdio::null())
         .stdout(file("stdout"))
         .stderr(file("stderr"))

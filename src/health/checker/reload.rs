@@ -86,6 +86,7 @@ impl Checker {
             .map(|c| (c.key.clone(), c.operator))
             .collect();
 
+        let same = *config == *self.config;
         let failback_changed = config.failover.failback != self.config.failover.failback;
         let mut changes = Vec::new();
         if config.failover != self.config.failover {
@@ -96,13 +97,15 @@ impl Checker {
         self.generation += 1;
         changes.extend(self.rebuild_zones(&operators, now));
         let generation = self.generation;
-        self.tell(
-            What::Reloaded {
-                generation,
-                changes,
-            },
-            now,
-        );
+        if !same {
+            self.tell(
+                What::Reloaded {
+                    generation,
+                    changes,
+                },
+                now,
+            );
+        }
 
         self.conclude(now);
         self.stale = true;

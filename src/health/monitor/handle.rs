@@ -19,6 +19,7 @@ pub struct MonitorHandle {
     pub(super) report: Arc<ArcSwap<Report>>,
     pub(super) entries: broadcast::Sender<Arc<Entry>>,
     pub(super) snapshot: Subscriber,
+    pub(super) troubles: Arc<ArcSwap<Vec<String>>>,
 }
 
 /// What a command has done by the time it is answered.
@@ -59,6 +60,11 @@ impl MonitorHandle {
     /// The state of everything, at most a twentieth of a second old.
     pub fn report(&self) -> Arc<Report> {
         self.report.load_full()
+    }
+
+    /// What the disk refuses now, in words: journal and memory are behind, traffic and flips are not.
+    pub fn troubles(&self) -> Arc<Vec<String>> {
+        self.troubles.load_full()
     }
 
     /// Journal entries with a number above `after`, oldest first, at most `limit`. The last
