@@ -17,7 +17,7 @@ fn a_plan_names_the_flip_that_then_happens() {
     assert_eq!(plan["to"], "fz-2");
     let soon = plan["in_ms"].as_f64().unwrap();
     let hung = plan["in_ms_if_hung"].as_f64().unwrap();
-    assert!(0.0 < soon && soon < hung, "{plan:#}");
+    assert!(0.0 <= soon && soon < hung, "{plan:#}");
     let verdicts: Vec<&Value> = zones(&plan).iter().map(|zone| &zone["verdict"]).collect();
     assert_eq!(verdicts, ["failed", "serving"]);
     assert!(
@@ -143,7 +143,9 @@ fn a_whole_zone_and_every_zone_can_be_supposed() {
         "nothing is left to fall back on: {spared:#}"
     );
     let all = plan_of(json!({"down": ["fz-1", "fz-2"]}));
-    assert_eq!(all["kind"], "nowhere_to_go");
+    // By the phases of the probes, the first may seem worse off than the second for a moment.
+    let afterwards = all["afterwards"].as_str().unwrap();
+    assert!(afterwards.starts_with("stay: nowhere to go: "), "{all:#}");
     assert_eq!(active(&proxy), "fz-1");
     assert!(plan_of(json!({}))["kind"] == "stay");
 }

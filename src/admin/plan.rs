@@ -76,10 +76,12 @@ fn answer(checker: &Checker, hypothesis: &Hypothesis, now: Moment) -> Value {
         "epoch": before.epoch,
         "kind": kind(&refused),
         "decision": refused.decision,
+        "afterwards": refused.afterwards,
         "to": null,
         "rule": null,
         "reasons": [],
         "alternatives": [],
+        "shedding": [],
         "degraded": false,
         "in_ms": null,
         "in_ms_if_hung": null,
@@ -102,6 +104,7 @@ fn answer(checker: &Checker, hypothesis: &Hypothesis, now: Moment) -> Value {
         answer["rule"] = (*flip.rule).into();
         answer["reasons"] = json!(flip.reasons);
         answer["alternatives"] = json!(flip.alternatives);
+        answer["shedding"] = json!(flip.shedding);
         answer["degraded"] = flip.degraded.into();
         answer["in_ms"] = milliseconds(*after).into();
         answer["in_ms_if_hung"] = hung.map(|(after, _)| milliseconds(*after)).into();

@@ -87,6 +87,7 @@ fn explain_flip(out: &mut String, flip: &Value, paint: Paint) {
     let rule = text(&flip["rule"]);
     for (name, list, evidence) in [
         ("Evidence", &flip["reasons"], &flip["evidence"]),
+        ("Too small", &flip["shedding"], &Value::Null),
         ("Not done", &flip["alternatives"], &Value::Null),
     ] {
         // An operator's wish is both the rule and the reason; once is enough.

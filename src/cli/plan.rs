@@ -66,6 +66,7 @@ fn render(plan: &Value, supposition: &str, paint: Paint) -> String {
     }
     for (name, list) in [
         ("Why", &plan["reasons"]),
+        ("Too small", &plan["shedding"]),
         ("Not done", &plan["alternatives"]),
     ] {
         let lines: Vec<String> = texts(list).collect();
@@ -98,6 +99,9 @@ fn render(plan: &Value, supposition: &str, paint: Paint) -> String {
         for reason in texts(&zone["reasons"]).filter(|reason| !told(reason)) {
             out.push_str(&format!("    - {reason}\n"));
         }
+    }
+    if flips {
+        out.push_str(&format!("  {}\n", text(&plan["afterwards"])));
     }
     let mut events = plan["events"].as_array().into_iter().flatten();
     // Whether one more failure could be borne is what the next hour depends on.
@@ -174,7 +178,8 @@ mod tests {
     fn plan() -> Value {
         json!({
             "active_zone": "fz-1", "kind": "flip", "to": "fz-2", "degraded": false,
-            "decision": "flip to fz-2: fz-1 has failed", "in_ms": 1058.2, "in_ms_if_hung": 2061.7,
+            "decision": "flip to fz-2: fz-1 has failed", "afterwards": "stay: fz-2 is serving",
+            "in_ms": 1058.2, "in_ms_if_hung": 2061.7,
             "rule": "fz-1 has failed, and fz-2 is the first serving zone in the configuration",
             "reasons": ["fz-1: postgres is down"], "alternatives": ["stay: fz-1 has failed"],
             "withheld": {"rule": "min_stay", "explanation": "the last flip was less than 10s ago"},
@@ -206,6 +211,7 @@ Then
   ○ fz-1 is failed
   ● fz-2 is serving, active
     - mail is down (not required)
+  stay: fz-2 is serving
   NO STANDBY, the next failure is an outage
 
 This was a question: nothing has changed.

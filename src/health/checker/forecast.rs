@@ -38,10 +38,12 @@ pub struct Forecast {
     pub flip: Option<(Duration, Flip)>,
     /// The rule that holds a flip back at first, or for good: its name, in words.
     pub withheld: Option<(&'static str, String)>,
-    /// What is decided in the end, if there is no flip.
+    /// What is decided in the end, when nothing is left to happen.
     pub end: Decision,
-    /// The same, in words.
+    /// What is decided first, in words: the flip if there is one.
     pub decision: String,
+    /// What is decided in the end, in words.
+    pub afterwards: String,
     /// Everything that would be told, and how long until then.
     pub events: Vec<(Duration, Event)>,
     /// The state of everything once all components are judged as supposed.
@@ -271,9 +273,10 @@ impl Future {
     fn into_forecast(self) -> Forecast {
         let situation = self.checker.situation(self.now);
         let end = failover::decide(&situation);
+        let afterwards = end.describe(&situation);
         let decision = match &self.flip {
             Some((_, flip)) => format!("flip to {}: {}", flip.to, flip.rule),
-            None => end.describe(&situation),
+            None => afterwards.clone(),
         };
         drop(situation);
         let report = self.report.unwrap_or_else(|| self.checker.report(self.now));
@@ -282,6 +285,7 @@ impl Future {
             withheld: self.withheld,
             end,
             decision,
+            afterwards,
             events: self.events,
             report,
         }
