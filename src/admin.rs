@@ -8,6 +8,7 @@ mod guard;
 mod health;
 mod journal;
 mod listener;
+mod plan;
 mod problem;
 mod seats;
 mod status;

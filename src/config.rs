@@ -17,6 +17,7 @@ mod zone;
 pub use check::{Check, CheckKind, HttpCheck};
 pub use load::{LoadError, load};
 pub use pool::{MinHealthy, Pool};
+pub(crate) use raw::closest;
 pub use route::{HostPattern, Route};
 pub use zone::{Address, Backend, Dependency, Zone};
 

@@ -31,6 +31,7 @@ pub(super) enum Endpoint {
         state: Operator,
     },
     Reload,
+    Plan,
 }
 
 /// What `GET /` answers.
@@ -49,6 +50,7 @@ POST /v1/failback                             {\"reason\": \"…\", \"hold\": tr
 POST /v1/drill                                {\"zone\": \"…\", \"for\": \"10m\", \"reason\": \"…\"}
 POST /v1/drill/abort                          returns at once
 POST /v1/zones/{zone}/backends/{name}/drain   or /ready, /maintenance; dependencies too
+POST /v1/plan                                 {\"down\": [\"fz-1:postgres\"], \"up\": []}: what would follow; changes nothing
 POST /v1/reload                               reads the configuration file again
 ";
 
@@ -69,6 +71,7 @@ impl Endpoint {
             ["readyz"] => Self::Ready,
             ["v1", "status"] => Self::Status,
             ["v1", "journal"] => Self::Journal,
+            ["v1", "plan"] => Self::Plan,
             ["v1", "failback"] => Self::Failback,
             ["v1", "drill"] => Self::Drill,
             ["v1", "drill", "abort"] => Self::AbortDrill,
@@ -109,6 +112,7 @@ impl Endpoint {
             | Self::Drill
             | Self::AbortDrill
             | Self::Operator { .. }
+            | Self::Plan
             | Self::Reload => &[Method::POST],
         }
     }

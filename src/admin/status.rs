@@ -20,7 +20,7 @@ pub(super) fn status(context: &Context) -> Value {
     let report = context.monitor.report();
     let snapshot = context.snapshot.current();
     let now = Moment::now();
-    let health = Health::of(&report);
+    let health = Health::of(&report).beside(&context.monitor.troubles());
     let counted = context.counters.totals();
     let uptime = now.instant.duration_since(context.started.instant);
     json!({

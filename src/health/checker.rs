@@ -6,7 +6,9 @@ mod announce;
 mod capacity;
 mod command;
 mod drill;
+mod evidence;
 mod flip;
+mod forecast;
 mod gray;
 mod probing;
 mod promotion;
@@ -29,6 +31,7 @@ use crate::outcome::{Observation, Outcome};
 use crate::zone::{ComponentId, ComponentKey, Verdict};
 
 pub use crate::health::checker::command::{Accepted, Command, Refusal};
+pub use crate::health::checker::forecast::{Fault, Forecast, Hypothesis, Misnomer};
 pub use crate::health::checker::promotion::{Promoted, Promotion};
 pub use crate::snapshot::{BackendState, Routing};
 
@@ -350,17 +353,6 @@ impl Checker {
 
     fn components(&self) -> impl Iterator<Item = &Component> {
         self.zones.iter().flat_map(|zone| &zone.components)
-    }
-
-    /// Zone and slot of a component. A scan: there are tens of them, and probes come by the second.
-    fn find(&self, id: ComponentId) -> Option<(usize, usize)> {
-        self.zones.iter().enumerate().find_map(|(index, zone)| {
-            let slot = zone
-                .components
-                .iter()
-                .position(|component| component.id == id)?;
-            Some((index, slot))
-        })
     }
 
     fn tell(&mut self, what: What, now: Moment) {

@@ -197,7 +197,7 @@ fn fail_back(situation: &Situation<'_>) -> Decision {
         cause: Cause::Failback,
         rule,
         reasons: vec![situation.describe(0)],
-        alternatives: vec![format!("stay: {}", situation.describe(situation.active))],
+        alternatives: situation.all_but_preferred(),
         degraded: false,
         planned: true,
     })

@@ -7,6 +7,7 @@
 
 mod bridgehead;
 mod chronicle;
+mod disk;
 mod drain;
 mod handle;
 mod promotion;
@@ -37,9 +38,10 @@ use crate::telemetry::counters::Counters;
 use crate::zone::ComponentId;
 use bridgehead::Bridgehead;
 use chronicle::{Chronicle, Reply};
+use disk::Disk;
 use drain::Drain;
 use promotion::Promoter;
-use recorder::{Recorder, Written};
+use recorder::Recorder;
 use request::{Asker, Request};
 use resolver::Resolver;
 
@@ -48,8 +50,6 @@ pub use handle::{Done, MonitorHandle};
 /// How long a flip waits for its memory to become durable. Past that it is committed all the same: a disk must never stop
 /// traffic.
 const MEMORY_PATIENCE: Duration = Duration::from_millis(250);
-/// Between two attempts to store a memory that the disk refused.
-const MEMORY_RETRY: Duration = Duration::from_secs(1);
 /// How old a report may be. Making one for every single outcome would cost more than all of the probes.
 const REPORT_PAUSE: Duration = Duration::from_millis(50);
 /// Between two looks at what the workers have counted.
@@ -80,8 +80,7 @@ pub struct Monitor {
     requests: mpsc::Receiver<Request>,
     /// The last one given to the recorder; `None` before the first.
     memory: Option<Memory>,
-    /// When to give it again, since the disk refused it.
-    memory_retry: Option<Instant>,
+    disk: Disk,
     report: Arc<ArcSwap<Report>>,
     report_due: Option<Instant>,
     tally_due: Instant,
@@ -115,7 +114,9 @@ impl Monitor {
             Bridgehead::build(&config, generation, routing, &resolver, workers);
         let report = Arc::new(ArcSwap::from_pointee(checker.report(now)));
         let (sender, requests) = mpsc::channel(REQUESTS);
+        let disk = Disk::default();
         let handle = MonitorHandle {
+            troubles: disk.troubles(),
             requests: sender,
             report: Arc::clone(&report),
             entries: chronicle.subscription(),
@@ -135,7 +136,7 @@ impl Monitor {
             observations,
             requests,
             memory: None,
-            memory_retry: None,
+            disk,
             report,
             report_due: None,
             tally_due: now.instant,
@@ -213,27 +214,6 @@ impl Monitor {
         );
     }
 
-    fn handle_written(&mut self, written: Written) {
-        match written.memory {
-            None => {}
-            Some((_, Ok(()))) => self.memory_retry = None,
-            Some((_, Err(problem))) => {
-                error!(
-                    "the active zone, pins and maintenance can't be stored, a restart would forget them: {problem}"
-                );
-                self.memory_retry = Some(Instant::now() + MEMORY_RETRY);
-            }
-        }
-        if let Some((number, result)) = written.entries {
-            if let Err(problem) = result {
-                error!(
-                    "the journal can't be written, what follows is kept in memory only: {problem}"
-                );
-            }
-            self.chronicle.announce(number);
-        }
-    }
-
     /// When time alone will be an input.
     fn wake(&self) -> Instant {
         [
@@ -241,7 +221,7 @@ impl Monitor {
             self.drain.due(),
             self.resolver.due(),
             self.chronicle.overdue(),
-            self.memory_retry,
+            self.disk.due(),
             self.report_due,
         ]
         .into_iter()
@@ -267,9 +247,8 @@ impl Monitor {
             self.tally_due = now.instant + TALLY_PAUSE;
             self.count(now);
         }
-        if due(self.memory_retry) {
-            self.memory_retry = None;
-            self.memory = None;
+        if due(self.disk.due()) {
+            self.try_disk_again();
         }
         if due(self.report_due) {
             self.publish_report(now);
@@ -346,11 +325,7 @@ impl Monitor {
             }
         });
         if waited.await.is_err() {
-            error!(
-                "the disk under {} has not answered for {} ms: going on without, a crash now would forget the active zone",
-                self.config.server.state_dir.display(),
-                MEMORY_PATIENCE.as_millis()
-            );
+            self.handle_silence();
         }
     }
 

@@ -256,7 +256,9 @@ pub struct Flip {
     pub rule: String,
     /// The components and evidence behind it.
     pub reasons: Vec<String>,
-    /// What else was considered, and why it was not done.
+    /// What was known of the components that decided, at that moment: a failover's are those that ail the zone that was left.
+    pub evidence: Vec<ComponentReport>,
+    /// To stay and every other zone, each with why it was refused.
     pub alternatives: Vec<String>,
     /// The new zone can serve something, but isn't `Serving`.
     pub degraded: bool,

@@ -238,6 +238,11 @@ impl Component {
         self.status == Status::Up && self.streak > 0
     }
 
+    /// Whether its last probe agreed with its status.
+    pub fn is_steady(&self) -> bool {
+        self.streak == 0
+    }
+
     /// Asks for a probe at once because another zone is in trouble: a comparison needs fresh evidence on both sides.
     pub fn compare(&mut self, now: Moment) {
         self.schedule

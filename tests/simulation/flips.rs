@@ -7,7 +7,7 @@ use firedoor::config::Failback;
 use firedoor::health::checker::Checker;
 use firedoor::health::report::{Cause, Flip};
 use firedoor::moment::Moment;
-use firedoor::zone::Verdict;
+use firedoor::zone::{Status, Verdict};
 
 use super::Watch;
 use crate::oracle::Serves;
@@ -28,6 +28,7 @@ impl Watch {
             self.oracle.serves(to),
             from.map(|from| self.oracle.serves(from)),
         );
+        self.check_explanation(flip);
         match flip.cause {
             Cause::Failover => {
                 let (from, had) = (from.unwrap(), had.as_ref().unwrap());
@@ -103,6 +104,44 @@ impl Watch {
         self.begun_under_other_rules = false;
         self.last_flip = Some(now.instant);
         self.flips += 1;
+    }
+
+    /// One entry is enough for an audit: who decided, by which outcomes, and why nothing else was done.
+    fn check_explanation(&self, flip: &Flip) {
+        assert!(
+            flip.alternatives
+                .iter()
+                .any(|refused| refused.starts_with("stay: ")),
+            "why not stay? {flip:#?}"
+        );
+        // Of a zone that came while a planned flip waited, its plan knew nothing.
+        let zones = self.report.zones.iter();
+        for zone in zones.filter(|_| !self.begun_under_other_rules) {
+            let named = |refused: &String| refused.contains(&*zone.name);
+            assert!(
+                zone.name == flip.to || flip.alternatives.iter().any(named),
+                "why not {}? {flip:#?}",
+                zone.name
+            );
+        }
+        let zone = if flip.cause == Cause::Failover {
+            &flip.from
+        } else {
+            &flip.to
+        };
+        for component in &flip.evidence {
+            assert_eq!(component.key.zone, *zone);
+            assert!(
+                component.status == Status::Unknown || !component.outcomes.is_empty(),
+                "a judgement without an outcome: {component:#?}"
+            );
+        }
+        // A zone may fail for want of backends; then there is nothing to show.
+        let components = self.report.zones.iter().find(|known| known.name == *zone);
+        assert_eq!(
+            flip.evidence.is_empty(),
+            components.is_some_and(|zone| zone.components.is_empty())
+        );
     }
 
     /// By itself, only after the preferred zone has been serving long enough, and only within the window.

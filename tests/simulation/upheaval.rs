@@ -73,6 +73,7 @@ impl World {
             *twin = Checker::new(config, memory, seed, self.now);
         }
         self.probes.clear();
+        self.forgotten.clear();
         self.stale.clear();
         self.watch.restarted(&self.checker, self.now);
         self.look();

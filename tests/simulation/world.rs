@@ -1,5 +1,7 @@
 //! A world around a checker: components that are well or not, probes under way, operators, reloads, crashes, and a clock.
 
+#[path = "foresight.rs"]
+mod foresight;
 #[path = "upheaval.rs"]
 mod upheaval;
 
@@ -48,6 +50,8 @@ pub(crate) struct World {
     broken: BTreeSet<String>,
     /// Probes that were started, with the moment.
     probes: Vec<(Probe, Instant)>,
+    /// Those of them that won't come back.
+    forgotten: Vec<(Probe, Instant)>,
     /// Outcomes that will be told a second time.
     stale: Vec<(ComponentId, u64)>,
 }
@@ -77,6 +81,7 @@ impl World {
             failover,
             broken: BTreeSet::new(),
             probes: Vec::new(),
+            forgotten: Vec::new(),
             stale: Vec::new(),
         };
         world.look();
@@ -329,7 +334,8 @@ impl World {
     /// A probe that never comes back.
     fn forget_probe(&mut self) {
         if !self.probes.is_empty() {
-            self.probes.swap_remove(self.rng.usize(..self.probes.len()));
+            let probe = self.probes.swap_remove(self.rng.usize(..self.probes.len()));
+            self.forgotten.push(probe);
         }
     }
 

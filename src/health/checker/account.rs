@@ -9,7 +9,7 @@ use crate::health::report::{ComponentKind, ComponentReport, Report, ZoneReport};
 use crate::health::status::{Component, Role};
 use crate::memory::Memory;
 use crate::moment::Moment;
-use crate::zone::Operator;
+use crate::zone::{ComponentId, Operator};
 
 impl Checker {
     /// What must survive this process.
@@ -29,6 +29,17 @@ impl Checker {
             flips: self.flips.iter().map(|flip| flip.wall).collect(),
             drill: self.remember_drill(),
         }
+    }
+
+    /// Zone and slot of a component. A scan: there are tens of them, and probes come by the second.
+    pub(super) fn find(&self, id: ComponentId) -> Option<(usize, usize)> {
+        self.zones.iter().enumerate().find_map(|(index, zone)| {
+            let slot = zone
+                .components
+                .iter()
+                .position(|component| component.id == id)?;
+            Some((index, slot))
+        })
     }
 
     /// Everything that an operator may want to know, as of `now`.
@@ -64,7 +75,7 @@ impl Checker {
 }
 
 impl Zone {
-    fn report(&self, config: &Config) -> ZoneReport {
+    pub(super) fn report(&self, config: &Config) -> ZoneReport {
         ZoneReport {
             name: Arc::clone(&self.name),
             verdict: self.verdict(),

@@ -287,15 +287,14 @@ impl Checker {
     }
 
     pub(super) fn plan_operator(&self, to: usize, hold: bool, rule: String) -> Plan {
-        let describe =
-            |zone: usize| failover::describe(&self.zones[zone].name, &self.zones[zone].conclusion);
+        let target = &self.zones[to];
         Plan {
             to,
             cause: Cause::Operator,
-            reasons: vec![describe(to)],
+            reasons: vec![failover::describe(&target.name, &target.conclusion)],
             rule,
-            alternatives: vec![format!("stay: {}", describe(self.active))],
-            degraded: self.zones[to].verdict() != Verdict::Serving,
+            alternatives: self.passed_over(to, "the operator's choice was another"),
+            degraded: target.verdict() != Verdict::Serving,
             planned: hold,
         }
     }

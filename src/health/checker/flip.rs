@@ -135,6 +135,7 @@ impl Checker {
             Cause::Failover => self.zones[self.active].detected_in,
             Cause::Failback | Cause::Operator | Cause::Drill | Cause::Reload => Duration::ZERO,
         };
+        let evidence = self.evidence(&plan);
         if matches!(plan.cause, Cause::Failover | Cause::Failback) {
             self.flips.push_back(now);
         }
@@ -157,6 +158,7 @@ impl Checker {
             cause: plan.cause,
             rule: plan.rule,
             reasons: plan.reasons,
+            evidence,
             alternatives: plan.alternatives,
             degraded: plan.degraded,
             shedding,

@@ -129,6 +129,17 @@ impl<'a> Situation<'a> {
         }
     }
 
+    /// Why a failback neither stays nor goes to any zone but the preferred one.
+    pub(super) fn all_but_preferred(&self) -> Vec<String> {
+        let preferred = self.name(0);
+        let stay = self.describe(self.active);
+        let others = self.others().filter(|(index, _)| *index != 0);
+        let refused = others
+            .map(|(index, _)| format!("{}; but {preferred} is preferred", self.describe(index)));
+        let stay = format!("stay: {stay}, but {preferred} is preferred");
+        std::iter::once(stay).chain(refused).collect()
+    }
+
     pub(super) fn reasons_of(&self, zone: usize) -> Vec<String> {
         let Standing {
             name, conclusion, ..

@@ -22,6 +22,10 @@ pub(super) struct Recorder {
     running: Option<Running>,
     /// Counts the memories given.
     memories: u64,
+    /// The last entry's number.
+    last: Option<u64>,
+    /// The journal has refused entries, which it keeps: it is to be tried again.
+    again: bool,
 }
 
 #[derive(Debug)]
@@ -42,6 +46,7 @@ struct Running {
 struct Tried {
     stored: Option<io::Result<()>>,
     appended: Option<io::Result<()>>,
+    lost: usize,
 }
 
 /// What became of one write.
@@ -51,6 +56,8 @@ pub(super) struct Written {
     pub(super) memory: Option<(u64, io::Result<()>)>,
     /// The number of the last entry, and whether all up to it are durable.
     pub(super) entries: Option<(u64, io::Result<()>)>,
+    /// Entries that the disk has refused for so long that they are gone.
+    pub(super) lost: usize,
 }
 
 impl Recorder {
@@ -81,6 +88,8 @@ impl Recorder {
             entries: Vec::new(),
             running: None,
             memories: 0,
+            last: None,
+            again: false,
         };
         (recorder, memory, past)
     }
@@ -96,6 +105,13 @@ impl Recorder {
     /// Appends `entries` as soon as the disk is free, after any memory given before.
     pub(super) fn append(&mut self, entries: &[Arc<Entry>]) {
         self.entries.extend_from_slice(entries);
+        self.last = entries.last().map(|entry| entry.number).or(self.last);
+        self.start();
+    }
+
+    /// Appends what the journal has refused so far.
+    pub(super) fn append_again(&mut self) {
+        self.again = true;
         self.start();
     }
 
@@ -117,11 +133,13 @@ impl Recorder {
             Tried {
                 stored: broken(),
                 appended: broken(),
+                lost: 0,
             }
         });
         let written = Written {
             memory: running.memory.zip(tried.stored),
             entries: running.entry.zip(tried.appended),
+            lost: tried.lost,
         };
         self.running = None;
         self.start();
@@ -129,19 +147,22 @@ impl Recorder {
     }
 
     fn start(&mut self) {
-        if self.running.is_some() || (self.memory.is_none() && self.entries.is_empty()) {
+        let appends = self.again || !self.entries.is_empty();
+        if self.running.is_some() || (self.memory.is_none() && !appends) {
             return;
         }
+        self.again = false;
         let (number, memory) = self.memory.take().unzip();
         let entries = std::mem::take(&mut self.entries);
-        let entry = entries.last().map(|entry| entry.number);
+        let entry = self.last.filter(|_| appends);
         let disk = Arc::clone(&self.disk);
         let write = tokio::task::spawn_blocking(move || {
             let mut disk = disk.lock().unwrap_or_else(PoisonError::into_inner);
             // Memory first: should the machine stop between the two, the epoch that the journal tells of is never ahead.
             Tried {
                 stored: memory.map(|memory| disk.state.store(&memory)),
-                appended: (!entries.is_empty()).then(|| disk.journal.append(&entries)),
+                appended: appends.then(|| disk.journal.append(&entries)),
+                lost: disk.journal.take_lost(),
             }
         });
         self.running = Some(Running {

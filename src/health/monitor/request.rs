@@ -9,7 +9,7 @@ use super::Monitor;
 use super::chronicle::Reply;
 use super::handle::Done;
 use crate::config::Config;
-use crate::health::checker::{Accepted, Command, Refusal};
+use crate::health::checker::{Accepted, Checker, Command, Refusal};
 use crate::health::report::What;
 use crate::journal::Entry;
 use crate::moment::Moment;
@@ -24,6 +24,7 @@ pub(super) enum Request {
         limit: usize,
         reply: oneshot::Sender<Vec<Arc<Entry>>>,
     },
+    Checker(oneshot::Sender<Box<Checker>>),
 }
 
 /// Who waits for the input that is being settled.
@@ -66,6 +67,10 @@ impl Monitor {
             } => {
                 // An error means that the asker has left.
                 let _ = reply.send(self.chronicle.after(after, limit));
+            }
+            Request::Checker(reply) => {
+                // The same.
+                let _ = reply.send(Box::new(self.checker.clone()));
             }
         }
     }
