@@ -2,6 +2,7 @@
 //! clock, retry budget, log buffer. Nothing here is shared with another worker, so nothing here is locked.
 
 pub mod crew;
+mod prewarm;
 mod release;
 
 use std::cell::{Cell, RefCell};
@@ -68,7 +69,7 @@ impl Worker {
             // 0 means "no deadline" elsewhere.
             now: Cell::new(1),
             cache: RefCell::new(parts.subscriber.cache()),
-            view: RefCell::new(Rc::new(View::new(snapshot, None))),
+            view: RefCell::new(Rc::new(View::new(snapshot, None, &parts.demands))),
             downstreams: RefCell::default(),
             queue: RefCell::default(),
             budget: RefCell::new(budget),
@@ -140,7 +141,7 @@ impl Worker {
     }
 
     /// Looks at the clock, and at everything that may be due.
-    fn sweep(&self) {
+    fn sweep(self: &Rc<Self>) {
         self.tick();
         let now = self.now();
         for (_, downstream) in &*self.downstreams.borrow() {
@@ -153,12 +154,14 @@ impl Worker {
                 upstream.idle.sweep(now, timeout);
             }
         }
+        self.prewarm();
         self.call_waiting();
         self.flush_log();
     }
 
-    fn snapshot_changed(&self) {
+    fn snapshot_changed(self: &Rc<Self>) {
         self.view();
+        self.prewarm();
         for (_, downstream) in &*self.downstreams.borrow() {
             downstream.snapshot_changed();
         }
@@ -210,7 +213,8 @@ impl Worker {
         if Arc::ptr_eq(snapshot, &view.snapshot) {
             return Rc::clone(&view);
         }
-        let new = Rc::new(View::new(Arc::clone(snapshot), Some(&view)));
+        let demands = &self.parts.demands;
+        let new = Rc::new(View::new(Arc::clone(snapshot), Some(&view), demands));
         drop(view);
         self.budget
             .borrow_mut()
@@ -258,8 +262,8 @@ impl Worker {
         });
     }
 
-    /// Keeps a connection for the next request.
-    pub(crate) fn keep(&self, upstream: &Rc<Upstream>, connection: Box<Connection>) {
+    /// Keeps a connection for the next request. Whether it could be kept.
+    pub(crate) fn keep(&self, upstream: &Rc<Upstream>, connection: Box<Connection>) -> bool {
         let room = self
             .view
             .borrow()
@@ -267,7 +271,7 @@ impl Worker {
             .config
             .upstream
             .max_idle_per_worker;
-        upstream.idle.push(connection, self.now(), room);
+        upstream.idle.push(connection, self.now(), room)
     }
 
     /// Tells the monitor of trouble with a backend. Never waits: if the monitor is behind, it has news enough.

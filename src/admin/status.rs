@@ -61,6 +61,7 @@ pub(super) fn status(context: &Context) -> Value {
             "refused": counted.holds_refused,
             "left": counted.holds_left,
         },
+        "shed": counted.sheds,
         "zones": zones(&report, &snapshot),
         "pools": pools(&report, &snapshot),
     })

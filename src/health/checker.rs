@@ -3,6 +3,7 @@
 
 mod account;
 mod announce;
+mod capacity;
 mod command;
 mod drill;
 mod flip;
@@ -75,6 +76,8 @@ pub struct Checker {
     drills: drill::Drills,
     /// No zone has been fit to take requests yet.
     starting: bool,
+    /// How much the active zone had to do lately.
+    load: capacity::Load,
     /// What was told last, so that it is told once.
     told: Option<announce::Told>,
     /// Whether another zone could take over, as it was told last.

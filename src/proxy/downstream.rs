@@ -3,6 +3,8 @@
 //! Deadlines are plain numbers that the worker compares every [`crate::worker::TICK`]; hyper's own timer would cost an
 //! allocation and a timer-wheel entry for each request, and has no deadline at all for bodies and writes.
 
+mod call;
+
 use std::cell::{Cell, RefCell, RefMut};
 use std::io;
 use std::net::SocketAddr;
@@ -55,6 +57,8 @@ pub(crate) struct Downstream {
     interim_out: RefCell<Vec<u8>>,
     /// hyper has nothing left to send.
     flushed: Cell<bool>,
+    /// Somebody waits for that.
+    breaking: Cell<bool>,
     /// The body wants to look at its clock then.
     body_due: Cell<u64>,
     cut: Cell<Option<Cut>>,
@@ -125,6 +129,7 @@ impl Downstream {
             answering: Cell::new(false),
             interim_out: RefCell::default(),
             flushed: Cell::new(true),
+            breaking: Cell::new(false),
             body_due: Cell::new(0),
             cut: Cell::new(None),
             waker: RefCell::new(None),
@@ -164,6 +169,9 @@ impl Downstream {
     pub(crate) fn has_flushed(&self) {
         self.write.end();
         self.flushed.set(true);
+        if self.breaking.take() {
+            self.wake();
+        }
     }
 
     /// What must go out before anything else that hyper sends.
@@ -189,6 +197,16 @@ impl Downstream {
     /// The response head is on its way.
     pub(crate) fn begin_answer(&self) {
         self.answering.set(true);
+    }
+
+    /// The response has broken off: it ends in an error once hyper has sent what came before.
+    pub(crate) fn begin_break(&self) {
+        self.flushed.set(false);
+        self.breaking.set(true);
+    }
+
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.flushed.get()
     }
 
     /// The response is complete, or nothing more will come of it.
@@ -264,12 +282,6 @@ impl Downstream {
         self.called.set(false);
     }
 
-    /// The request looks at its clock at `due`, and otherwise waits until it is called.
-    pub(crate) fn wait_for_call(&self, due: u64) {
-        self.wait_until(due);
-        self.watches.set(false);
-    }
-
     pub(crate) fn wait_no_more(&self) {
         self.request_due.set(0);
         self.watches.set(false);
@@ -319,16 +331,6 @@ impl Downstream {
         if self.watches.get() {
             self.wake();
         }
-    }
-
-    /// A place has become free.
-    pub(crate) fn call(&self) {
-        self.called.set(true);
-        self.wake();
-    }
-
-    pub(crate) fn was_called(&self) -> bool {
-        self.called.take()
     }
 
     /// The drain begins: a connection that was just made and has said nothing yet is not waited for as long as usual.

@@ -13,7 +13,7 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
@@ -32,7 +32,6 @@ use super::record::Record;
 use super::survey::{self, Survey};
 use super::upgrade::Tunnel;
 use super::upstream::InFlight;
-use crate::config::Check;
 use crate::outcome::Trouble;
 use crate::zone::ComponentId;
 
@@ -94,6 +93,14 @@ async fn forward(
 
         // 5. pick
         let pool = prepared.pool_in(&view)?;
+        let mut admitted = None;
+        if let Some(gate) = view.gate(pool) {
+            admitted = gate.enter(prepared.priority, worker.now());
+            if admitted.is_none() {
+                worker.counters().sheds.add(1);
+                return Err(Refusal::Shed);
+            }
+        }
         let is_behind = ticket == 0 && tried.is_empty() && worker.queue().is_waiting(pool);
         let picked = if is_behind {
             None
@@ -110,10 +117,10 @@ async fn forward(
                 None => worker.call_next(pool),
             }
         }
-        let Some(flight) = picked else {
+        let Some(mut flight) = picked else {
             let generation = view.snapshot.generation;
             let failover = &config.failover;
-            let patience = patience(failover.hold_time, &config.pools[pool].check, failed);
+            let patience = hold::patience(failover.hold_time, &config.pools[pool].check, failed);
             let due = *hold_due.get_or_insert_with(|| {
                 worker.counters().holds.add(1);
                 worker.now() + patience
@@ -160,6 +167,7 @@ async fn forward(
             }
             continue;
         };
+        flight.admitted = admitted;
         let upstream = Rc::clone(flight.upstream());
         record.attempt(&upstream, view.snapshot.epoch);
 
@@ -192,8 +200,10 @@ async fn forward(
                         connection
                     }
                     Err(trouble) => {
-                        worker.report(&upstream, trouble);
-                        record.lost();
+                        if let Some(trouble) = trouble {
+                            worker.report(&upstream, trouble);
+                            record.lost();
+                        }
                         tried.push(upstream.id);
                         continue;
                     }
@@ -324,19 +334,6 @@ async fn forward(
 
 /// Milliseconds until a backend that could not be connected to is tried again by the same request.
 const BREATH: u64 = 250;
-
-/// How long a request waits while nobody can take it, in milliseconds. One that was lost after it had been sent waits only until
-/// the probes must have had their say: if they find nothing wrong, the request itself may be what breaks its backend.
-fn patience(hold_time: Duration, check: &Check, failed: Option<Trouble>) -> u64 {
-    let settled = (check.timeout + check.confirm_interval) * check.fall.get();
-    let patience = match failed {
-        None => hold_time,
-        Some(Trouble::Reset | Trouble::Connect | Trouble::ConnectTimeout) => hold_time.min(settled),
-        // The probes have had all of that time already.
-        Some(Trouble::ResponseTimeout | Trouble::Protocol | Trouble::ServerError) => Duration::ZERO,
-    };
-    u64::try_from(patience.as_millis()).unwrap_or(u64::MAX / 4)
-}
 
 /// The same request again, for a retry; `None` if its body is passed on as it comes.
 fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {

@@ -24,6 +24,7 @@ use super::view::View;
 pub(crate) struct Prepared {
     /// By `routed`'s configuration.
     pool: usize,
+    pub(crate) priority: u8,
     /// What the request was routed by.
     routed: Rc<View>,
     pub(crate) idempotent: bool,
@@ -122,8 +123,8 @@ pub(crate) async fn prepare(
         .get(HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or("");
-    let pool = match view.routes.lookup(host, request.uri().path()) {
-        Lookup::Pool(pool) => pool,
+    let goal = match view.routes.lookup(host, request.uri().path()) {
+        Lookup::To(goal) => goal,
         Lookup::UnknownHost => return Err(Refusal::UnknownHost),
         Lookup::NoPath => return Err(Refusal::NoRoute),
         Lookup::BadPath => return Err(Refusal::BadTarget),
@@ -141,7 +142,8 @@ pub(crate) async fn prepare(
 
     let idempotent = retry::is_idempotent(request.method()) && !upgrade;
     let prepared = Prepared {
-        pool,
+        pool: goal.pool,
+        priority: goal.priority,
         routed: Rc::clone(&view),
         idempotent,
         upgrade,

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::balance::Candidate;
 use super::connections::Idle;
+use super::shed::Admitted;
 use crate::config::Config;
 use crate::outcome::Trouble;
-use crate::snapshot::{BackendLoad, BackendRouting};
+use crate::snapshot::{BackendLoad, BackendRouting, KeepAlive};
 use crate::zone::{ComponentId, ComponentKey, Status};
 
 /// One backend. Outlives snapshots as long as its identity and address stay.
@@ -33,6 +34,8 @@ pub(crate) struct Upstream {
     /// Worker time of the last answer and of the last report of trouble, in milliseconds.
     answered_at: Cell<u64>,
     reported_at: Cell<u64>,
+    /// Worker time before which no connection is opened ahead.
+    prewarm_at: Cell<u64>,
 }
 
 impl Upstream {
@@ -54,6 +57,7 @@ impl Upstream {
             latency_us: Cell::new(0.0),
             answered_at: Cell::new(0),
             reported_at: Cell::new(0),
+            prewarm_at: Cell::new(0),
         }
     }
 
@@ -65,10 +69,13 @@ impl Upstream {
         self.pickable.set(active && routing.pickable());
         self.abandoned
             .set(routing.status == Status::Down || (zone_failed && !active));
-        self.left.set(!active);
-        if self.abandoned.get() || !active {
+        let was_left = self.left.replace(!active);
+        if self.abandoned.get() || (!active && !was_left) {
             // A standby that takes over must not start with connections from before its last failure.
             self.idle.clear();
+        }
+        if self.abandoned.get() {
+            self.load.keep_alive.forget();
         }
     }
 
@@ -121,12 +128,27 @@ impl Upstream {
         Some(InFlight {
             upstream: Rc::clone(self),
             worker,
+            admitted: None,
         })
     }
 
     /// Requests in flight here, of this worker.
     pub(crate) fn in_flight(&self) -> u32 {
         self.in_flight.get()
+    }
+
+    /// Whether it keeps connections, as far as is known.
+    pub(crate) fn keep_alive(&self) -> &KeepAlive {
+        &self.load.keep_alive
+    }
+
+    /// Whether connections may be opened ahead at worker time `now`; if so, not again within `pause`.
+    pub(crate) fn may_prewarm(&self, now: u64, pause: u64) -> bool {
+        let may = now >= self.prewarm_at.get();
+        if may {
+            self.prewarm_at.set(now + pause);
+        }
+        may
     }
 
     /// Learns from an answer that took `latency_us` microseconds to its head.
@@ -164,6 +186,8 @@ impl Upstream {
 pub(crate) struct InFlight {
     upstream: Rc<Upstream>,
     worker: usize,
+    /// Its place behind the pool's gate, where there is one.
+    pub(crate) admitted: Option<Admitted>,
 }
 
 impl InFlight {

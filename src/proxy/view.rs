@@ -9,6 +9,7 @@ use http::HeaderValue;
 
 use super::balance::{self, Candidate};
 use super::route::RouteTable;
+use super::shed::{Demands, Gate};
 use super::upstream::{InFlight, Upstream};
 use crate::config::Limits;
 use crate::snapshot::{Admission, Snapshot};
@@ -31,6 +32,7 @@ pub(crate) struct View {
 #[derive(Default)]
 struct Pool {
     upstreams: Vec<Rc<Upstream>>,
+    gate: Option<Gate>,
     turn: Cell<u64>,
     scratch: RefCell<Scratch>,
 }
@@ -44,9 +46,14 @@ struct Scratch {
 
 impl View {
     /// Digests `snapshot`, keeping the connections and memories of `previous`.
-    pub(crate) fn new(snapshot: Arc<Snapshot>, previous: Option<&Self>) -> Self {
+    pub(crate) fn new(snapshot: Arc<Snapshot>, previous: Option<&Self>, demands: &Demands) -> Self {
         let config = &snapshot.config;
-        let mut pools: Vec<Pool> = config.pools.iter().map(|_| Pool::default()).collect();
+        let mut pools: Vec<Pool> = (0..config.pools.len())
+            .map(|pool| Pool {
+                gate: Gate::new(&snapshot, pool, demands),
+                ..Pool::default()
+            })
+            .collect();
         let mut upstreams = HashMap::new();
         for (index, zone) in snapshot.zones.iter().enumerate() {
             for routing in &zone.backends {
@@ -106,6 +113,13 @@ impl View {
     pub(crate) fn in_flight(&self, pool: usize) -> u32 {
         let upstreams = self.pools.get(pool).map_or(&[][..], |p| &p.upstreams);
         upstreams.iter().map(|upstream| upstream.in_flight()).sum()
+    }
+
+    /// The way into `pool`, where not everybody is let in. Whoever waits for a planned flip isn't too much for a zone: they
+    /// come to its gate when they are released.
+    pub(crate) fn gate(&self, pool: usize) -> Option<&Gate> {
+        let gate = self.pools.get(pool)?.gate.as_ref();
+        gate.filter(|_| self.snapshot.admission == Admission::Open)
     }
 
     /// Picks a backend of the active zone for `pool`, leaving out those that this request has `tried`, and counts the request

@@ -28,6 +28,8 @@ pub struct WorkerCounters {
     pub holds_refused: Counter,
     /// ... and lost their client meanwhile.
     pub holds_left: Counter,
+    /// Requests that were shed.
+    pub sheds: Counter,
     /// Client connections accepted.
     pub connections: Counter,
     /// Access-log lines that were dropped because the log could not keep up.
@@ -53,6 +55,8 @@ pub struct Totals {
     pub holds_refused: u64,
     /// See [`WorkerCounters::holds_left`].
     pub holds_left: u64,
+    /// See [`WorkerCounters::sheds`].
+    pub sheds: u64,
     /// See [`WorkerCounters::connections`].
     pub connections: u64,
     /// See [`WorkerCounters::log_lines_dropped`].
@@ -97,6 +101,7 @@ impl Counters {
             holds_expired: sum.holds_expired + worker.holds_expired.read(),
             holds_refused: sum.holds_refused + worker.holds_refused.read(),
             holds_left: sum.holds_left + worker.holds_left.read(),
+            sheds: sum.sheds + worker.sheds.read(),
             connections: sum.connections + worker.connections.read(),
             log_lines_dropped: sum.log_lines_dropped + worker.log_lines_dropped.read(),
         })

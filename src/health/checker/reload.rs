@@ -59,6 +59,7 @@ impl Checker {
             promotions: Promotions::default(),
             drills: Drills::default(),
             starting: true,
+            load: super::capacity::Load::default(),
             told: None,
             standby: true,
             stale: true,
@@ -98,6 +99,8 @@ impl Checker {
         }
         self.needs = verdict::needs(&config);
         self.config = config;
+        // Pools may have changed places.
+        self.load = super::capacity::Load::default();
         self.generation += 1;
         changes.extend(self.rebuild_zones(&operators, now));
         let generation = self.generation;
