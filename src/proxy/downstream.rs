@@ -3,6 +3,7 @@
 //! Deadlines are plain numbers that the worker compares every [`crate::worker::TICK`]; hyper's own timer would cost an
 //! allocation and a timer-wheel entry for each request, and has no deadline at all for bodies and writes.
 
+mod call;
 mod clock;
 
 use std::cell::{Cell, RefCell, RefMut};
@@ -277,12 +278,6 @@ impl Downstream {
         self.request_due.set(due);
         self.watches.set(true);
         self.called.set(false);
-    }
-
-    /// The request looks at its clock at `due`, and otherwise waits until it is called.
-    pub(crate) fn wait_for_call(&self, due: u64) {
-        self.wait_until(due);
-        self.watches.set(false);
     }
 
     pub(crate) fn wait_no_more(&self) {

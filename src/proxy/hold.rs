@@ -45,6 +45,19 @@ impl Drop for Place {
     }
 }
 
+/// How long a request waits while nobody can take it, in milliseconds. One that was lost after it had been sent waits only until
+/// the probes must have had their say: if they find nothing wrong, the request itself may be what breaks its backend.
+pub(crate) fn patience(hold_time: Duration, check: &Check, failed: Option<Trouble>) -> u64 {
+    let settled = (check.timeout + check.confirm_interval) * check.fall.get();
+    let patience = match failed {
+        None => hold_time,
+        Some(Trouble::Reset | Trouble::Connect | Trouble::ConnectTimeout) => hold_time.min(settled),
+        // The probes have had all of that time already.
+        Some(Trouble::ResponseTimeout | Trouble::Protocol | Trouble::ServerError) => Duration::ZERO,
+    };
+    u64::try_from(patience.as_millis()).unwrap_or(u64::MAX / 4)
+}
+
 /// Waits in `line` until it is called; `None`: nobody has called until `due` (worker milliseconds).
 pub(crate) async fn wait(
     state: &Rc<Downstream>,
@@ -129,17 +142,4 @@ impl Drop for Call {
             self.state.worker.call_next(self.pool);
         }
     }
-}
-
-/// How long a request waits while nobody can take it, in milliseconds. One that was lost after it had been sent waits only until
-/// the probes must have had their say: if they find nothing wrong, the request itself may be what breaks its backend.
-pub(super) fn patience(hold_time: Duration, check: &Check, failed: Option<Trouble>) -> u64 {
-    let settled = (check.timeout + check.confirm_interval) * check.fall.get();
-    let patience = match failed {
-        None => hold_time,
-        Some(Trouble::Reset | Trouble::Connect | Trouble::ConnectTimeout) => hold_time.min(settled),
-        // The probes have had all of that time already.
-        Some(Trouble::ResponseTimeout | Trouble::Protocol | Trouble::ServerError) => Duration::ZERO,
-    };
-    u64::try_from(patience.as_millis()).unwrap_or(u64::MAX / 4)
 }

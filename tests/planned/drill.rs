@@ -5,12 +5,12 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::load;
 use super::support::behaviour::answer;
 use super::support::pair::{
     EAGER, Pair, active, assert_none_failed, journal, journal_of, until_active,
 };
 use super::support::{Proxy, Response};
+use super::{load, start};
 
 fn drill(proxy: &Proxy, length: &str) -> Response {
     proxy.admin_post(
@@ -30,7 +30,7 @@ fn report(proxy: &Proxy) -> Value {
 #[test]
 fn a_drill_returns_by_itself_and_costs_nobody_a_request() {
     let pair = Pair::start();
-    let proxy = pair.proxy(EAGER);
+    let proxy = start(&pair, EAGER);
     let load = load(&proxy);
     load.wait_for_more(60);
     let output = Command::new(env!("CARGO_BIN_EXE_firedoor"))
@@ -74,7 +74,7 @@ fn a_drill_returns_by_itself_and_costs_nobody_a_request() {
 #[test]
 fn a_drill_is_aborted_when_the_standby_answers_with_errors() {
     let pair = Pair::start();
-    let proxy = pair.proxy(&format!("{EAGER}gray = \"report\""));
+    let proxy = start(&pair, &format!("{EAGER}gray = \"report\""));
     let load = load(&proxy);
     load.wait_for_more(60);
     for server in &pair.standby.servers {
@@ -102,7 +102,7 @@ fn a_drill_is_aborted_when_the_standby_answers_with_errors() {
 #[test]
 fn a_drill_returns_also_after_a_restart() {
     let pair = Pair::start();
-    let mut proxy = pair.proxy(EAGER);
+    let mut proxy = start(&pair, EAGER);
     assert_eq!(drill(&proxy, "2s").json()["active_zone"], "fz-2");
     proxy.crash_and_restart();
     until_active(&proxy, "fz-1");
@@ -113,7 +113,7 @@ fn a_drill_returns_also_after_a_restart() {
 #[test]
 fn a_drill_is_aborted_by_an_operator() {
     let pair = Pair::start();
-    let proxy = pair.proxy(EAGER);
+    let proxy = start(&pair, EAGER);
     assert_eq!(drill(&proxy, "10m").status, 200);
     assert_eq!(proxy.status()["drill"]["zone"], "fz-1");
     let again = drill(&proxy, "10m");
@@ -139,7 +139,7 @@ fn a_drill_is_aborted_by_an_operator() {
 #[test]
 fn an_order_that_is_no_drill_is_refused_and_told_why() {
     let pair = Pair::start();
-    let proxy = pair.proxy(EAGER);
+    let proxy = start(&pair, EAGER);
     for (body, status, words) in [
         ("{}", 400, "\\\"zone\\\" is missing"),
         ("{\"zone\": \"fz-1\"}", 400, "\\\"for\\\" is missing"),

@@ -2,15 +2,18 @@
 
 use jiff::{Timestamp, ToSpan};
 
-use super::load;
 use super::support::pair::{
     EAGER, Pair, assert_none_failed, journal_of, until_active, until_both_serve,
 };
+use super::{load, start};
 
 /// Fails over and back by these settings, under load.
 fn back_by(settings: &str) {
     let mut pair = Pair::start();
-    let proxy = pair.proxy(&format!("{EAGER}failback_after = \"200ms\"\n{settings}"));
+    let proxy = start(
+        &pair,
+        &format!("{EAGER}failback_after = \"200ms\"\n{settings}"),
+    );
     let load = load(&proxy);
     load.wait_for_more(60);
     pair.preferred.database.refuse();

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::activate;
 use super::support::behaviour::{self, Behaviour, Next, custom};
-use super::support::pair::{EAGER, Pair, active, sound, until_active, until_both_serve};
+use super::support::pair::{EAGER, Pair, active, sound, until_active};
 use super::support::wait::PATIENCE;
 use super::support::wire::Trouble;
 use super::support::{Proxy, RawClient, eventually};
+use super::{activate, start_with};
 
 /// Close, two bytes: 1012, service restart.
 const CLOSE: [u8; 4] = [0x88, 0x02, 0x03, 0xf4];
@@ -37,9 +37,8 @@ fn open(proxy: &Proxy) -> RawClient {
     client
 }
 
-fn start(pair: &Pair, behaviour: &Behaviour) -> Proxy {
-    let proxy = pair.builder(EAGER).server("drain_timeout = \"1s\"").start();
-    until_both_serve(&proxy);
+fn leaving(pair: &Pair, behaviour: &Behaviour) -> Proxy {
+    let proxy = start_with(pair, EAGER, "drain_timeout = \"1s\"");
     for server in &pair.preferred.servers {
         server.behave(behaviour.clone());
     }
@@ -49,7 +48,7 @@ fn start(pair: &Pair, behaviour: &Behaviour) -> Proxy {
 #[test]
 fn a_websocket_is_told_to_come_back_after_a_planned_flip_and_does_not_delay_it() {
     let pair = Pair::start();
-    let proxy = start(&pair, &websocket(b"\x81\x05hello"));
+    let proxy = leaving(&pair, &websocket(b"\x81\x05hello"));
     let mut clients: Vec<RawClient> = (0..8).map(|_| open(&proxy)).collect();
     for client in &mut clients {
         assert_eq!(client.exact(7).unwrap(), b"\x81\x05hello");
@@ -68,7 +67,7 @@ fn a_websocket_is_told_to_come_back_after_a_planned_flip_and_does_not_delay_it()
 #[test]
 fn a_websocket_is_told_to_come_back_after_its_zone_has_failed() {
     let mut pair = Pair::start();
-    let proxy = start(&pair, &websocket(b""));
+    let proxy = leaving(&pair, &websocket(b""));
     let mut client = open(&proxy);
     pair.preferred.database.refuse();
     until_active(&proxy, "fz-2");
@@ -78,7 +77,7 @@ fn a_websocket_is_told_to_come_back_after_its_zone_has_failed() {
 #[test]
 fn a_close_frame_never_becomes_the_payload_of_another_one() {
     let pair = Pair::start();
-    let proxy = start(&pair, &websocket(b"\x81\x05hel"));
+    let proxy = leaving(&pair, &websocket(b"\x81\x05hel"));
     let mut client = open(&proxy);
     assert_eq!(client.exact(5).unwrap(), b"\x81\x05hel");
     assert_eq!(activate(&proxy, "fz-2").status, 200);
@@ -89,7 +88,7 @@ fn a_close_frame_never_becomes_the_payload_of_another_one() {
 fn a_stream_of_events_ends_visibly_after_a_planned_and_after_an_unplanned_flip() {
     for planned in [true, false] {
         let mut pair = Pair::start();
-        let proxy = start(&pair, &behaviour::events(Duration::from_millis(50)));
+        let proxy = leaving(&pair, &behaviour::events(Duration::from_millis(50)));
         let mut stream = proxy.client();
         stream.send("GET /events HTTP/1.1\r\nHost: app.example\r\n\r\n");
         assert!(stream.head().line.starts_with("HTTP/1.1 200 "));
@@ -112,7 +111,7 @@ fn a_stream_of_events_ends_visibly_after_a_planned_and_after_an_unplanned_flip()
 #[test]
 fn a_kept_alive_client_connection_survives_the_flip() {
     let pair = Pair::start();
-    let proxy = start(&pair, &sound("fz-1", "app"));
+    let proxy = leaving(&pair, &sound("fz-1", "app"));
     let mut client = proxy.client();
     let get = "GET / HTTP/1.1\r\nHost: app.example\r\n\r\n";
     assert_eq!(client.exchange(get).text(), "fz-1 app");

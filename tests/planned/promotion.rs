@@ -8,7 +8,7 @@ use super::support::pair::{
 };
 use super::support::wait::{PATIENCE, eventually_some};
 use super::support::{Proxy, eventually};
-use super::{activate, load};
+use super::{activate, load, start};
 
 /// A place for what a script leaves behind.
 pub(super) struct Place(tempfile::TempDir);
@@ -60,7 +60,7 @@ fn it_runs_once_for_each_planned_flip_and_the_flip_waits_for_it() {
     let place = Place::new();
     let script = "while [ ! -e $D/go ]; do sleep 0.01; done; \
                   echo $FIREDOOR_FROM $FIREDOOR_TO $FIREDOOR_EPOCH $FIREDOOR_REASON >> $D/ran; echo promoted";
-    let proxy = pair.proxy(&place.promote_by(script, "1m"));
+    let proxy = start(&pair, &place.promote_by(script, "1m"));
     let load = load(&proxy);
     load.wait_for_more(30);
     thread::scope(|scope| {
@@ -106,7 +106,7 @@ fn when_it_fails_the_flip_is_given_up_and_those_who_wait_go_to_the_old_zone() {
     let pair = Pair::start();
     let place = Place::new();
     let script = "echo no quorum >&2; exit 3";
-    let proxy = pair.proxy(&place.promote_by(script, "1m"));
+    let proxy = start(&pair, &place.promote_by(script, "1m"));
     let load = load(&proxy);
     load.wait_for_more(30);
     let answer = activate(&proxy, "fz-2");
@@ -131,7 +131,7 @@ fn when_it_hangs_it_is_killed_with_its_children_and_the_flip_is_given_up() {
     let pair = Pair::start();
     let place = Place::new();
     let script = "trap '' TERM; sleep 1000 & echo $! > $D/child; echo $$ > $D/self; wait";
-    let proxy = pair.proxy(&place.promote_by(script, "1s"));
+    let proxy = start(&pair, &place.promote_by(script, "1s"));
     let load = load(&proxy);
     load.wait_for_more(30);
     let answer = activate(&proxy, "fz-2");
@@ -157,7 +157,7 @@ fn requests_wait_for_it_no_longer_than_hold_time() {
     let place = Place::new();
     let script = "while [ ! -e $D/go ]; do sleep 0.01; done";
     let sections = place.promote_by(script, "1m").replace("10s", "1s");
-    let proxy = pair.proxy(&sections);
+    let proxy = start(&pair, &sections);
     thread::scope(|scope| {
         let flip = scope.spawn(|| activate(&proxy, "fz-2"));
         proxy.until_status("the command runs", |status| {
@@ -176,7 +176,7 @@ fn requests_wait_for_it_no_longer_than_hold_time() {
 fn a_failed_zone_is_left_without_it() {
     let mut pair = Pair::start();
     let place = Place::new();
-    let proxy = pair.proxy(&place.promote_by("echo ran > $D/ran; exit 1", "1m"));
+    let proxy = start(&pair, &place.promote_by("echo ran > $D/ran; exit 1", "1m"));
     pair.preferred.database.refuse();
     until_active(&proxy, "fz-2");
     assert!(!place.file("ran").exists());
@@ -188,7 +188,7 @@ fn the_old_zone_may_fail_while_it_runs() {
     let mut pair = Pair::start();
     let place = Place::new();
     let script = "echo begun > $D/begun; while [ ! -e $D/go ]; do sleep 0.01; done";
-    let proxy = pair.proxy(&place.promote_by(script, "1m"));
+    let proxy = start(&pair, &place.promote_by(script, "1m"));
     let refuse = |pair: &mut Pair| pair.preferred.database.refuse();
     let flip = {
         let admin = proxy.admin;
@@ -215,7 +215,7 @@ fn a_crash_while_it_runs_leaves_the_old_zone_active() {
     let pair = Pair::start();
     let place = Place::new();
     let script = "echo begun > $D/begun; while [ ! -e $D/go ]; do sleep 0.01; done";
-    let mut proxy = pair.proxy(&place.promote_by(script, "1m"));
+    let mut proxy = start(&pair, &place.promote_by(script, "1m"));
     let mut client = super::support::RawClient::connect(proxy.admin);
     client.send(format!(
         "POST /v1/zones/fz-2/activate HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n",

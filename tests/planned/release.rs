@@ -1,16 +1,16 @@
 //! Those who wait for a planned flip: in which order and how many at once they are let go, and what becomes of those who leave.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use super::activate;
 use super::promotion::Place;
 use super::support::behaviour::{Behaviour, custom};
-use super::support::pair::{EAGER, PROMPT, Pair, sound, until_both_serve};
+use super::support::pair::{EAGER, Pair, sound, until_both_serve};
 use super::support::wait::PATIENCE;
 use super::support::{Origin, Proxy, RawClient, eventually};
+use super::{PATIENT, activate, start};
 
 /// A script that runs until the file `go` is there: as long, requests wait.
 const UNTIL_GO: &str = "while [ ! -e $D/go ]; do sleep 0.01; done";
@@ -64,7 +64,10 @@ fn crowded(pause: Duration) -> (Behaviour, Arc<AtomicUsize>) {
 fn six_hundred_that_waited_never_reach_the_new_zone_at_once() {
     let pair = Pair::start();
     let place = Place::new();
-    let proxy = pair.proxy(&place.promote_by(UNTIL_GO, "1m").replace("10s", "1m"));
+    let proxy = start(
+        &pair,
+        &place.promote_by(UNTIL_GO, "1m").replace("10s", "1m"),
+    );
     let (behaviour, most) = crowded(Duration::from_millis(5));
     for server in &pair.standby.servers {
         server.behave(behaviour.clone());
@@ -98,7 +101,7 @@ fn those_who_wait_go_in_order_of_arrival_and_no_newcomer_overtakes_them() {
     new.behave(behaviour);
     let place = Place::new();
     let proxy = Proxy::builder()
-        .check(PROMPT)
+        .check(PATIENT)
         .server("workers = 1")
         .toml(&place.promote_by(UNTIL_GO, "1m").replace("10s", "1m"))
         .zone("fz-1", &[])
@@ -118,7 +121,7 @@ fn those_who_wait_go_in_order_of_arrival_and_no_newcomer_overtakes_them() {
     for newcomer in 13..=16 {
         clients.push(wait_in_line(&proxy, &newcomer.to_string(), newcomer - 1));
     }
-    gate.store(true, Ordering::Release);
+    gate.open();
     for client in &mut clients {
         assert_eq!(client.response().status, 200);
     }
@@ -127,15 +130,37 @@ fn those_who_wait_go_in_order_of_arrival_and_no_newcomer_overtakes_them() {
     assert_eq!(order, expected);
 }
 
+/// Open once the test says so.
+#[derive(Default)]
+struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+
+    /// Without looking all the time: a hundred who wait so would keep the machine busy.
+    fn wait(&self) {
+        let closed = self.is_open.lock().unwrap();
+        let limit = PATIENCE * 3;
+        let (_open, _late) = self
+            .opened
+            .wait_timeout_while(closed, limit, |is_open| !*is_open)
+            .unwrap();
+    }
+}
+
 /// Answers once the gate is open.
-fn gated() -> (Behaviour, Arc<AtomicBool>) {
-    let gate = Arc::new(AtomicBool::new(false));
+fn gated() -> (Behaviour, Arc<Gate>) {
+    let gate = Arc::new(Gate::default());
     let (open, answer) = (Arc::clone(&gate), sound("fz-2", "app"));
     let behaviour = custom(move |exchange| {
         exchange.read_body();
-        eventually(PATIENCE, "the test opens the gate", || {
-            open.load(Ordering::Acquire)
-        });
+        open.wait();
         answer(exchange)
     });
     (behaviour, gate)
@@ -145,7 +170,10 @@ fn gated() -> (Behaviour, Arc<AtomicBool>) {
 fn a_zone_that_hangs_after_the_flip_does_not_keep_the_others_waiting() {
     let pair = Pair::start();
     let place = Place::new();
-    let proxy = pair.proxy(&place.promote_by(UNTIL_GO, "1m").replace("10s", "1m"));
+    let proxy = start(
+        &pair,
+        &place.promote_by(UNTIL_GO, "1m").replace("10s", "1m"),
+    );
     let (behaviour, gate) = gated();
     for server in &pair.standby.servers {
         server.behave(behaviour.clone());
@@ -162,7 +190,7 @@ fn a_zone_that_hangs_after_the_flip_does_not_keep_the_others_waiting() {
     eventually(PATIENCE, "the pace grows until all have gone", || {
         pair.standby.count() == 100
     });
-    gate.store(true, Ordering::Release);
+    gate.open();
     for client in &mut clients {
         assert_eq!(client.response().status, 200);
     }
@@ -172,7 +200,10 @@ fn a_zone_that_hangs_after_the_flip_does_not_keep_the_others_waiting() {
 fn who_leaves_while_waiting_is_never_sent_anywhere_and_counted() {
     let pair = Pair::start();
     let place = Place::new();
-    let proxy = pair.proxy(&place.promote_by(UNTIL_GO, "1m").replace("10s", "1m"));
+    let proxy = start(
+        &pair,
+        &place.promote_by(UNTIL_GO, "1m").replace("10s", "1m"),
+    );
     while_flipping(&proxy, &place, || {
         let mut get = proxy.client();
         get.send("GET /left HTTP/1.1\r\nHost: app.example\r\n\r\n");
@@ -199,9 +230,10 @@ fn who_leaves_while_waiting_is_never_sent_anywhere_and_counted() {
 fn a_client_s_own_timeouts_stand_still_while_it_waits() {
     let pair = Pair::start();
     let place = Place::new();
-    let limits = "[limits]\nheader_timeout = \"200ms\"\nbody_timeout = \"200ms\"\nidle_timeout = \"200ms\"\nwrite_timeout = \"200ms\"";
+    let limits =
+        "[limits]\nbody_timeout = \"200ms\"\nidle_timeout = \"200ms\"\nwrite_timeout = \"200ms\"";
     let sections = place.promote_by(UNTIL_GO, "1m");
-    let proxy = pair.proxy(&format!("{sections}{limits}"));
+    let proxy = start(&pair, &format!("{sections}{limits}"));
     let mut client = proxy.client();
     let mut flipping = None;
     while_flipping(&proxy, &place, || {
@@ -222,7 +254,7 @@ fn a_hold_that_is_over_is_counted_by_how_it_ended() {
         .promote_by(UNTIL_GO, "1m")
         .replace(EAGER, &format!("{EAGER}hold_requests = 1\n"))
         .replace("10s", "2s");
-    let proxy = pair.proxy(&sections);
+    let proxy = start(&pair, &sections);
     while_flipping(&proxy, &place, || {
         let mut both = [proxy.client(), proxy.client()];
         for client in &mut both {

@@ -50,16 +50,6 @@ impl Downstream {
         }
     }
 
-    /// A place has become free.
-    pub(crate) fn call(&self) {
-        self.called.set(true);
-        self.wake();
-    }
-
-    pub(crate) fn was_called(&self) -> bool {
-        self.called.take()
-    }
-
     /// The drain begins: a connection that was just made and has said nothing yet is not waited for as long as usual.
     pub(crate) fn begin_drain(&self) {
         if self.phase.get() == Phase::Head && !self.head_begun.get() {
