@@ -89,6 +89,15 @@ impl BackendRouting {
             && !self.gray
             && self.address.is_some()
     }
+
+    /// Whether the sticky sessions that are at home there may go on. `Drain` lets them: it is how an operator empties a backend
+    /// without ending anybody's session (HAProxy: `drain`).
+    pub fn keeps_sessions(&self) -> bool {
+        self.status == Status::Up
+            && self.operator != Operator::Maintenance
+            && !self.gray
+            && self.address.is_some()
+    }
 }
 
 /// The decision's routing truth as of now: what a [`Snapshot`] is compiled from, addresses and settings aside.

@@ -6,6 +6,8 @@
 mod example;
 #[path = "decision/gray.rs"]
 mod gray;
+#[path = "decision/homes.rs"]
+mod homes;
 #[path = "decision/operators.rs"]
 mod operators;
 #[path = "decision/reload.rs"]

@@ -287,17 +287,6 @@ impl Checker {
         }
     }
 
-    /// Requests wait until the active zone is known to serve, or until every zone is judged and the decision has chosen.
-    /// Bounded, since every probe ends.
-    fn settle_start(&mut self) {
-        let serving = self.zones[self.active].verdict() == Verdict::Serving;
-        let judged = |zone: &Zone| zone.verdict() != Verdict::Unknown;
-        if self.starting && (serving || self.zones.iter().all(judged)) {
-            self.starting = false;
-            self.stale = true;
-        }
-    }
-
     fn settle_failover(&mut self, now: Moment) {
         while self
             .flips

@@ -20,6 +20,7 @@ use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::affinity::Pin;
 use super::attempt::{self, Lost, Rules};
 use super::body::{RequestBody, ResponseBody};
 use super::connections::Connection;
@@ -59,6 +60,7 @@ struct Answer {
     connection: Box<Connection>,
     flight: InFlight,
     version: Version,
+    pin: Option<Box<Pin>>,
 }
 
 async fn forward(
@@ -92,7 +94,8 @@ async fn forward(
 
         // 5. pick
         let pool = prepared.pool_in(&view)?;
-        let picked = view.pick(pool, &tried, worker.index(), worker.now());
+        let session = prepared.session.as_ref();
+        let picked = view.pick(pool, session, &tried, worker.index(), worker.now());
         if ticket != 0 && picked.is_some() {
             // There may be more places than calls: a sibling's go unannounced.
             worker.queue().call_first(pool);
@@ -164,7 +167,7 @@ async fn forward(
                         first = false;
                         // Looked at anew: this task may be woken before the worker has taken the new snapshot over.
                         let _taken_over = worker.view();
-                        if !upstream.is_pickable() {
+                        if !flight.is_welcome() {
                             // The zone was left while we were connecting to it.
                             continue;
                         }
@@ -238,12 +241,14 @@ async fn forward(
                 if status.is_server_error() {
                     worker.report(&upstream, Trouble::ServerError);
                 }
+                let pin = prepared.pin(&view, pool, upstream.id);
                 return Ok(Answer {
                     response,
                     found,
                     connection,
                     flight,
                     version,
+                    pin,
                 });
             }
             Err(Lost::Unsent(unsent)) => {
@@ -340,6 +345,7 @@ impl Answer {
             connection,
             flight,
             version,
+            pin,
         } = self;
         let (mut parts, incoming) = response.into_parts();
         record.answered(parts.status);
@@ -350,6 +356,9 @@ impl Answer {
             Vec::new()
         };
         headers::clean_response(&mut parts.headers, &found, parts.status, parts.version);
+        if let Some(pin) = pin {
+            pin.put_into(&mut parts.headers);
+        }
         parts.extensions.clear();
         parts.version = Version::HTTP_11;
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 
+use super::affinity::{Affinity, Session};
 use super::balance::{self, Candidate};
 use super::route::RouteTable;
 use super::upstream::{InFlight, Upstream};
@@ -31,6 +32,8 @@ pub(crate) struct View {
 #[derive(Default)]
 struct Pool {
     upstreams: Vec<Rc<Upstream>>,
+    /// `None`: no sticky sessions.
+    affinity: Option<Rc<Affinity>>,
     turn: Cell<u64>,
     scratch: RefCell<Scratch>,
 }
@@ -63,6 +66,11 @@ impl View {
                 upstreams.insert(routing.id, upstream);
             }
         }
+        for (pool, configured) in pools.iter_mut().zip(&config.pools) {
+            let backends = pool.upstreams.iter().map(|u| (u.id, &u.key));
+            let affinity = |sticky| Rc::new(Affinity::new(sticky, &configured.name, backends));
+            pool.affinity = configured.sticky.as_ref().map(affinity);
+        }
         for old in previous.iter().flat_map(|view| view.upstreams.values()) {
             if !upstreams.contains_key(&old.id) {
                 old.retire();
@@ -89,6 +97,11 @@ impl View {
         &self.snapshot.config.limits
     }
 
+    /// The sticky sessions of `pool`, if it has any.
+    pub(crate) fn affinity(&self, pool: usize) -> Option<&Rc<Affinity>> {
+        self.pools.get(pool)?.affinity.as_ref()
+    }
+
     /// Whether `pool` has a backend to pick besides `this` and those `tried`.
     pub(crate) fn has_another(
         &self,
@@ -103,10 +116,11 @@ impl View {
     }
 
     /// Picks a backend of the active zone for `pool`, leaving out those that this request has `tried`, and counts the request
-    /// in. `None`: nobody can take it now.
+    /// in. A `session` goes home, if it can. `None`: nobody can take it now.
     pub(crate) fn pick(
         &self,
         pool: usize,
+        session: Option<&Session>,
         tried: &[ComponentId],
         worker: usize,
         now: u64,
@@ -115,6 +129,11 @@ impl View {
             return None;
         }
         let pool = self.pools.get(pool)?;
+        if let Some(session) = session
+            && let Some(flight) = pool.home_of(session, tried, worker)
+        {
+            return Some(flight);
+        }
         let mut scratch = pool.scratch.borrow_mut();
         let Scratch {
             indices,
@@ -145,5 +164,18 @@ impl View {
         };
         pool.turn.set(turn);
         picked
+    }
+}
+
+impl Pool {
+    /// Counts a request in at the backend where its session is at home, if that may still be sent it and has a place.
+    fn home_of(&self, session: &Session, tried: &[ComponentId], worker: usize) -> Option<InFlight> {
+        let home = self.affinity.as_ref()?.home(session)?;
+        let mut upstreams = self.upstreams.iter();
+        let upstream = upstreams.find(|u| u.id == home && u.keeps_sessions())?;
+        if tried.contains(&home) {
+            return None;
+        }
+        Some(upstream.enter(worker)?.at_home())
     }
 }

@@ -105,6 +105,7 @@ pub(crate) fn config(
                 name: pool_name(index),
                 min_healthy: *min_healthy,
                 check: Arc::clone(&check),
+                sticky: None,
             })
             .collect(),
         routes: (0..pools.len())

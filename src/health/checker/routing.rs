@@ -1,8 +1,10 @@
 //! What the data path gets to know. Pure.
 
+use crate::config::Pool;
 use crate::health::checker::{Checker, Zone};
 use crate::health::status::Role;
 use crate::snapshot::{Admission, BackendState, Routing};
+use crate::zone::{Operator, Verdict};
 
 impl Checker {
     /// The routing truth now. Equal to the last one: nothing to publish.
@@ -20,9 +22,36 @@ impl Checker {
             backends: self.zones.iter().map(Zone::backend_states).collect(),
         }
     }
+
+    /// Requests wait until the active zone is known to serve, or until every zone is judged and the decision has chosen.
+    /// Bounded, since every probe ends.
+    pub(super) fn settle_start(&mut self) {
+        let active = &self.zones[self.active];
+        let judged = |zone: &Zone| zone.verdict() != Verdict::Unknown;
+        let ready = match active.verdict() {
+            Verdict::Serving => active.knows_homes(&self.config.pools),
+            Verdict::Unknown | Verdict::Failed => self.zones.iter().all(judged),
+        };
+        if self.starting && ready {
+            self.starting = false;
+            self.stale = true;
+        }
+    }
 }
 
 impl Zone {
+    /// Whether each backend where a sticky session may be at home has been probed once. A pool can serve without some of them,
+    /// but requests let in before would move sessions away from backends that are well.
+    pub(super) fn knows_homes(&self, pools: &[Pool]) -> bool {
+        self.components.iter().all(|c| match c.role {
+            Role::Backend { pool } => {
+                let probed = c.outcomes().next().is_some();
+                probed || pools[pool].sticky.is_none() || c.operator == Operator::Maintenance
+            }
+            Role::Dependency { .. } => true,
+        })
+    }
+
     fn backend_states(&self) -> Vec<BackendState> {
         let backends = self
             .components
