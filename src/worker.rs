@@ -60,13 +60,14 @@ impl Worker {
     fn new(index: usize, parts: Parts) -> Rc<Self> {
         let snapshot = parts.subscriber.current();
         let budget = Budget::new(snapshot.config.upstream.retry_budget);
+        let started = Instant::now();
         Rc::new(Self {
             index,
-            started: Instant::now(),
+            started,
             // 0 means "no deadline" elsewhere.
             now: Cell::new(1),
             cache: RefCell::new(parts.subscriber.cache()),
-            view: RefCell::new(Rc::new(View::new(snapshot, None))),
+            view: RefCell::new(Rc::new(View::new(snapshot, None, started))),
             downstreams: RefCell::default(),
             queue: RefCell::default(),
             budget: RefCell::new(budget),
@@ -209,7 +210,7 @@ impl Worker {
         if Arc::ptr_eq(snapshot, &view.snapshot) {
             return Rc::clone(&view);
         }
-        let new = Rc::new(View::new(Arc::clone(snapshot), Some(&view)));
+        let new = Rc::new(View::new(Arc::clone(snapshot), Some(&view), self.started));
         drop(view);
         self.budget
             .borrow_mut()

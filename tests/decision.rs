@@ -12,6 +12,8 @@ mod homes;
 mod operators;
 #[path = "decision/reload.rs"]
 mod reload;
+#[path = "decision/slow_start.rs"]
+mod slow_start;
 #[path = "simulation/stage.rs"]
 mod stage;
 #[path = "decision/swings.rs"]

@@ -16,6 +16,8 @@ pub struct Pool {
     pub check: Arc<Check>,
     /// Session affinity; `None`: each request is balanced by itself.
     pub sticky: Option<Sticky>,
+    /// How long a backend that has come up takes to get its whole share of the requests; zero: no time at all.
+    pub slow_start: Duration,
 }
 
 /// `sticky = { … }`: a client's requests go where its first one went.

@@ -267,6 +267,7 @@ impl Checker {
             }
             self.stale = true;
             gray::eject(&mut zone.components, self.config.failover.gray);
+            zone.notice_absences(now);
             let mut conclusion = verdict::conclude(&zone.components, &self.needs);
             if let Some(reason) = &zone.gray {
                 conclusion.fail(reason.clone());

@@ -106,6 +106,7 @@ pub(crate) fn config(
                 min_healthy: *min_healthy,
                 check: Arc::clone(&check),
                 sticky: None,
+                slow_start: Duration::ZERO,
             })
             .collect(),
         routes: (0..pools.len())

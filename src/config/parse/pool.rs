@@ -62,7 +62,7 @@ impl<'a> Pools<'a> {
 
     fn define(&mut self, section: &Section<'a>) {
         let sticky = sticky_of(&section.section("sticky"));
-        section.later_unless("slow_start", "0s");
+        let slow_start = section.read("slow_start", &DURATION);
         let min_healthy = section.item("min_healthy");
         let mut check_section = section.section("check");
         let check = if check_section.present() {
@@ -87,6 +87,7 @@ impl<'a> Pools<'a> {
                 min_healthy: parsed.unwrap_or(MinHealthy::Percent(100.0)),
                 check,
                 sticky,
+                slow_start: slow_start.unwrap_or_default(),
             },
             shown: item.raw().to_owned(),
             min_healthy,
@@ -108,6 +109,7 @@ impl<'a> Pools<'a> {
                 min_healthy: MinHealthy::Percent(100.0),
                 check: Arc::clone(&self.check),
                 sticky: None,
+                slow_start: Duration::ZERO,
             },
             shown: shown.to_owned(),
             min_healthy: None,

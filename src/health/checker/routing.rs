@@ -1,8 +1,11 @@
 //! What the data path gets to know. Pure.
 
+use std::time::Instant;
+
 use crate::config::Pool;
 use crate::health::checker::{Checker, Zone};
 use crate::health::status::Role;
+use crate::moment::Moment;
 use crate::snapshot::{Admission, BackendState, Routing};
 use crate::zone::{Operator, Verdict};
 
@@ -19,7 +22,7 @@ impl Checker {
                 Admission::Open
             },
             verdicts: self.zones.iter().map(Zone::verdict).collect(),
-            backends: self.zones.iter().map(Zone::backend_states).collect(),
+            backends: self.backend_states(),
         }
     }
 
@@ -37,6 +40,15 @@ impl Checker {
             self.stale = true;
         }
     }
+
+    fn backend_states(&self) -> Vec<Vec<BackendState>> {
+        let zones = self.zones.iter().enumerate();
+        let states = zones.map(|(index, zone)| {
+            let active = index == self.active;
+            zone.backend_states(active.then_some(self.active_since.instant))
+        });
+        states.collect()
+    }
 }
 
 impl Zone {
@@ -52,7 +64,17 @@ impl Zone {
         })
     }
 
-    fn backend_states(&self) -> Vec<BackendState> {
+    /// After any of its components has changed.
+    pub(super) fn notice_absences(&mut self, now: Moment) {
+        for component in &mut self.components {
+            component.notice_absence(now);
+        }
+    }
+
+    /// `active_since` is when it became the active zone, if it is. Who was in it before that is not fresh: in a standby
+    /// everybody is equally idle, however long.
+    fn backend_states(&self, active_since: Option<Instant>) -> Vec<BackendState> {
+        let is_later = |at: &Instant| active_since.is_some_and(|since| *at > since);
         let backends = self
             .components
             .iter()
@@ -63,6 +85,7 @@ impl Zone {
                 status: backend.status,
                 operator: backend.operator,
                 gray: backend.ejected,
+                fresh_since: backend.fresh_since.filter(is_later),
             })
             .collect()
     }
