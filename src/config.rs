@@ -153,6 +153,8 @@ pub struct Upstream {
     pub idle_timeout: Duration,
     /// Idle connections kept per worker and backend.
     pub max_idle_per_worker: usize,
+    /// Connections opened ahead, per worker and backend, to the zone that a flip in sight would make active; 0 = none.
+    pub prewarm: usize,
     /// Attempts after the first.
     pub retries: u32,
     /// The share of requests that may be retried, over 10 s: 0.2 = one in five.

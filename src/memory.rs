@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::zone::{ComponentKey, Operator};
 
-pub use file::{StateFile, lock};
+pub use file::{StateFile, Unclaimed, claim};
 
 /// What a process must know of its predecessor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

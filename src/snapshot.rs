@@ -3,6 +3,7 @@
 //! The monitor compiles a new [`Snapshot`] whenever something changed and publishes it with one atomic store, so that no
 //! request ever sees half of a flip. Workers read it once per attempt.
 
+mod keep_alive;
 mod load;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use crate::config::{Address, Config};
 use crate::zone::{ComponentId, ComponentKey, Operator, Status, Verdict};
 
+pub use keep_alive::{Asking, Habit, KeepAlive};
 pub use load::{BackendLoad, Totals};
 
 /// Where requests may go now, and by which settings.
@@ -31,6 +33,8 @@ pub struct Snapshot {
     pub active: usize,
     /// Whether the active zone may be picked from, or requests wait.
     pub admission: Admission,
+    /// Index of the zone that may become active at any moment; `None` while no flip is in sight.
+    pub next: Option<usize>,
     /// In config order, parallel to `config.zones`.
     pub zones: Vec<ZoneRouting>,
     /// Settings of the data path: limits, routes, pools, timeouts.
@@ -112,6 +116,8 @@ pub struct Routing {
     pub active: usize,
     /// Open, or held.
     pub admission: Admission,
+    /// Index of the zone that a flip in sight would make active.
+    pub next: Option<usize>,
     /// Parallel to the configuration's zones.
     pub verdicts: Vec<Verdict>,
     /// Parallel to the configuration's zones and their backends.
@@ -179,6 +185,7 @@ impl Snapshot {
             epoch: routing.epoch,
             active: routing.active,
             admission: routing.admission,
+            next: routing.next,
             zones,
             config: Arc::clone(config),
         }

@@ -2,6 +2,7 @@
 //! clock, retry budget, log buffer. Nothing here is shared with another worker, so nothing here is locked.
 
 pub mod crew;
+mod prewarm;
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::HashMap;
@@ -67,7 +68,7 @@ impl Worker {
             // 0 means "no deadline" elsewhere.
             now: Cell::new(1),
             cache: RefCell::new(parts.subscriber.cache()),
-            view: RefCell::new(Rc::new(View::new(snapshot, None, started))),
+            view: RefCell::new(Rc::new(View::new(snapshot, None, &parts.demands, started))),
             downstreams: RefCell::default(),
             queue: RefCell::default(),
             budget: RefCell::new(budget),
@@ -139,7 +140,7 @@ impl Worker {
     }
 
     /// Looks at the clock, and at everything that may be due.
-    fn sweep(&self) {
+    fn sweep(self: &Rc<Self>) {
         self.tick();
         let now = self.now();
         for (_, downstream) in &*self.downstreams.borrow() {
@@ -152,13 +153,15 @@ impl Worker {
                 upstream.idle.sweep(now, timeout);
             }
         }
+        self.prewarm();
         // A sibling may have freed a place that this worker hasn't heard of.
         self.queue().call_first_of_each();
         self.flush_log();
     }
 
-    fn snapshot_changed(&self) {
+    fn snapshot_changed(self: &Rc<Self>) {
         self.view();
+        self.prewarm();
         for (_, downstream) in &*self.downstreams.borrow() {
             downstream.snapshot_changed();
         }
@@ -210,7 +213,9 @@ impl Worker {
         if Arc::ptr_eq(snapshot, &view.snapshot) {
             return Rc::clone(&view);
         }
-        let new = Rc::new(View::new(Arc::clone(snapshot), Some(&view), self.started));
+        let demands = &self.parts.demands;
+        let new = View::new(Arc::clone(snapshot), Some(&view), demands, self.started);
+        let new = Rc::new(new);
         drop(view);
         self.budget
             .borrow_mut()
@@ -257,8 +262,8 @@ impl Worker {
         });
     }
 
-    /// Keeps a connection for the next request.
-    pub(crate) fn keep(&self, upstream: &Rc<Upstream>, connection: Box<Connection>) {
+    /// Keeps a connection for the next request. Whether it could be kept.
+    pub(crate) fn keep(&self, upstream: &Rc<Upstream>, connection: Box<Connection>) -> bool {
         let room = self
             .view
             .borrow()
@@ -266,7 +271,7 @@ impl Worker {
             .config
             .upstream
             .max_idle_per_worker;
-        upstream.idle.push(connection, self.now(), room);
+        upstream.idle.push(connection, self.now(), room)
     }
 
     /// Tells the monitor of trouble with a backend. Never waits: if the monitor is behind, it has news enough.

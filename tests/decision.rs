@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on ends")]
 
+#[path = "decision/capacity.rs"]
+mod capacity;
 #[path = "simulation/example.rs"]
 mod example;
 #[path = "decision/gray.rs"]
 mod gray;
 #[path = "decision/homes.rs"]
 mod homes;
+#[path = "decision/in_sight.rs"]
+mod in_sight;
 #[path = "decision/operators.rs"]
 mod operators;
 #[path = "decision/reload.rs"]

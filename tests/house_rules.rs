@@ -55,6 +55,10 @@ const SLEEPERS: &[(&str, &str)] = &[
         "tests/real/",
         "the pause between two looks at a server that starts or stops",
     ),
+    (
+        "tests/shedding",
+        "clients that come back when they are told to",
+    ),
     ("tests/data_path", "origins that are slow on purpose"),
     ("tests/greedy/", "attackers that drip on purpose"),
     (

@@ -48,6 +48,7 @@ pub(super) fn status(context: &Context) -> Value {
             Admission::Hold => "hold",
         },
         "holds": context.held.load(std::sync::atomic::Ordering::Relaxed),
+        "shed": context.counters.totals().sheds,
         "zones": zones(&report, &snapshot),
         "pools": pools(&report, &snapshot),
     })

@@ -87,6 +87,7 @@ fn explain_flip(out: &mut String, flip: &Value, paint: Paint) {
     let rule = text(&flip["rule"]);
     for (name, list) in [
         ("Evidence", &flip["reasons"]),
+        ("Too small", &flip["shedding"]),
         ("Not done", &flip["alternatives"]),
     ] {
         // An operator's wish is both the rule and the reason; once is enough.

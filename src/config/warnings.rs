@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::error::Problem;
-use super::{Address, Config, Failback, HostPattern};
+use super::{Address, Config, Failback, HostPattern, Route};
 
 /// When Node.js and Apache close a kept-alive connection, by default.
 const COMMON_KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -37,6 +37,7 @@ impl Config {
         warnings.extend(self.shared_addresses());
         warnings.extend(self.unrouted_pools());
         warnings.extend(self.shared_cookies());
+        warnings.extend(self.idle_priorities());
         warnings
     }
 
@@ -109,6 +110,30 @@ impl Config {
             ))
         };
         (0..self.pools.len()).filter_map(warn).collect()
+    }
+
+    /// Pools whose routes differ in priority, to no effect: without a limit there is never too much.
+    fn idle_priorities(&self) -> Vec<Problem> {
+        let bounded = |pool: usize| {
+            let mut backends = self.zones.iter().flat_map(|zone| &zone.backends);
+            backends.any(|backend| backend.pool == pool && backend.max_in_flight.is_some())
+        };
+        let differs = |route: &Route| {
+            let mut others = self.routes.iter().filter(|other| other.pool == route.pool);
+            others.any(|other| other.priority < route.priority)
+        };
+        let routes = self.routes.iter().enumerate();
+        routes
+            .filter(|(_, route)| differs(route) && !bounded(route.pool))
+            .map(|(at, route)| {
+                let pool = &self.pools[route.pool].name;
+                warning(
+                    &format!("route[{at}].priority"),
+                    &format!("no backend of pool {pool:?} has a max_in_flight, so no request is ever shed"),
+                    "set max_in_flight to what each backend can take at once",
+                )
+            })
+            .collect()
     }
 
     /// Pools that get no request: without routes, all but the default one.

@@ -3,6 +3,7 @@
 
 mod account;
 mod announce;
+mod capacity;
 mod command;
 mod flip;
 mod gray;
@@ -68,6 +69,8 @@ pub struct Checker {
     pending: Option<flip::Pending>,
     /// No zone has been fit to take requests yet.
     starting: bool,
+    /// How much the active zone had to do lately.
+    load: capacity::Load,
     /// What was told last, so that it is told once.
     told: Option<announce::Told>,
     /// Whether another zone could take over, as it was told last.

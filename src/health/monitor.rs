@@ -51,6 +51,8 @@ const MEMORY_RETRY: Duration = Duration::from_secs(1);
 const REPORT_PAUSE: Duration = Duration::from_millis(50);
 /// Between two looks at what the workers have counted.
 const TALLY_PAUSE: Duration = Duration::from_secs(1);
+/// Between two complaints that probes fail because of ourselves.
+const OWN_FAULT_PAUSE: Duration = Duration::from_secs(60);
 /// Requests to the monitor that may wait at once.
 const REQUESTS: usize = 64;
 /// Observations taken in one go.
@@ -78,6 +80,7 @@ pub struct Monitor {
     report: Arc<ArcSwap<Report>>,
     report_due: Option<Instant>,
     tally_due: Instant,
+    own_fault_told: Option<Instant>,
     /// Who waits for the input that is being settled.
     asker: Option<Asker>,
     /// Who waits for a planned flip, and to which zone.
@@ -129,6 +132,7 @@ impl Monitor {
             report,
             report_due: None,
             tally_due: now.instant,
+            own_fault_told: None,
             asker: None,
             planned: None,
         };
@@ -164,10 +168,13 @@ impl Monitor {
 
     fn handle_finished(&mut self, finished: Result<(ComponentId, u64, Outcome), JoinError>) {
         let now = Moment::now();
+        // As often as anything could be decided by it.
+        self.checker.handle_load(&self.bridgehead.load(), now);
         let mut next = Some(finished);
         while let Some(finished) = next {
             match finished {
                 Ok((component, round, outcome)) => {
+                    self.note_own_fault(&outcome, now.instant);
                     self.checker.handle_outcome(component, round, outcome, now);
                 }
                 // The checker gives up on it in time, with an outcome of its own.
@@ -176,6 +183,19 @@ impl Monitor {
             next = self.probes.try_join_next();
         }
         self.report_due.get_or_insert(now.instant + REPORT_PAUSE);
+    }
+
+    /// Says it loudly when probes fail because of ourselves, but not for each of them.
+    fn note_own_fault(&mut self, outcome: &Outcome, now: Instant) {
+        let quiet = |told: Instant| told + OWN_FAULT_PAUSE > now;
+        if outcome.is_conclusive() || self.own_fault_told.is_some_and(quiet) {
+            return;
+        }
+        self.own_fault_told = Some(now);
+        error!(
+            "firedoor itself can't make connections ({}): probes are blind, and as long as they are no component goes up or down",
+            outcome.detail
+        );
     }
 
     fn handle_written(&mut self, written: Written) {

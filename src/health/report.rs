@@ -226,6 +226,8 @@ pub struct Flip {
     pub alternatives: Vec<String>,
     /// The new zone can serve something, but isn't `Serving`.
     pub degraded: bool,
+    /// In which pools it can't take the load, and what follows from that.
+    pub shedding: Vec<String>,
     /// From the first contrary outcome of the component that decided to the decision; zero for operator flips.
     pub detected_in: Duration,
 }

@@ -139,6 +139,11 @@ impl Component {
     /// Takes the outcome of the probe that is in flight, and plans the next one.
     pub fn judge(&mut self, outcome: Outcome, seed: u64, now: Moment) -> Option<Transition> {
         let started = self.schedule.land();
+        if !outcome.is_conclusive() && self.status != Status::Unknown {
+            // No evidence, either way. Only a status that was never known needs some outcome, or requests would wait for ever.
+            self.schedule.after(self.check.interval, now.instant);
+            return None;
+        }
         let passed = outcome.passed();
         if self.outcomes.len() == EVIDENCE {
             self.outcomes.pop_front();

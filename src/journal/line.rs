@@ -96,6 +96,7 @@ fn fields(what: &What) -> (&'static str, Value) {
             reasons,
             alternatives,
             degraded,
+            shedding,
             detected_in,
         }) => (
             "flip",
@@ -107,6 +108,7 @@ fn fields(what: &What) -> (&'static str, Value) {
                 "reasons": reasons,
                 "alternatives": alternatives,
                 "degraded": degraded,
+                "shedding": shedding,
                 "detected_in_ms": milliseconds(*detected_in),
             }),
         ),
@@ -230,6 +232,7 @@ mod tests {
             reasons: vec!["postgres is down".into()],
             alternatives: vec!["fz-3 failed".into()],
             degraded: false,
+            shedding: vec!["fz-2 can take 80 of 120 requests in flight (pool hq): …".into()],
             detected_in: Duration::from_millis(51),
         });
         let line = json(13, 8, &Event { at, what });
@@ -242,7 +245,7 @@ mod tests {
         assert_eq!(
             line["message"],
             "FLIP fz-1 → fz-2 (epoch 8), failover: fz-1 failed and fz-2 is serving; postgres is down; \
-             also considered: fz-3 failed"
+             TOO SMALL: fz-2 can take 80 of 120 requests in flight (pool hq): …; also considered: fz-3 failed"
         );
     }
 }

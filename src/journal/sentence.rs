@@ -149,6 +149,7 @@ impl fmt::Display for Flip {
         }
         write!(f, ": {}", self.rule)?;
         listed(f, "; ", &self.reasons)?;
+        listed(f, "; TOO SMALL: ", &self.shedding)?;
         listed(f, "; also considered: ", &self.alternatives)
     }
 }

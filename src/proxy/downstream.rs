@@ -55,6 +55,8 @@ pub(crate) struct Downstream {
     interim_out: RefCell<Vec<u8>>,
     /// hyper has nothing left to send.
     flushed: Cell<bool>,
+    /// Somebody waits for that.
+    breaking: Cell<bool>,
     /// The body wants to look at its clock then.
     body_due: Cell<u64>,
     cut: Cell<Option<Cut>>,
@@ -125,6 +127,7 @@ impl Downstream {
             answering: Cell::new(false),
             interim_out: RefCell::default(),
             flushed: Cell::new(true),
+            breaking: Cell::new(false),
             body_due: Cell::new(0),
             cut: Cell::new(None),
             waker: RefCell::new(None),
@@ -164,6 +167,9 @@ impl Downstream {
     pub(crate) fn has_flushed(&self) {
         self.write.end();
         self.flushed.set(true);
+        if self.breaking.take() {
+            self.wake();
+        }
     }
 
     /// What must go out before anything else that hyper sends.
@@ -189,6 +195,16 @@ impl Downstream {
     /// The response head is on its way.
     pub(crate) fn begin_answer(&self) {
         self.answering.set(true);
+    }
+
+    /// The response has broken off: it ends in an error once hyper has sent what came before.
+    pub(crate) fn begin_break(&self) {
+        self.flushed.set(false);
+        self.breaking.set(true);
+    }
+
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.flushed.get()
     }
 
     /// The response is complete, or nothing more will come of it.

@@ -94,13 +94,21 @@ async fn forward(
 
         // 5. pick
         let pool = prepared.pool_in(&view)?;
+        let mut admitted = None;
+        if let Some(gate) = view.gate(pool) {
+            admitted = gate.enter(prepared.priority, worker.now());
+            if admitted.is_none() {
+                worker.counters().sheds.add(1);
+                return Err(Refusal::Shed);
+            }
+        }
         let session = prepared.session.as_ref();
         let picked = view.pick(pool, session, &tried, worker.index(), worker.now());
         if ticket != 0 && picked.is_some() {
             // There may be more places than calls: a sibling's go unannounced.
             worker.queue().call_first(pool);
         }
-        let Some(flight) = picked else {
+        let Some(mut flight) = picked else {
             let generation = view.snapshot.generation;
             let failover = &config.failover;
             let patience = patience(failover.hold_time, &config.pools[pool].check, failed);
@@ -142,6 +150,7 @@ async fn forward(
             }
             continue;
         };
+        flight.admitted = admitted;
         let upstream = Rc::clone(flight.upstream());
         record.attempt(&upstream, view.snapshot.epoch);
 
@@ -174,8 +183,10 @@ async fn forward(
                         connection
                     }
                     Err(trouble) => {
-                        worker.report(&upstream, trouble);
-                        record.lost();
+                        if let Some(trouble) = trouble {
+                            worker.report(&upstream, trouble);
+                            record.lost();
+                        }
                         tried.push(upstream.id);
                         continue;
                     }

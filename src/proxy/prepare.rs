@@ -26,6 +26,7 @@ use crate::zone::ComponentId;
 pub(crate) struct Prepared {
     /// By `routed`'s configuration.
     pool: usize,
+    pub(crate) priority: u8,
     /// What the request was routed by.
     routed: Rc<View>,
     pub(crate) idempotent: bool,
@@ -135,8 +136,8 @@ pub(crate) async fn prepare(
         .get(HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or("");
-    let pool = match view.routes.lookup(host, request.uri().path()) {
-        Lookup::Pool(pool) => pool,
+    let goal = match view.routes.lookup(host, request.uri().path()) {
+        Lookup::To(goal) => goal,
         Lookup::UnknownHost => return Err(Refusal::UnknownHost),
         Lookup::NoPath => return Err(Refusal::NoRoute),
         Lookup::BadPath => return Err(Refusal::BadTarget),
@@ -152,12 +153,13 @@ pub(crate) async fn prepare(
     };
     headers::clean_request(request.headers_mut(), &found, state.trusted, upgrade);
     let session = view
-        .affinity(pool)
+        .affinity(goal.pool)
         .map(|affinity| affinity.take(request.headers_mut()));
 
     let idempotent = retry::is_idempotent(request.method()) && !upgrade;
     let prepared = Prepared {
-        pool,
+        pool: goal.pool,
+        priority: goal.priority,
         routed: Rc::clone(&view),
         idempotent,
         upgrade,

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::balance::Candidate;
 use super::connections::Idle;
+use super::shed::Admitted;
 use crate::config::Config;
 use crate::outcome::Trouble;
-use crate::snapshot::{BackendLoad, BackendRouting};
+use crate::snapshot::{BackendLoad, BackendRouting, KeepAlive};
 use crate::zone::{ComponentId, ComponentKey, Status};
 
 /// One backend. Outlives snapshots as long as its identity and address stay.
@@ -34,6 +35,8 @@ pub(crate) struct Upstream {
     /// Worker time of the last answer and of the last report of trouble, in milliseconds.
     answered_at: Cell<u64>,
     reported_at: Cell<u64>,
+    /// Worker time before which no connection is opened ahead.
+    prewarm_at: Cell<u64>,
 }
 
 impl Upstream {
@@ -56,6 +59,7 @@ impl Upstream {
             latency_us: Cell::new(0.0),
             answered_at: Cell::new(0),
             reported_at: Cell::new(0),
+            prewarm_at: Cell::new(0),
         }
     }
 
@@ -68,10 +72,13 @@ impl Upstream {
         self.keeps_sessions.set(active && routing.keeps_sessions());
         self.abandoned
             .set(routing.status == Status::Down || (zone_failed && !active));
-        self.left.set(!active);
-        if self.abandoned.get() || !active {
+        let was_left = self.left.replace(!active);
+        if self.abandoned.get() || (!active && !was_left) {
             // A standby that takes over must not start with connections from before its last failure.
             self.idle.clear();
+        }
+        if self.abandoned.get() {
+            self.load.keep_alive.forget();
         }
     }
 
@@ -131,7 +138,22 @@ impl Upstream {
             upstream: Rc::clone(self),
             worker,
             at_home: false,
+            admitted: None,
         })
+    }
+
+    /// Whether it keeps connections, as far as is known.
+    pub(crate) fn keep_alive(&self) -> &KeepAlive {
+        &self.load.keep_alive
+    }
+
+    /// Whether connections may be opened ahead at worker time `now`; if so, not again within `pause`.
+    pub(crate) fn may_prewarm(&self, now: u64, pause: u64) -> bool {
+        let may = now >= self.prewarm_at.get();
+        if may {
+            self.prewarm_at.set(now + pause);
+        }
+        may
     }
 
     /// Whether requests may have to wait for a place.
@@ -176,6 +198,8 @@ pub(crate) struct InFlight {
     worker: usize,
     /// It came for its session's sake, not because the backend was picked.
     at_home: bool,
+    /// Its place behind the pool's gate, where there is one.
+    pub(crate) admitted: Option<Admitted>,
 }
 
 impl InFlight {

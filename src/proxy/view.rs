@@ -12,6 +12,7 @@ use super::affinity::{Affinity, Session};
 use super::balance::{self, Candidate};
 use super::downstream::millis;
 use super::route::RouteTable;
+use super::shed::{Demands, Gate};
 use super::upstream::{InFlight, Upstream};
 use crate::config::Limits;
 use crate::snapshot::{Admission, Snapshot};
@@ -34,6 +35,7 @@ pub(crate) struct View {
 #[derive(Default)]
 struct Pool {
     upstreams: Vec<Rc<Upstream>>,
+    gate: Option<Gate>,
     /// `None`: no sticky sessions.
     affinity: Option<Rc<Affinity>>,
     /// How long a backend that has come up takes to get its whole share, in milliseconds; 0 too if none has come up.
@@ -55,9 +57,19 @@ struct Scratch {
 
 impl View {
     /// Digests `snapshot`, keeping the connections and memories of `previous`. `started` is when the worker's clock was at 0.
-    pub(crate) fn new(snapshot: Arc<Snapshot>, previous: Option<&Self>, started: Instant) -> Self {
+    pub(crate) fn new(
+        snapshot: Arc<Snapshot>,
+        previous: Option<&Self>,
+        demands: &Demands,
+        started: Instant,
+    ) -> Self {
         let config = &snapshot.config;
-        let mut pools: Vec<Pool> = config.pools.iter().map(|_| Pool::default()).collect();
+        let mut pools: Vec<Pool> = (0..config.pools.len())
+            .map(|pool| Pool {
+                gate: Gate::new(&snapshot, pool, demands),
+                ..Pool::default()
+            })
+            .collect();
         let mut upstreams = HashMap::new();
         for (index, zone) in snapshot.zones.iter().enumerate() {
             for routing in &zone.backends {
@@ -128,6 +140,13 @@ impl View {
         upstreams
             .iter()
             .any(|u| u.is_pickable() && u.id != this && !tried.contains(&u.id))
+    }
+
+    /// The way into `pool`, where not everybody is let in. Whoever waits for a planned flip isn't too much for a zone: they
+    /// come to its gate when they are released.
+    pub(crate) fn gate(&self, pool: usize) -> Option<&Gate> {
+        let gate = self.pools.get(pool)?.gate.as_ref();
+        gate.filter(|_| self.snapshot.admission == Admission::Open)
     }
 
     /// Picks a backend of the active zone for `pool`, leaving out those that this request has `tried`, and counts the request

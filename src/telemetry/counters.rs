@@ -20,6 +20,8 @@ pub struct WorkerCounters {
     pub retries: Counter,
     /// Requests that had to wait for a zone.
     pub holds: Counter,
+    /// Requests that were shed.
+    pub sheds: Counter,
     /// Client connections accepted.
     pub connections: Counter,
     /// Access-log lines that were dropped because the log could not keep up.
@@ -37,6 +39,8 @@ pub struct Totals {
     pub retries: u64,
     /// See [`WorkerCounters::holds`].
     pub holds: u64,
+    /// See [`WorkerCounters::sheds`].
+    pub sheds: u64,
     /// See [`WorkerCounters::connections`].
     pub connections: u64,
     /// See [`WorkerCounters::log_lines_dropped`].
@@ -77,6 +81,7 @@ impl Counters {
             refusals: sum.refusals + worker.refusals.read(),
             retries: sum.retries + worker.retries.read(),
             holds: sum.holds + worker.holds.read(),
+            sheds: sum.sheds + worker.sheds.read(),
             connections: sum.connections + worker.connections.read(),
             log_lines_dropped: sum.log_lines_dropped + worker.log_lines_dropped.read(),
         })

@@ -114,6 +114,7 @@ pub(crate) fn config(
                 host: None,
                 path: format!("/{pool}"),
                 pool,
+                priority: Route::DEFAULT_PRIORITY,
             })
             .collect(),
         zones: zones.iter().map(|zone| config_zone(zone, &check)).collect(),
@@ -131,6 +132,7 @@ fn upstream() -> Upstream {
         response_timeout: Duration::from_secs(60),
         idle_timeout: Duration::from_secs(4),
         max_idle_per_worker: 256,
+        prewarm: 2,
         retries: 2,
         retry_budget: 0.2,
         retry_on_status: Vec::new(),

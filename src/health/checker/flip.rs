@@ -91,6 +91,7 @@ impl Checker {
         if matches!(plan.cause, Cause::Failover | Cause::Failback) {
             self.flips.push_back(now);
         }
+        let shedding = self.shedding(plan.to);
         let target = &self.zones[plan.to];
         // Nothing was taken yet, and the new zone may know no better.
         self.starting &= target.verdict() == Verdict::Unknown;
@@ -110,6 +111,7 @@ impl Checker {
             reasons: plan.reasons,
             alternatives: plan.alternatives,
             degraded: plan.degraded,
+            shedding,
             detected_in,
         };
         self.tell(What::Flip(flip), now);

@@ -55,6 +55,7 @@ impl Checker {
             pinned: known.is_some() && memory.pinned == memory.active,
             pending: None,
             starting: true,
+            load: super::capacity::Load::default(),
             told: None,
             standby: true,
             stale: true,
@@ -93,6 +94,8 @@ impl Checker {
         }
         self.needs = verdict::needs(&config);
         self.config = config;
+        // Pools may have changed places.
+        self.load = super::capacity::Load::default();
         self.generation += 1;
         changes.extend(self.rebuild_zones(&operators, now));
         let generation = self.generation;

@@ -21,6 +21,7 @@ impl Checker {
             } else {
                 Admission::Open
             },
+            next: self.next(),
             verdicts: self.zones.iter().map(Zone::verdict).collect(),
             backends: self.backend_states(),
         }
@@ -48,6 +49,23 @@ impl Checker {
             zone.backend_states(active.then_some(self.active_since.instant))
         });
         states.collect()
+    }
+
+    /// The zone that a flip in sight would make active: that of a planned flip, or the first serving one as soon as a probe of
+    /// the active zone has failed. Live trouble alone doesn't count: an application that answers 500 now and then would keep
+    /// the standby warm for ever.
+    fn next(&self) -> Option<usize> {
+        if let Some(pending) = &self.pending {
+            return Some(pending.plan.to);
+        }
+        let active = &self.zones[self.active];
+        let in_sight = active.verdict() == Verdict::Failed
+            || active.components.iter().any(|c| c.counts() && c.in_doubt());
+        let others = self.zones.iter().enumerate();
+        others
+            .filter(|(index, _)| in_sight && !self.pinned && *index != self.active)
+            .find(|(_, zone)| zone.verdict() == Verdict::Serving)
+            .map(|(index, _)| index)
     }
 }
 

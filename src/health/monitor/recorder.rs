@@ -1,7 +1,6 @@
 //! The monitor's hand on the disk: memory and journal, written on a thread of their own, one write at a time and in order.
 //! A disk that hangs keeps that one thread, and nobody else.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +9,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
 use crate::journal::{Entry, Journal, Past};
-use crate::memory::{self, Memory, StateFile};
+use crate::memory::{Memory, StateFile};
 
 /// See the module's promise.
 #[derive(Debug)]
@@ -29,8 +28,6 @@ pub(super) struct Recorder {
 struct Disk {
     state: StateFile,
     journal: Journal,
-    /// Keeps the state directory ours.
-    _lock: Option<File>,
 }
 
 #[derive(Debug)]
@@ -57,25 +54,10 @@ pub(super) struct Written {
 }
 
 impl Recorder {
-    /// Takes the state directory, and reads what an earlier process knew. Whatever is wrong with it is said loudly and
-    /// never keeps the proxy from starting.
+    /// Reads what an earlier process knew. Whatever is wrong with the state directory is said loudly and never keeps the proxy
+    /// from starting.
     pub(super) fn open(directory: &Path) -> (Self, Memory, Past) {
         let place = directory.display();
-        let lock = match memory::lock(directory) {
-            Ok(Some(lock)) => Some(lock),
-            Ok(None) => {
-                warn!(
-                    "another process uses {place} too; unless it is about to end, give each its own state_dir"
-                );
-                None
-            }
-            Err(error) => {
-                error!(
-                    "{place} can't be used, so a restart will forget the active zone, pins and maintenance: {error}"
-                );
-                None
-            }
-        };
         let state = StateFile::new(directory);
         let memory = state.load().unwrap_or_else(|error| {
             error!("what an earlier process stored in {place} can't be used: {error}");
@@ -92,11 +74,7 @@ impl Recorder {
             );
         }
         let memory = recall(memory.unwrap_or_default(), &past);
-        let disk = Disk {
-            state,
-            journal,
-            _lock: lock,
-        };
+        let disk = Disk { state, journal };
         let recorder = Self {
             disk: Arc::new(Mutex::new(disk)),
             memory: None,
