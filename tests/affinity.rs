@@ -16,8 +16,17 @@ use support::{Origin, Proxy, RawClient, Response, eventually};
 const STICKY: &str =
     "[[pool]]\nname = \"default\"\nmin_healthy = 1\nsticky = { cookie = \"FIREDOOR\" }\n";
 
-/// A check that no busy machine fails.
+/// A check that no busy machine fails: a flap would pin clients anew.
 const PATIENT: &str = "path = \"/health\"\ninterval = \"100ms\"\ntimeout = \"10s\"";
+
+/// Both zones, with `[failover]` as `EAGER` has it, and more.
+#[track_caller]
+fn start(pair: &Pair, more: &str) -> Proxy {
+    let builder = pair.builder(&format!("{EAGER}{more}"));
+    let proxy = builder.check(PATIENT).start();
+    proxy.until_all_up();
+    proxy
+}
 
 /// `GET path` with these `Cookie` fields, on a connection of its own, so that any worker may get it.
 #[track_caller]
@@ -86,7 +95,7 @@ fn order(proxy: &Proxy, path: &str) {
 #[test]
 fn a_client_stays_where_its_first_request_went_whatever_worker_it_meets() {
     let pair = Pair::start();
-    let proxy = pair.proxy(&format!("{EAGER}{STICKY}"));
+    let proxy = start(&pair, STICKY);
     let mut homes = BTreeSet::new();
     let mut pins = BTreeSet::new();
     eventually(PATIENCE, "both backends get new clients", || {
@@ -153,7 +162,7 @@ fn the_app_sees_every_cookie_but_ours() {
 #[test]
 fn whatever_a_client_makes_up_it_is_served_and_pinned_anew() {
     let pair = Pair::start();
-    let proxy = pair.proxy(&format!("{EAGER}{STICKY}"));
+    let proxy = start(&pair, STICKY);
     let (_, real) = newcomer(&proxy);
     let digits = real.strip_prefix("FIREDOOR=").unwrap();
     for forged in [
@@ -195,7 +204,7 @@ fn whatever_a_client_makes_up_it_is_served_and_pinned_anew() {
 #[test]
 fn a_flip_pins_anew_and_the_way_back_finds_the_old_home() {
     let mut pair = Pair::start();
-    let proxy = pair.proxy(&format!("{EAGER}{STICKY}"));
+    let proxy = start(&pair, STICKY);
     let old = at_home_in(&proxy, "fz-1 app-2");
     pair.preferred.database.refuse();
     until_active(&proxy, "fz-2");
@@ -210,7 +219,7 @@ fn a_flip_pins_anew_and_the_way_back_finds_the_old_home() {
 #[test]
 fn a_drain_keeps_its_sessions_and_maintenance_does_not() {
     let pair = Pair::start();
-    let proxy = pair.proxy(&format!("{EAGER}{STICKY}"));
+    let proxy = start(&pair, STICKY);
     let cookie = at_home_in(&proxy, "fz-1 app-1");
     order(&proxy, "zones/fz-1/backends/app-1/drain");
     // Also where a new connection to it is needed.
@@ -250,11 +259,7 @@ fn with_every_backend_draining_sessions_go_on_and_newcomers_wait() {
 #[test]
 fn a_restart_a_crash_and_a_reload_keep_every_session() {
     let pair = Pair::start();
-    let mut proxy = pair
-        .builder(&format!("{EAGER}{STICKY}"))
-        .check(PATIENT)
-        .start();
-    until_both_serve(&proxy);
+    let mut proxy = start(&pair, STICKY);
     let cookies: Vec<(String, String)> = ["fz-1 app-1", "fz-1 app-2"]
         .map(|text| (at_home_in(&proxy, text), text.to_owned()))
         .into();
@@ -297,11 +302,7 @@ fn a_restart_a_crash_and_a_reload_keep_every_session() {
 #[test]
 fn a_restart_waits_for_the_homes_of_sessions() {
     let pair = Pair::start();
-    let mut proxy = pair
-        .builder(&format!("{EAGER}{STICKY}"))
-        .check(PATIENT)
-        .start();
-    until_both_serve(&proxy);
+    let mut proxy = start(&pair, STICKY);
     let cookie = at_home_in(&proxy, "fz-1 app-1");
     let slow = behaviour::after(Duration::from_millis(400), behaviour::healthy());
     pair.preferred.servers[0].behave_to_checks(slow);
@@ -312,7 +313,7 @@ fn a_restart_waits_for_the_homes_of_sessions() {
 #[test]
 fn a_client_moves_when_its_backend_is_down_and_stays_where_it_went() {
     let mut pair = Pair::start();
-    let proxy = pair.proxy(&format!("{EAGER}{STICKY}"));
+    let proxy = start(&pair, STICKY);
     // No connection to it is kept, so that the next request has to open one.
     let closing = answer(200, &["Connection: close"], "fz-1 app-1");
     pair.preferred.servers[0].behave(closing);
@@ -333,7 +334,7 @@ fn a_client_moves_when_its_backend_is_down_and_stays_where_it_went() {
 #[test]
 fn a_retry_leaves_the_session_s_home_and_says_so() {
     let pair = Pair::start();
-    let proxy = pair.proxy(&format!("{EAGER}gray = \"report\"\n{STICKY}"));
+    let proxy = start(&pair, &format!("gray = \"report\"\n{STICKY}"));
     let cookie = at_home_in(&proxy, "fz-1 app-1");
     pair.preferred.servers[0].behave(behaviour::reset());
     let response = get(&proxy, "/", &[&cookie]);

@@ -8,10 +8,20 @@ use std::collections::HashMap;
 use support::behaviour;
 use support::pair::{EAGER, Pair, sound};
 use support::wait::PATIENCE;
-use support::{Origin, Proxy, eventually};
+use support::{Origin, Proxy, RawClient, eventually};
 
 /// So long that no machine is slow enough to notice that it goes by.
 const LONG: &str = "10h";
+
+/// A check that no busy machine fails: a flap would be a slow start.
+const PATIENT: &str = "path = \"/health\"\ninterval = \"100ms\"\ntimeout = \"10s\"";
+
+#[track_caller]
+fn start(pair: &Pair, sections: &str) -> Proxy {
+    let proxy = pair.builder(sections).check(PATIENT).start();
+    proxy.until_all_up();
+    proxy
+}
 
 fn sections(balance: &str, slow_start: &str) -> String {
     format!(
@@ -21,12 +31,14 @@ fn sections(balance: &str, slow_start: &str) -> String {
     )
 }
 
-/// How many of `total` requests, each on a connection of its own, which backend answers.
+/// How many of `total` requests each backend answers. Over a few connections, so that both workers get some of them.
 #[track_caller]
 fn answers(proxy: &Proxy, total: usize) -> HashMap<String, usize> {
+    let mut clients: Vec<RawClient> = (0..4).map(|_| proxy.client()).collect();
     let mut counts = HashMap::new();
-    for _ in 0..total {
-        let response = proxy.get("/");
+    for number in 0..total {
+        let client = &mut clients[number % 4];
+        let response = client.exchange("GET / HTTP/1.1\r\nHost: app.example\r\n\r\n");
         assert_eq!(response.status, 200);
         *counts.entry(response.text()).or_default() += 1;
     }
@@ -81,7 +93,7 @@ fn bounce(pair: &mut Pair, proxy: &Proxy) {
 fn who_comes_up_beside_a_sibling_starts_slowly_by_either_balance() {
     for balance in ["round-robin", "least-loaded"] {
         let mut pair = Pair::start();
-        let proxy = pair.proxy(&sections(balance, LONG));
+        let proxy = start(&pair, &sections(balance, LONG));
         bounce(&mut pair, &proxy);
         assert_slow(&proxy, "fz-1 app-2");
     }
@@ -90,7 +102,7 @@ fn who_comes_up_beside_a_sibling_starts_slowly_by_either_balance() {
 #[test]
 fn nobody_starts_slowly_at_the_start_of_the_process_nor_after_a_flip() {
     let mut pair = Pair::start();
-    let mut proxy = pair.proxy(&sections("round-robin", LONG));
+    let mut proxy = start(&pair, &sections("round-robin", LONG));
     assert_equal(&proxy, "fz-1 app-2");
     proxy.crash_and_restart();
     proxy.until_all_up();
@@ -107,7 +119,7 @@ fn nobody_starts_slowly_at_the_start_of_the_process_nor_after_a_flip() {
 #[test]
 fn who_returns_from_drain_or_maintenance_starts_slowly_and_keeps_its_sessions() {
     let pair = Pair::start();
-    let proxy = pair.proxy(&sections("round-robin", LONG));
+    let proxy = start(&pair, &sections("round-robin", LONG));
     let mut cookie = String::new();
     eventually(PATIENCE, "app-2 gets a new client", || {
         let response = proxy.get("/");
@@ -134,12 +146,14 @@ fn who_joins_by_a_reload_starts_slowly_until_a_reload_says_otherwise() {
     let pair = Pair::start();
     let third = Origin::start(sound("fz-1", "app-3"));
     let mut proxy = Proxy::builder()
+        .check(PATIENT)
         .toml(&sections("round-robin", LONG))
         .zone("fz-1", &[&pair.preferred.servers[0]])
         .start();
     proxy.until_all_up();
     let grown = |slow_start| {
         Proxy::builder()
+            .check(PATIENT)
             .toml(&sections("round-robin", slow_start))
             .zone("fz-1", &[&pair.preferred.servers[0], &third])
     };
@@ -155,7 +169,7 @@ fn who_joins_by_a_reload_starts_slowly_until_a_reload_says_otherwise() {
 #[test]
 fn in_the_end_it_has_its_whole_share() {
     let mut pair = Pair::start();
-    let proxy = pair.proxy(&sections("round-robin", "2s"));
+    let proxy = start(&pair, &sections("round-robin", "2s"));
     bounce(&mut pair, &proxy);
     // One look may be lucky while it still grows.
     for _ in 0..2 {
@@ -173,6 +187,7 @@ fn a_newcomer_takes_all_that_its_full_siblings_cannot() {
     let sections = sections("least-loaded", LONG).replace("\"10s\"", "\"0s\"");
     assert!(sections.contains("hold_time = \"0s\""));
     let proxy = Proxy::builder()
+        .check(PATIENT)
         .toml(&sections)
         .zone("fz-1", &[])
         .backend("app-1", old.address(), "max_in_flight = 1")
