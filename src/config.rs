@@ -16,7 +16,7 @@ mod zone;
 
 pub use check::{Check, CheckKind, HttpCheck};
 pub use load::{LoadError, load};
-pub use pool::{MinHealthy, Pool};
+pub use pool::{MinHealthy, Pool, Sticky};
 pub(crate) use raw::closest;
 pub use route::{HostPattern, Route};
 pub use zone::{Address, Backend, Dependency, Zone};

@@ -4,6 +4,7 @@
 //! [`forward`] first: it is the whole life of a request, in numbered steps.
 
 pub(crate) mod accept;
+pub(crate) mod affinity;
 pub(crate) mod attempt;
 pub(crate) mod balance;
 pub(crate) mod body;

@@ -9,6 +9,7 @@ mod load;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -81,6 +82,8 @@ pub struct BackendRouting {
     pub operator: Operator,
     /// Passes its checks but fails live requests, and has a sibling that doesn't: not to be picked.
     pub gray: bool,
+    /// As [`BackendState::fresh_since`].
+    pub fresh_since: Option<Instant>,
     /// Requests in flight, shared by all workers.
     pub load: Arc<BackendLoad>,
 }
@@ -90,6 +93,15 @@ impl BackendRouting {
     pub fn pickable(&self) -> bool {
         self.status == Status::Up
             && self.operator == Operator::Ready
+            && !self.gray
+            && self.address.is_some()
+    }
+
+    /// Whether the sticky sessions that are at home there may go on. `Drain` lets them: it is how an operator empties a backend
+    /// without ending anybody's session (HAProxy: `drain`).
+    pub fn keeps_sessions(&self) -> bool {
+        self.status == Status::Up
+            && self.operator != Operator::Maintenance
             && !self.gray
             && self.address.is_some()
     }
@@ -123,6 +135,9 @@ pub struct BackendState {
     pub operator: Operator,
     /// Not to be picked though its checks pass.
     pub gray: bool,
+    /// Since when it may be picked, if it has come into the active zone or back into picking while that zone was active. It
+    /// stays when the backend's slow start is over: only the data path knows when that is, by its own clock.
+    pub fresh_since: Option<Instant>,
 }
 
 impl Snapshot {
@@ -158,6 +173,7 @@ impl Snapshot {
                         status: state.status,
                         operator: state.operator,
                         gray: state.gray,
+                        fresh_since: state.fresh_since,
                         load: load(state.id),
                     })
                     .collect(),

@@ -63,13 +63,14 @@ impl Worker {
     fn new(index: usize, parts: Parts) -> Rc<Self> {
         let snapshot = parts.subscriber.current();
         let budget = Budget::new(snapshot.config.upstream.retry_budget);
+        let started = Instant::now();
         Rc::new(Self {
             index,
-            started: Instant::now(),
+            started,
             // 0 means "no deadline" elsewhere.
             now: Cell::new(1),
             cache: RefCell::new(parts.subscriber.cache()),
-            view: RefCell::new(Rc::new(View::new(snapshot, None, &parts.demands))),
+            view: RefCell::new(Rc::new(View::new(snapshot, None, &parts.demands, started))),
             downstreams: RefCell::default(),
             queue: RefCell::default(),
             budget: RefCell::new(budget),
@@ -214,7 +215,8 @@ impl Worker {
             return Rc::clone(&view);
         }
         let demands = &self.parts.demands;
-        let new = Rc::new(View::new(Arc::clone(snapshot), Some(&view), demands));
+        let new = View::new(Arc::clone(snapshot), Some(&view), demands, self.started);
+        let new = Rc::new(new);
         drop(view);
         self.budget
             .borrow_mut()

@@ -10,6 +10,8 @@ mod drill;
 mod example;
 #[path = "decision/gray.rs"]
 mod gray;
+#[path = "decision/homes.rs"]
+mod homes;
 #[path = "decision/in_sight.rs"]
 mod in_sight;
 #[path = "decision/operators.rs"]
@@ -18,6 +20,8 @@ mod operators;
 mod promotion;
 #[path = "decision/reload.rs"]
 mod reload;
+#[path = "decision/slow_start.rs"]
+mod slow_start;
 #[path = "simulation/stage.rs"]
 mod stage;
 #[path = "decision/swings.rs"]

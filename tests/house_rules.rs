@@ -22,6 +22,7 @@ const PURE: &[&str] = &[
     "src/health/report",
     "src/health/status",
     "src/health/verdict",
+    "src/proxy/affinity",
     "src/proxy/balance",
     "src/proxy/headers",
     "src/proxy/retry",

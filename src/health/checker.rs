@@ -256,6 +256,7 @@ impl Checker {
             }
             self.stale = true;
             gray::eject(&mut zone.components, self.config.failover.gray);
+            zone.notice_absences(now);
             let mut conclusion = verdict::conclude(&zone.components, &self.needs);
             if let Some(reason) = &zone.gray {
                 conclusion.fail(reason.clone());
@@ -273,17 +274,6 @@ impl Checker {
                 reasons: zone.conclusion.reasons.clone(),
             };
             self.tell(what, now);
-        }
-    }
-
-    /// Requests wait until the active zone is known to serve, or until every zone is judged and the decision has chosen.
-    /// Bounded, since every probe ends.
-    fn settle_start(&mut self) {
-        let serving = self.zones[self.active].verdict() == Verdict::Serving;
-        let judged = |zone: &Zone| zone.verdict() != Verdict::Unknown;
-        if self.starting && (serving || self.zones.iter().all(judged)) {
-            self.starting = false;
-            self.stale = true;
         }
     }
 

@@ -44,6 +44,10 @@ pub struct Component {
     pub live: Live,
     /// Gray, and so not to be picked.
     pub ejected: bool,
+    /// Since when it may be picked again, or at all if it has joined a running zone; `None` for one that began with its zone.
+    pub fresh_since: Option<Instant>,
+    /// Could not be picked while its siblings could: next time it may be, it is fresh.
+    absent: bool,
     /// What the probes say.
     pub status: Status,
     /// Since when.
@@ -120,6 +124,8 @@ impl Component {
             joined: true,
             live: Live::default(),
             ejected: false,
+            fresh_since: None,
+            absent: false,
             status: Status::Unknown,
             since: now,
             because: String::new(),
@@ -231,6 +237,18 @@ impl Component {
     /// Whether requests may be sent to it.
     pub fn pickable(&self) -> bool {
         self.status == Status::Up && self.operator == Operator::Ready && !self.ejected
+    }
+
+    /// Notices when it comes into picking and leaves it, after any of what [`Self::pickable`] depends on may have changed.
+    pub fn notice_absence(&mut self, now: Moment) {
+        if self.pickable() {
+            if std::mem::take(&mut self.absent) {
+                self.fresh_since = Some(now.instant);
+            }
+        } else if self.status != Status::Unknown || !self.joined {
+            // One that isn't judged yet begins together with its zone, where nobody is warmer than it.
+            self.absent = true;
+        }
     }
 
     /// Whether a probe of it has failed, and the next ones will say whether it is down.

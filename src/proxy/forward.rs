@@ -20,6 +20,7 @@ use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::affinity::Pin;
 use super::attempt::{self, Lost, Rules};
 use super::body::{RequestBody, ResponseBody};
 use super::connections::Connection;
@@ -58,6 +59,7 @@ struct Answer {
     connection: Box<Connection>,
     flight: InFlight,
     version: Version,
+    pin: Option<Box<Pin>>,
 }
 
 async fn forward(
@@ -105,7 +107,13 @@ async fn forward(
         let picked = if is_behind {
             None
         } else {
-            view.pick(pool, &tried, worker.index(), worker.now())
+            view.pick(
+                pool,
+                prepared.session.as_ref(),
+                &tried,
+                worker.index(),
+                worker.now(),
+            )
         };
         if ticket != 0 && picked.is_some() {
             if place.take().is_some() {
@@ -193,7 +201,7 @@ async fn forward(
                         first = false;
                         // Looked at anew: this task may be woken before the worker has taken the new snapshot over.
                         let _taken_over = worker.view();
-                        if !upstream.is_pickable() {
+                        if !flight.is_welcome() {
                             // The zone was left while we were connecting to it.
                             continue;
                         }
@@ -212,7 +220,7 @@ async fn forward(
         };
 
         // 7. send
-        let spare = copy(&request);
+        let spare = attempt::copy(&request);
         if dressed {
             headers::stamp(request.headers_mut(), &view.zone, &view.epoch);
         } else {
@@ -269,12 +277,14 @@ async fn forward(
                 if status.is_server_error() {
                     worker.report(&upstream, Trouble::ServerError);
                 }
+                let pin = prepared.pin(&view, pool, upstream.id);
                 return Ok(Answer {
                     response,
                     found,
                     connection,
                     flight,
                     version,
+                    pin,
                 });
             }
             Err(Lost::Unsent(unsent)) => {
@@ -335,20 +345,6 @@ async fn forward(
 /// Milliseconds until a backend that could not be connected to is tried again by the same request.
 const BREATH: u64 = 250;
 
-/// The same request again, for a retry; `None` if its body is passed on as it comes.
-fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let body = match request.body() {
-        RequestBody::Kept(bytes) => RequestBody::Kept(bytes.clone()),
-        RequestBody::Empty => RequestBody::Empty,
-        RequestBody::Streamed(_) => return None,
-    };
-    let mut copy = Request::new(body);
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    copy.headers_mut().clone_from(request.headers());
-    Some(copy)
-}
-
 impl Answer {
     /// Step 8: status and header fields to the client; the body follows by itself.
     fn relay(self, state: &Rc<Downstream>, mut record: Box<Record>) -> Response<ResponseBody> {
@@ -358,6 +354,7 @@ impl Answer {
             connection,
             flight,
             version,
+            pin,
         } = self;
         let (mut parts, incoming) = response.into_parts();
         record.answered(parts.status);
@@ -368,6 +365,9 @@ impl Answer {
             Vec::new()
         };
         headers::clean_response(&mut parts.headers, &found, parts.status, parts.version);
+        if let Some(pin) = pin {
+            pin.put_into(&mut parts.headers);
+        }
         parts.extensions.clear();
         parts.version = Version::HTTP_11;
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {

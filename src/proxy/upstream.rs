@@ -27,6 +27,7 @@ pub(crate) struct Upstream {
     weight: Cell<u32>,
     max_in_flight: Cell<Option<u32>>,
     pickable: Cell<bool>,
+    keeps_sessions: Cell<bool>,
     abandoned: Cell<bool>,
     left: Cell<bool>,
     in_flight: Cell<u32>,
@@ -51,6 +52,7 @@ impl Upstream {
             weight: Cell::new(1),
             max_in_flight: Cell::new(None),
             pickable: Cell::new(false),
+            keeps_sessions: Cell::new(false),
             abandoned: Cell::new(false),
             left: Cell::new(false),
             in_flight: Cell::new(0),
@@ -67,6 +69,7 @@ impl Upstream {
         self.weight.set(routing.weight.max(1));
         self.max_in_flight.set(routing.max_in_flight);
         self.pickable.set(active && routing.pickable());
+        self.keeps_sessions.set(active && routing.keeps_sessions());
         self.abandoned
             .set(routing.status == Status::Down || (zone_failed && !active));
         let was_left = self.left.replace(!active);
@@ -82,6 +85,7 @@ impl Upstream {
     /// It is no longer configured: nothing new comes to it, and what it still has ends as in a zone that was left.
     pub(crate) fn retire(&self) {
         self.pickable.set(false);
+        self.keeps_sessions.set(false);
         self.left.set(true);
         self.idle.clear();
     }
@@ -89,6 +93,11 @@ impl Upstream {
     /// Whether it may be picked now, capacity aside.
     pub(crate) fn is_pickable(&self) -> bool {
         self.pickable.get()
+    }
+
+    /// Whether requests of the sessions that are at home there may be sent to it now, capacity aside.
+    pub(crate) fn keeps_sessions(&self) -> bool {
+        self.keeps_sessions.get()
     }
 
     /// Whether it is believed dead: who waits for its answer should go elsewhere, if the retry rule lets them.
@@ -128,6 +137,7 @@ impl Upstream {
         Some(InFlight {
             upstream: Rc::clone(self),
             worker,
+            at_home: false,
             admitted: None,
         })
     }
@@ -186,6 +196,8 @@ impl Upstream {
 pub(crate) struct InFlight {
     upstream: Rc<Upstream>,
     worker: usize,
+    /// It came for its session's sake, not because the backend was picked.
+    at_home: bool,
     /// Its place behind the pool's gate, where there is one.
     pub(crate) admitted: Option<Admitted>,
 }
@@ -193,6 +205,21 @@ pub(crate) struct InFlight {
 impl InFlight {
     pub(crate) fn upstream(&self) -> &Rc<Upstream> {
         &self.upstream
+    }
+
+    /// For its session's sake.
+    pub(crate) fn at_home(mut self) -> Self {
+        self.at_home = true;
+        self
+    }
+
+    /// Whether the backend may still be sent this request.
+    pub(crate) fn is_welcome(&self) -> bool {
+        if self.at_home {
+            self.upstream.keeps_sessions()
+        } else {
+            self.upstream.is_pickable()
+        }
     }
 }
 

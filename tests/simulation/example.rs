@@ -108,6 +108,8 @@ pub(crate) fn config(
                 name: pool_name(index),
                 min_healthy: *min_healthy,
                 check: Arc::clone(&check),
+                sticky: None,
+                slow_start: Duration::ZERO,
             })
             .collect(),
         routes: (0..pools.len())

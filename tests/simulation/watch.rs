@@ -154,6 +154,7 @@ impl Watch {
         self.check_shape(checker);
         self.check_verdicts();
         self.check_gray();
+        self.check_fresh(now);
         self.check_events(&before, events, now);
         self.check_epoch(&before, &was, events);
         self.check_tenet_one(checker, now);
@@ -208,6 +209,16 @@ impl Watch {
                     of_pool.any(|(_, state)| is_pickable(state)),
                     "the last one was ejected"
                 );
+            }
+        }
+    }
+
+    /// In a standby nobody is fresh, and nobody has come up in the future.
+    fn check_fresh(&self, now: Moment) {
+        for (index, states) in self.routing.backends.iter().enumerate() {
+            for at in states.iter().filter_map(|state| state.fresh_since) {
+                assert_eq!(index, self.routing.active);
+                assert!(at <= now.instant);
             }
         }
     }
