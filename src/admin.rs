@@ -2,12 +2,15 @@
 //! path but the bridge, so that an operator gets an answer however busy the workers are.
 
 mod api;
+mod drill;
 mod endpoint;
 mod guard;
 mod health;
 mod journal;
 mod listener;
+mod plan;
 mod problem;
+mod seats;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -33,9 +36,11 @@ use crate::moment::Moment;
 use crate::serve::ReloadHandle;
 use crate::shutdown::Readiness;
 use crate::snapshot::Subscriber;
+use crate::telemetry::counters::Counters;
 
 pub(crate) use guard::{Caller, check_origin};
 pub use listener::Listener;
+use seats::{Manners, Seats};
 
 /// What the admin listener knows and may do.
 #[derive(Debug)]
@@ -54,10 +59,10 @@ pub struct Context {
     pub token: Option<Secret>,
     /// Requests that wait for a zone now, over all workers.
     pub held: Arc<AtomicUsize>,
+    /// What the workers have counted.
+    pub counters: Counters,
 }
 
-/// Connections at once. One more waits in the kernel's queue until one of these ends.
-const MAX_CONNECTIONS: usize = 256;
 /// For a request head, and for an idle connection to send one: nobody can sit on a connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a client that doesn't read its answer.
@@ -74,6 +79,7 @@ pub async fn serve(listener: Listener, context: Context, shutdown: impl Future<O
     let context = Arc::new(context);
     let (closing, _) = watch::channel(false);
     let mut connections = JoinSet::new();
+    let mut seats = Seats::default();
     let mut shutdown = pin!(shutdown);
     let acceptor = match listener.into_acceptor() {
         Ok(acceptor) => acceptor,
@@ -83,10 +89,13 @@ pub async fn serve(listener: Listener, context: Context, shutdown: impl Future<O
         }
     };
     loop {
+        // One more waits in the kernel's queue.
+        let full = seats.are_taken();
         tokio::select! {
             () = &mut shutdown => break,
+            () = tokio::time::sleep(seats::PATIENCE), if full => seats.make_room(),
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = acceptor.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+            accepted = acceptor.accept(), if !full => match accepted {
                 Ok(listener::Accepted::Tcp(stream, caller)) => {
                     // hyper has no timeout for writes; the kernel's own cuts a peer whose window stays shut.
                     if let Err(error) =
@@ -94,10 +103,14 @@ pub async fn serve(listener: Listener, context: Context, shutdown: impl Future<O
                     {
                         debug!(%error, "admin connection without a write timeout");
                     }
-                    connections.spawn(connection(stream, caller, Arc::clone(&context), closing.subscribe()));
+                    let manners = Manners::default();
+                    let served = connection(stream, caller, Arc::clone(&context), manners.clone(), closing.subscribe());
+                    seats.take(manners, connections.spawn(served));
                 }
                 Ok(listener::Accepted::Unix(stream)) => {
-                    connections.spawn(connection(stream, Caller::Unix, Arc::clone(&context), closing.subscribe()));
+                    let manners = Manners::default();
+                    let served = connection(stream, Caller::Unix, Arc::clone(&context), manners.clone(), closing.subscribe());
+                    seats.take(manners, connections.spawn(served));
                 }
                 Err(error) => {
                     // Mostly "too many open files": accepting again at once would spin.
@@ -119,13 +132,18 @@ async fn connection<S>(
     stream: S,
     caller: Caller,
     context: Arc<Context>,
+    manners: Manners,
     mut closing: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let service = service_fn(|request| {
         let context = Arc::clone(&context);
-        async move { Ok::<_, Infallible>(api::answer(request, caller, &context).await) }
+        let asking = manners.ask();
+        async move {
+            let _asking = asking;
+            Ok::<_, Infallible>(api::answer(request, caller, &context).await)
+        }
     });
     let mut connection = pin!(
         http1::Builder::new()

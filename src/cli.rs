@@ -6,6 +6,7 @@ mod explain;
 mod health;
 mod journal;
 mod order;
+mod plan;
 mod serve;
 mod status;
 mod table;
@@ -59,6 +60,8 @@ enum Command {
     Health(ClientArgs),
     /// Why the active zone is active
     Explain(ClientArgs),
+    /// What would happen if components went down, or came up
+    Plan(plan::Plan),
     /// Show flips and transitions
     Journal(journal::Journal),
     /// Make a zone active, pin it, unpin it
@@ -66,6 +69,8 @@ enum Command {
     Zone(order::Zone),
     /// Make the preferred zone active again
     Failback(order::Planned),
+    /// Send the traffic to a standby for a while, as if a zone had failed; it returns by itself, early if errors rise
+    Drill(order::Drill),
     /// Take a backend or dependency out, put it back
     #[command(subcommand)]
     Backend(order::Backend),
@@ -178,10 +183,12 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Journal(journal) => ask(journal.client.clone(), async |client| {
             journal.run(client).await
         }),
+        Command::Plan(plan) => ask(plan.client.clone(), async |client| plan.run(client).await),
         Command::Zone(zone) => ask(zone.client(), async |client| zone.run(client).await),
         Command::Failback(planned) => ask(planned.client.clone(), async |client| {
             planned.run(client, "/v1/failback").await
         }),
+        Command::Drill(drill) => ask(drill.client.clone(), async |client| drill.run(client).await),
         Command::Backend(backend) => {
             ask(backend.client(), async |client| backend.run(client).await)
         }

@@ -20,7 +20,8 @@ pub use check::{
     Check, CheckKind, CommandCheck, Expect, GrpcCheck, HttpCheck, RedisCheck, TlsCheck,
 };
 pub use load::{LoadError, load};
-pub use pool::{MinHealthy, Pool};
+pub use pool::{MinHealthy, Pool, Sticky};
+pub(crate) use raw::closest;
 pub use route::{HostPattern, Route};
 pub use secret::Secret;
 pub(crate) use tls::provider;
@@ -139,6 +140,8 @@ pub struct Upstream {
     pub idle_timeout: Duration,
     /// Idle connections kept per worker and backend.
     pub max_idle_per_worker: usize,
+    /// Connections opened ahead, per worker and backend, to the zone that a flip in sight would make active; 0 = none.
+    pub prewarm: usize,
     /// Attempts after the first.
     pub retries: u32,
     /// The share of requests that may be retried, over 10 s: 0.2 = one in five.
@@ -178,6 +181,10 @@ pub struct Failover {
     pub hold_requests: usize,
     /// What happens to a backend that passes its checks but fails live requests.
     pub gray: Gray,
+    /// Program and arguments that a planned flip runs before it commits; empty: none.
+    pub promote_command: Vec<String>,
+    /// How long that may take.
+    pub promote_timeout: Duration,
 }
 
 /// How traffic returns to the preferred zone.

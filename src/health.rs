@@ -2,13 +2,14 @@
 //!
 //! Four steps, four rooms: [`probe`] asks, [`status`] judges one component, [`verdict`] concludes about a zone, [`failover`]
 //! decides among all zones. [`checker`] puts the last three together as one sans-IO machine; [`monitor`] is its only shell.
-//! All but [`monitor`] and [`probe`] are pure: no IO, no clock, no log.
+//! All but [`monitor`], [`probe`] and `program` are pure: no IO, no clock, no log.
 
 pub mod checker;
 pub mod failover;
 pub mod gray;
 pub mod monitor;
 pub mod probe;
+mod program;
 pub mod report;
 pub mod status;
 pub mod verdict;

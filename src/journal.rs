@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::health::report::Event;
 
+pub use line::{cause, kind};
 pub use past::{KEPT, LastFlip, Past};
 
 const NAME: &str = "journal.jsonl";
@@ -50,6 +51,8 @@ pub struct Journal {
     file: Option<File>,
     /// Lines that the disk has refused so far, oldest first.
     backlog: Vec<u8>,
+    /// Entries that fell out of the backlog.
+    lost: usize,
     rotate_at: u64,
 }
 
@@ -62,6 +65,7 @@ impl Journal {
             directory: directory.to_owned(),
             file: None,
             backlog: Vec::new(),
+            lost: 0,
             rotate_at: ROTATE_AT,
         };
         let opened = journal.file().map(drop);
@@ -84,6 +88,15 @@ impl Journal {
             Err(_) => self.forget_oldest(),
         }
         written
+    }
+
+    /// How many entries the disk has refused for so long that they are gone, once it accepts again.
+    pub fn take_lost(&mut self) -> usize {
+        if self.backlog.is_empty() {
+            std::mem::take(&mut self.lost)
+        } else {
+            0
+        }
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -142,7 +155,8 @@ impl Journal {
             .iter()
             .position(|&byte| byte == b'\n');
         let cut = line_end.map_or(self.backlog.len(), |end| surplus + end + 1);
-        self.backlog.drain(..cut);
+        let lost = self.backlog.drain(..cut);
+        self.lost += lost.filter(|&byte| byte == b'\n').count();
     }
 }
 
@@ -250,5 +264,15 @@ mod tests {
         assert!(journal.append(&many).is_err());
         assert!(journal.backlog.len() <= BACKLOG);
         assert!(journal.backlog.starts_with(b"{") && journal.backlog.ends_with(b"}\n"));
+        assert_eq!(journal.take_lost(), 0, "not before the rest is written");
+        let kept = journal
+            .backlog
+            .iter()
+            .filter(|&&byte| byte == b'\n')
+            .count();
+        fs::remove_file(&place).unwrap();
+        journal.append(&[]).unwrap();
+        assert_eq!(journal.take_lost(), 20_000 - kept);
+        assert_eq!(journal.take_lost(), 0);
     }
 }

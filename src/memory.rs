@@ -1,5 +1,6 @@
 //! What survives restart, crash and reload: `state.json` in the state directory, replaced atomically.
 
+mod drill;
 mod file;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::zone::{ComponentKey, Operator};
 
-pub use file::{StateFile, lock};
+pub use drill::Drill;
+pub use file::{StateFile, Unclaimed, claim};
 
 /// What a process must know of its predecessor.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct Memory {
     pub operators: BTreeMap<ComponentKey, Operator>,
     /// Automatic flips within the last hour, for the budget.
     pub flips: Vec<Timestamp>,
+    /// A drill that is under way.
+    pub drill: Option<Drill>,
 }
 
 impl Memory {
@@ -49,6 +53,7 @@ impl Memory {
             "pinned": self.pinned,
             "operators": operators,
             "flips": flips,
+            "drill": self.drill.as_ref().map(Drill::to_json),
         })
     }
 
@@ -75,6 +80,10 @@ impl Memory {
             .iter()
             .map(|flip| timestamp(flip.as_str().unwrap_or_default()))
             .collect::<Result<_, _>>()?;
+        let drill = match fields.get("drill") {
+            None | Some(Value::Null) => None,
+            Some(drill) => Some(Drill::from_json(drill).ok_or(format!("bad drill {drill}"))?),
+        };
         Ok(Self {
             epoch,
             active: text("active")?,
@@ -83,6 +92,7 @@ impl Memory {
             pinned: text("pinned")?,
             operators,
             flips,
+            drill,
         })
     }
 }
@@ -130,6 +140,18 @@ mod tests {
                 Operator::Maintenance,
             )]),
             flips: vec![at],
+            drill: Some(Drill {
+                zone: "fz-1".into(),
+                away: "fz-2".into(),
+                since: at,
+                until: at,
+                reason: None,
+                aborted: Some("errors".into()),
+                left_ms: 12,
+                before: [100, 1],
+                during: [200, 30],
+                held: 3,
+            }),
         }
     }
 
@@ -148,6 +170,7 @@ mod tests {
             json!({"epoch": "7"}),
             json!({"epoch": 1, "active": 2}),
             json!({"epoch": 1, "flips": ["yesterday"]}),
+            json!({"epoch": 1, "drill": {"zone": "fz-1"}}),
             json!({"epoch": 1, "operators": [{"zone": "a", "component": "b", "state": "asleep"}]}),
         ] {
             assert!(Memory::from_json(&json).is_err(), "{json}");

@@ -1,7 +1,10 @@
 //! What is learnt about a component: by a probe ([`Outcome`]) or by a live request ([`Observation`]).
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
+
+use rustix::io::Errno;
 
 use crate::zone::ComponentId;
 
@@ -26,6 +29,20 @@ impl Outcome {
             CheckCode::L4Ok | CheckCode::L6Ok | CheckCode::L7Ok
         )
     }
+
+    /// Whether it says anything about the component. That we ourselves are short of descriptors or ports does not, and would
+    /// look like all of them failing at once.
+    pub fn is_conclusive(&self) -> bool {
+        self.code != CheckCode::SocketError
+    }
+}
+
+/// Whether an attempt to connect has failed because of our own system: it never left it.
+pub fn is_own_fault(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL)
+    )
 }
 
 impl fmt::Display for Outcome {
@@ -47,6 +64,8 @@ impl fmt::Display for Outcome {
 /// Source: HAProxy configuration manual, "show stat", field `check_status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CheckCode {
+    /// Our own system gave us no socket, or no port to connect from.
+    SocketError,
     /// Connected.
     L4Ok,
     /// No connection within the timeout.
@@ -73,6 +92,7 @@ impl CheckCode {
     /// The code as HAProxy spells it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::SocketError => "SOCKERR",
             Self::L4Ok => "L4OK",
             Self::L4Timeout => "L4TOUT",
             Self::L4Con => "L4CON",

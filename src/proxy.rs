@@ -4,6 +4,7 @@
 //! [`forward`] first: it is the whole life of a request, in numbered steps.
 
 pub(crate) mod accept;
+pub(crate) mod affinity;
 pub(crate) mod attempt;
 pub(crate) mod balance;
 pub(crate) mod body;
@@ -17,12 +18,16 @@ pub(crate) mod identity;
 pub(crate) mod interim;
 pub(crate) mod io;
 pub(crate) mod prepare;
+pub(crate) mod prewarm;
+pub(crate) mod queue;
 pub(crate) mod record;
 pub(crate) mod retry;
 pub(crate) mod route;
 pub(crate) mod session;
+pub mod shed;
 pub(crate) mod survey;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;
 pub(crate) mod view;
+pub(crate) mod websocket;
 pub(crate) mod window;

@@ -6,8 +6,9 @@ mod listeners;
 mod reload;
 mod signals;
 
+use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,10 @@ use crate::admin;
 use crate::cli::{FAILED, UNBOUND};
 use crate::config::Config;
 use crate::health::monitor::Monitor;
+use crate::memory::{self, Unclaimed};
 use crate::moment::Moment;
 use crate::proxy::hold::Held;
+use crate::proxy::shed::Demands;
 use crate::shutdown::{Phase, Readiness};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
@@ -75,7 +78,9 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     raise_descriptor_limit();
     let workers = worker_count(&config);
 
-    // Everything that can fail comes first, so that a failure leaves nothing behind.
+    // Everything that can fail comes first, so that a failure leaves nothing behind. The claim is the very first: a second
+    // process could bind the listeners of the first, and would take requests away from it.
+    let _claim = claim(&config.server.state_dir)?;
     let mut signals =
         Signals::new().map_err(|error| Failure(format!("no signals: {error}"), FAILED))?;
     let mut listeners = Listeners::new(workers);
@@ -96,6 +101,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         Monitor::build(Arc::clone(&config), workers, observed);
     let held = Held::default();
     let counters = Counters::new(workers);
+    let monitor = monitor.with_counters(counters.clone());
     let foremen = start_workers(
         workers,
         &Parts {
@@ -104,6 +110,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
             counters: counters.clone(),
             access_log: access_log.clone(),
             held: held.clone(),
+            demands: Demands::default(),
         },
     )
     .map_err(|error| Failure(format!("can't start a worker: {error}"), FAILED))?;
@@ -124,6 +131,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         started,
         token: config.admin.token.clone(),
         held: held.counter(),
+        counters: counters.clone(),
     };
     let admin_task = tokio::task::spawn_local(admin::serve(admin_listener, context, async {
         admin_stopped.await.ok();
@@ -166,6 +174,27 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     let totals = counters.totals();
     info!(requests = totals.requests, forced, "stopped");
     Ok(())
+}
+
+/// Makes the state directory ours alone. One that can't be used doesn't keep us from serving.
+fn claim(directory: &Path) -> Result<Option<File>, Failure> {
+    let place = directory.display();
+    match memory::claim(directory) {
+        Ok(claim) => Ok(Some(claim)),
+        Err(Unclaimed::Taken(owner)) => {
+            let owner = owner.map_or("another process".to_owned(), |id| format!("process {id}"));
+            let message = format!(
+                "{place} is in use by {owner}: end that one first, or give each its own state_dir"
+            );
+            Err(Failure(message, FAILED))
+        }
+        Err(Unclaimed::Unusable(error)) => {
+            error!(
+                "{place} can't be used, so a restart will forget the active zone, pins and maintenance: {error}"
+            );
+            Ok(None)
+        }
+    }
 }
 
 async fn run_until_told_to_end(

@@ -3,11 +3,13 @@
 //! The monitor compiles a new [`Snapshot`] whenever something changed and publishes it with one atomic store, so that no
 //! request ever sees half of a flip. Workers read it once per attempt.
 
+mod keep_alive;
 mod load;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -15,6 +17,7 @@ use tokio::sync::watch;
 use crate::config::{Address, Config};
 use crate::zone::{ComponentId, ComponentKey, Operator, Status, Verdict};
 
+pub use keep_alive::{Asking, Habit, KeepAlive};
 pub use load::{BackendLoad, Totals};
 
 /// Where requests may go now, and by which settings.
@@ -30,6 +33,8 @@ pub struct Snapshot {
     pub active: usize,
     /// Whether the active zone may be picked from, or requests wait.
     pub admission: Admission,
+    /// Index of the zone that may become active at any moment; `None` while no flip is in sight.
+    pub next: Option<usize>,
     /// In config order, parallel to `config.zones`.
     pub zones: Vec<ZoneRouting>,
     /// Settings of the data path: limits, routes, pools, timeouts.
@@ -77,6 +82,8 @@ pub struct BackendRouting {
     pub operator: Operator,
     /// Passes its checks but fails live requests, and has a sibling that doesn't: not to be picked.
     pub gray: bool,
+    /// As [`BackendState::fresh_since`].
+    pub fresh_since: Option<Instant>,
     /// Requests in flight, shared by all workers.
     pub load: Arc<BackendLoad>,
 }
@@ -86,6 +93,15 @@ impl BackendRouting {
     pub fn pickable(&self) -> bool {
         self.status == Status::Up
             && self.operator == Operator::Ready
+            && !self.gray
+            && self.address.is_some()
+    }
+
+    /// Whether the sticky sessions that are at home there may go on. `Drain` lets them: it is how an operator empties a backend
+    /// without ending anybody's session (HAProxy: `drain`).
+    pub fn keeps_sessions(&self) -> bool {
+        self.status == Status::Up
+            && self.operator != Operator::Maintenance
             && !self.gray
             && self.address.is_some()
     }
@@ -100,6 +116,8 @@ pub struct Routing {
     pub active: usize,
     /// Open, or held.
     pub admission: Admission,
+    /// Index of the zone that a flip in sight would make active.
+    pub next: Option<usize>,
     /// Parallel to the configuration's zones.
     pub verdicts: Vec<Verdict>,
     /// Parallel to the configuration's zones and their backends.
@@ -117,6 +135,9 @@ pub struct BackendState {
     pub operator: Operator,
     /// Not to be picked though its checks pass.
     pub gray: bool,
+    /// Since when it may be picked, if it has come into the active zone or back into picking while that zone was active. It
+    /// stays when the backend's slow start is over: only the data path knows when that is, by its own clock.
+    pub fresh_since: Option<Instant>,
 }
 
 impl Snapshot {
@@ -152,6 +173,7 @@ impl Snapshot {
                         status: state.status,
                         operator: state.operator,
                         gray: state.gray,
+                        fresh_since: state.fresh_since,
                         load: load(state.id),
                     })
                     .collect(),
@@ -163,6 +185,7 @@ impl Snapshot {
             epoch: routing.epoch,
             active: routing.active,
             admission: routing.admission,
+            next: routing.next,
             zones,
             config: Arc::clone(config),
         }

@@ -2,8 +2,10 @@
 //! clock, retry budget, log buffer. Nothing here is shared with another worker, so nothing here is locked.
 
 pub mod crew;
+mod prewarm;
+mod release;
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -21,7 +23,8 @@ use crate::outcome::{Observation, Trouble};
 use crate::proxy::accept;
 use crate::proxy::connections::Connection;
 use crate::proxy::downstream::{Downstream, millis};
-use crate::proxy::hold::{Held, Queue};
+use crate::proxy::hold::Held;
+use crate::proxy::queue::Queue;
 use crate::proxy::retry::Budget;
 use crate::proxy::session;
 use crate::proxy::upstream::Upstream;
@@ -60,13 +63,14 @@ impl Worker {
     fn new(index: usize, parts: Parts) -> Rc<Self> {
         let snapshot = parts.subscriber.current();
         let budget = Budget::new(snapshot.config.upstream.retry_budget);
+        let started = Instant::now();
         Rc::new(Self {
             index,
-            started: Instant::now(),
+            started,
             // 0 means "no deadline" elsewhere.
             now: Cell::new(1),
             cache: RefCell::new(parts.subscriber.cache()),
-            view: RefCell::new(Rc::new(View::new(snapshot, None))),
+            view: RefCell::new(Rc::new(View::new(snapshot, None, &parts.demands, started))),
             downstreams: RefCell::default(),
             queue: RefCell::default(),
             budget: RefCell::new(budget),
@@ -138,7 +142,7 @@ impl Worker {
     }
 
     /// Looks at the clock, and at everything that may be due.
-    fn sweep(&self) {
+    fn sweep(self: &Rc<Self>) {
         self.tick();
         let now = self.now();
         for (_, downstream) in &*self.downstreams.borrow() {
@@ -151,13 +155,14 @@ impl Worker {
                 upstream.idle.sweep(now, timeout);
             }
         }
-        // A sibling may have freed a place that this worker hasn't heard of.
-        self.queue().call_first_of_each();
+        self.prewarm();
+        self.call_waiting();
         self.flush_log();
     }
 
-    fn snapshot_changed(&self) {
+    fn snapshot_changed(self: &Rc<Self>) {
         self.view();
+        self.prewarm();
         for (_, downstream) in &*self.downstreams.borrow() {
             downstream.snapshot_changed();
         }
@@ -209,12 +214,15 @@ impl Worker {
         if Arc::ptr_eq(snapshot, &view.snapshot) {
             return Rc::clone(&view);
         }
-        let new = Rc::new(View::new(Arc::clone(snapshot), Some(&view)));
+        let demands = &self.parts.demands;
+        let new = View::new(Arc::clone(snapshot), Some(&view), demands, self.started);
+        let new = Rc::new(new);
         drop(view);
         self.budget
             .borrow_mut()
             .set_ratio(new.snapshot.config.upstream.retry_budget);
-        self.view.replace(Rc::clone(&new));
+        let old = self.view.replace(Rc::clone(&new));
+        self.turn(&old, &new);
         new
     }
 
@@ -256,8 +264,8 @@ impl Worker {
         });
     }
 
-    /// Keeps a connection for the next request.
-    pub(crate) fn keep(&self, upstream: &Rc<Upstream>, connection: Box<Connection>) {
+    /// Keeps a connection for the next request. Whether it could be kept.
+    pub(crate) fn keep(&self, upstream: &Rc<Upstream>, connection: Box<Connection>) -> bool {
         let room = self
             .view
             .borrow()
@@ -265,7 +273,7 @@ impl Worker {
             .config
             .upstream
             .max_idle_per_worker;
-        upstream.idle.push(connection, self.now(), room);
+        upstream.idle.push(connection, self.now(), room)
     }
 
     /// Tells the monitor of trouble with a backend. Never waits: if the monitor is behind, it has news enough.
@@ -292,11 +300,6 @@ impl Worker {
     /// Takes a retry out of the budget, if one is left.
     pub(crate) fn withdraw_retry(&self) -> bool {
         self.budget.borrow_mut().withdraw(self.now() / 1000)
-    }
-
-    /// The requests that wait here.
-    pub(crate) fn queue(&self) -> RefMut<'_, Queue> {
-        self.queue.borrow_mut()
     }
 
     pub(crate) fn is_logging(&self) -> bool {

@@ -2,14 +2,26 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on ends")]
 
+#[path = "decision/capacity.rs"]
+mod capacity;
+#[path = "decision/drill.rs"]
+mod drill;
 #[path = "simulation/example.rs"]
 mod example;
 #[path = "decision/gray.rs"]
 mod gray;
+#[path = "decision/homes.rs"]
+mod homes;
+#[path = "decision/in_sight.rs"]
+mod in_sight;
 #[path = "decision/operators.rs"]
 mod operators;
+#[path = "decision/promotion.rs"]
+mod promotion;
 #[path = "decision/reload.rs"]
 mod reload;
+#[path = "decision/slow_start.rs"]
+mod slow_start;
 #[path = "simulation/stage.rs"]
 mod stage;
 #[path = "decision/swings.rs"]

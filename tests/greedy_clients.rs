@@ -23,15 +23,16 @@ use attack::{ATTACKS, Attack, Attacker, LIMITS};
 use support::behaviour::{self, custom};
 use support::{Front, Origin, Proxy, RawClient};
 
-/// How much later than its limit an attacker may be cut: the sweep's granularity, and a busy machine.
-const SLACK: Duration = Duration::from_secs(2);
+/// How much later than its limit an attacker may be cut: a machine that is busy with other work takes seconds where an idle one
+/// takes the sweep's 50 ms (the printed line tells). Less than any limit's default, so a limit that is not obeyed shows.
+const SLACK: Duration = Duration::from_secs(8);
 
 /// How much resident memory may grow over all attacks together. 2,000 connections at once are part of it.
 const GROWTH_KIB: u64 = 96 * 1024;
 
 /// What the well-behaved client may wait for the middle one of its answers, and for the slowest: the attackers, the app
 /// server and this test share the processors with the proxy, and other work may run beside.
-const UNHARMED: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(3));
+const UNHARMED: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(8));
 
 /// How many answers the well-behaved client wants at least, also where the attackers are cut at once.
 const ENOUGH: usize = 25;

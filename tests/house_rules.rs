@@ -22,6 +22,7 @@ const PURE: &[&str] = &[
     "src/health/report",
     "src/health/status",
     "src/health/verdict",
+    "src/proxy/affinity",
     "src/proxy/balance",
     "src/proxy/headers",
     "src/proxy/retry",
@@ -37,6 +38,10 @@ const SPAWNERS: &[(&str, &str)] = &[
     (
         "src/health/probe/command",
         "commands, killed with the probe; they start on a thread that may wait for the disk",
+    ),
+    (
+        "src/health/program",
+        "the operators' programs, killed with their process group",
     ),
     (
         "src/demo",
@@ -57,6 +62,10 @@ const SLEEPERS: &[(&str, &str)] = &[
     (
         "tests/real/",
         "the pause between two looks at a server that starts or stops",
+    ),
+    (
+        "tests/shedding",
+        "clients that come back when they are told to",
     ),
     ("tests/data_path", "origins that are slow on purpose"),
     ("tests/greedy/", "attackers that drip on purpose"),

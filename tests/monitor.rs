@@ -165,7 +165,7 @@ async fn a_planned_flip_is_given_up_when_its_target_fails_during_the_drain() {
     house.origin(1).stop().await;
     let refused = in_time("the answer", asked).await.unwrap().unwrap_err();
     let words = refused.to_string();
-    assert!(matches!(refused, Refusal::CannotServe(zone, _) if zone == "fz-2"));
+    assert!(matches!(refused, Refusal::GivenUp(zone, _) if zone == "fz-2"));
     assert!(words.contains("fz-2 has failed meanwhile"), "{words}");
     let after = house.snapshot.current();
     assert_eq!((after.active, after.epoch), (0, before.epoch));

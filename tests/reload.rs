@@ -38,6 +38,23 @@ fn a_file_with_problems_changes_nothing_and_every_problem_is_named() {
 }
 
 #[test]
+fn a_reload_that_changes_nothing_is_no_news() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    let reload = || {
+        let answer = proxy.admin_post("/v1/reload", "");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    assert_eq!(reload()["changes"].to_string(), "[]");
+    proxy.rewrite_config(pair.builder(EAGER).toml("[limits]\nmax_headers = 99"));
+    let answer = proxy.admin_post("/v1/reload", "").json();
+    let said = journal_of(&proxy, "reloaded", 1);
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert_eq!(said[0]["generation"], answer["generation"]);
+}
+
+#[test]
 fn a_hup_under_load_adds_a_backend_and_keeps_health_epoch_and_connections() {
     let pair = Pair::start();
     let mut proxy = pair.proxy(EAGER);

@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -278,6 +279,28 @@ fn a_flip_is_remembered_before_it_shows_and_journalled_before_it_is_announced() 
     let flips = journal(&proxy, "flip");
     assert_eq!(flips.last().unwrap()["to"], "fz-1");
     assert_eq!(flips.last().unwrap()["epoch"], proxy.status()["epoch"]);
+}
+
+#[test]
+fn a_second_process_with_the_same_state_directory_refuses_to_start() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    let second = |proxy: &Proxy| {
+        Command::new(env!("CARGO_BIN_EXE_firedoor"))
+            .args(["serve", "--config"])
+            .arg(proxy.config_file())
+            .output()
+            .unwrap()
+    };
+    let output = second(&proxy);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let expected = format!("is in use by process {}: end that one first", proxy.pid());
+    assert!(said.contains(&expected), "{said}");
+    // Nor has it taken a request from the first one meanwhile; and a dead process keeps nobody out.
+    assert_eq!(proxy.get("/").status, 200);
+    proxy.crash_and_restart();
+    until_both_serve(&proxy);
 }
 
 fn hang_a_request(pair: &Pair, proxy: &mut Proxy, then: impl FnOnce(&mut Proxy, &mut RawClient)) {

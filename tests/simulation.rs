@@ -39,6 +39,27 @@ fn start() -> Moment {
 /// `FIREDOOR_SEED=N` replays the one history of that seed; `FIREDOOR_HISTORIES` runs more or fewer.
 #[test]
 fn no_random_history_breaks_an_invariant() {
+    run(&EVERYTHING, |world| {
+        for _ in 0..STEPS {
+            world.step();
+        }
+        std::mem::take(&mut world.watch.seen)
+    });
+}
+
+/// The same for plans: what one predicts is what the running decision then does, at the same time, by the same rule.
+#[test]
+fn a_plan_predicts_what_the_decision_then_does() {
+    run(&PLANS, |world| {
+        for _ in 0..STEPS / 3 {
+            world.step();
+        }
+        Seen::from([(world.foresee(), 1)])
+    });
+}
+
+/// Runs a history per seed and adds up what was seen, which must be all of `everything`.
+fn run(everything: &[&'static str], history: impl Fn(&mut World) -> Seen + Copy + Send) {
     let number = |name| Some(std::env::var(name).ok()?.parse().expect("a number"));
     let replay: Option<u64> = number("FIREDOOR_SEED");
     let first = replay.unwrap_or_else(|| fastrand::u64(..u64::MAX / 2));
@@ -49,7 +70,8 @@ fn no_random_history_breaks_an_invariant() {
     let middle = first + histories / 2;
     let halves = [first..middle, middle..first + histories];
     let seen: Vec<Seen> = std::thread::scope(|scope| {
-        let run = |seeds: Range<u64>| move || seeds.map(|seed| history(seed, at)).reduce(add);
+        let run =
+            |seeds: Range<u64>| move || seeds.map(|seed| guarded(seed, at, history)).reduce(add);
         let threads = halves.map(|seeds| scope.spawn(run(seeds)));
         let results = threads.map(|thread| thread.join());
         let results = results
@@ -61,7 +83,7 @@ fn no_random_history_breaks_an_invariant() {
     eprintln!("{seen:#?}");
     if histories >= HISTORIES {
         // A simulation in which something never happens proves nothing about it.
-        for what in EVERYTHING {
+        for what in everything {
             let times = seen.get(what).copied().unwrap_or(0);
             assert!(times >= 20, "{what}: only {times} times");
         }
@@ -78,7 +100,11 @@ fn add(mut all: Seen, more: Seen) -> Seen {
     all
 }
 
-const EVERYTHING: [&str; 21] = [
+const EVERYTHING: [&str; 25] = [
+    "drill begun",
+    "drill ended",
+    "drill flip",
+    "promotion",
     "transition",
     "operator state",
     "verdict",
@@ -102,15 +128,21 @@ const EVERYTHING: [&str; 21] = [
     "another chance",
 ];
 
+const PLANS: [&str; 9] = [
+    "stay",
+    "flip",
+    "degraded flip",
+    "flip after a rule held it back",
+    "later flip",
+    "failback",
+    "failback possible",
+    "nowhere to go",
+    "withheld",
+];
+
 /// One history, and what happened in it.
-fn history(seed: u64, start: Moment) -> Seen {
-    let run = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new(seed, start);
-        for _ in 0..STEPS {
-            world.step();
-        }
-        world.watch.seen
-    }));
+fn guarded(seed: u64, start: Moment, history: impl Fn(&mut World) -> Seen) -> Seen {
+    let run = catch_unwind(AssertUnwindSafe(|| history(&mut World::new(seed, start))));
     run.unwrap_or_else(|panic| {
         eprintln!("replay with FIREDOOR_SEED={seed}");
         resume_unwind(panic)
@@ -157,6 +189,20 @@ fn no_way_through_two_zones_with_a_database_breaks_an_invariant() {
         ..example::failover()
     };
     let config = small_model(&["fz-1", "fz-2"], (&["app"], &["postgres"]), 2, failover);
+    let walked = walk(config, start(), 6);
+    assert!(walked.states > 1000, "{walked:?}");
+}
+
+#[test]
+fn no_way_through_a_promotion_breaks_an_invariant() {
+    let failover = Failover {
+        failback: Failback::Auto,
+        failback_after: Duration::from_secs(5),
+        promote_command: vec!["promote".to_owned()],
+        promote_timeout: Duration::from_secs(2),
+        ..example::failover()
+    };
+    let config = small_model(&["fz-1", "fz-2"], (&["app"], &[]), 1, failover);
     let walked = walk(config, start(), 6);
     assert!(walked.states > 1000, "{walked:?}");
 }

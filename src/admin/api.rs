@@ -7,12 +7,13 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, request};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use tracing::info;
 
 use super::endpoint::{Endpoint, INDEX};
 use super::problem::Problem;
-use super::{Caller, Context, guard, health, journal, status};
+use super::{Caller, Context, drill, guard, health, journal, plan, status};
 use crate::health::checker::Command;
 
 /// Bytes of a request body.
@@ -60,9 +61,10 @@ async fn respond(
     if !endpoint.methods().contains(&head.method) {
         return Err(Problem::wrong_method(endpoint.methods()));
     }
-    if head.method == Method::POST {
+    if head.method == Method::POST && endpoint != Endpoint::Plan {
         // Refused orders stand in no journal; here they leave a trace.
-        info!(path = head.uri.path(), "order of an operator");
+        let path = percent_decode_str(head.uri.path()).decode_utf8_lossy();
+        info!(path = &*path, "order of an operator");
     }
     match endpoint {
         Endpoint::Index => Ok(text(StatusCode::OK, INDEX)),
@@ -71,6 +73,7 @@ async fn respond(
         Endpoint::Ready => Ok(health::ready(context, head.uri.query())),
         Endpoint::Status => Ok(json_ok(&status::status(context))),
         Endpoint::Journal => journal::journal(context, head.uri.query()).await,
+        Endpoint::Plan => plan::plan(context, body).await,
         Endpoint::Reload => {
             order(body).await?;
             let reloaded = context.reload.reload().await?;
@@ -87,6 +90,8 @@ async fn respond(
             let Order { reason, hold } = order(body).await?;
             command(context, Command::Failback { hold, reason }).await
         }
+        Endpoint::Drill => command(context, drill::begin(members(body).await?)?).await,
+        Endpoint::AbortDrill => command(context, drill::abort(members(body).await?)?).await,
         Endpoint::Pin { zone } => {
             let reason = order(body).await?.reason;
             command(context, Command::Pin { zone, reason }).await
@@ -127,16 +132,7 @@ struct Order {
 
 /// An empty body is an order without a reason, with a hold.
 async fn order(body: Incoming) -> Result<Order, Problem> {
-    let bytes = read(body).await?;
-    let mut members = if bytes.trim_ascii().is_empty() {
-        Map::new()
-    } else {
-        match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(members)) => members,
-            Ok(_) => return Err(bad_request("the body must be a JSON object")),
-            Err(error) => return Err(bad_request(format!("the body isn't JSON: {error}"))),
-        }
-    };
+    let mut members = members(body).await?;
     let reason = match members.remove("reason") {
         None | Some(Value::Null) => None,
         Some(Value::String(reason)) => Some(reason),
@@ -152,6 +148,19 @@ async fn order(body: Incoming) -> Result<Order, Problem> {
         Some(unknown) => Err(bad_request(format!(
             "unknown member {unknown:?}; known are \"reason\" and \"hold\""
         ))),
+    }
+}
+
+/// A body's members; an empty body has none.
+pub(super) async fn members(body: Incoming) -> Result<Map<String, Value>, Problem> {
+    let bytes = read(body).await?;
+    if bytes.trim_ascii().is_empty() {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(members)) => Ok(members),
+        Ok(_) => Err(bad_request("the body must be a JSON object")),
+        Err(error) => Err(bad_request(format!("the body isn't JSON: {error}"))),
     }
 }
 

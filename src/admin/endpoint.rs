@@ -24,11 +24,14 @@ pub(super) enum Endpoint {
         zone: String,
     },
     Failback,
+    Drill,
+    AbortDrill,
     Operator {
         component: ComponentKey,
         state: Operator,
     },
     Reload,
+    Plan,
 }
 
 /// What `GET /` answers.
@@ -44,7 +47,10 @@ POST /v1/zones/{zone}/activate                {\"reason\": \"…\", \"hold\": tr
 POST /v1/zones/{zone}/pin                     {\"reason\": \"…\"}
 POST /v1/zones/{zone}/unpin                   {\"reason\": \"…\"}
 POST /v1/failback                             {\"reason\": \"…\", \"hold\": true}
+POST /v1/drill                                {\"zone\": \"…\", \"for\": \"10m\", \"reason\": \"…\"}
+POST /v1/drill/abort                          returns at once
 POST /v1/zones/{zone}/backends/{name}/drain   or /ready, /maintenance; dependencies too
+POST /v1/plan                                 {\"down\": [\"fz-1:postgres\"], \"up\": []}: what would follow; changes nothing
 POST /v1/reload                               reads the configuration file again
 ";
 
@@ -65,7 +71,10 @@ impl Endpoint {
             ["readyz"] => Self::Ready,
             ["v1", "status"] => Self::Status,
             ["v1", "journal"] => Self::Journal,
+            ["v1", "plan"] => Self::Plan,
             ["v1", "failback"] => Self::Failback,
+            ["v1", "drill"] => Self::Drill,
+            ["v1", "drill", "abort"] => Self::AbortDrill,
             ["v1", "reload"] => Self::Reload,
             ["v1", "zones", zone, "activate"] => Self::Activate { zone: zone.into() },
             ["v1", "zones", zone, "pin"] => Self::Pin { zone: zone.into() },
@@ -100,7 +109,10 @@ impl Endpoint {
             | Self::Pin { .. }
             | Self::Unpin { .. }
             | Self::Failback
+            | Self::Drill
+            | Self::AbortDrill
             | Self::Operator { .. }
+            | Self::Plan
             | Self::Reload => &[Method::POST],
         }
     }

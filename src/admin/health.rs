@@ -26,7 +26,7 @@ pub(super) struct Health {
 pub(super) enum Grade {
     /// Serving as preferred, a standby is ready.
     Pass,
-    /// Serving, but not as preferred, or without a standby.
+    /// Serving, but not as preferred, without a standby, or with a disk that takes no journal.
     Warn,
     /// Nothing can serve.
     Fail,
@@ -85,10 +85,21 @@ impl Health {
     }
 }
 
+impl Health {
+    /// With what is wrong with firedoor itself: at least a warning, since it serves all the same.
+    pub(super) fn beside(mut self, troubles: &[String]) -> Self {
+        if !troubles.is_empty() && self.grade == Grade::Pass {
+            self.grade = Grade::Warn;
+        }
+        self.because.extend_from_slice(troubles);
+        self
+    }
+}
+
 /// The answer to `/health`.
 pub(super) fn health(context: &Context, headers: &HeaderMap) -> Response<Full<Bytes>> {
     let report = context.monitor.report();
-    let health = Health::of(&report);
+    let health = Health::of(&report).beside(&context.monitor.troubles());
     let status = match health.grade {
         Grade::Pass | Grade::Warn => StatusCode::OK,
         Grade::Fail => StatusCode::SERVICE_UNAVAILABLE,

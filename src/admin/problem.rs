@@ -103,7 +103,10 @@ impl From<Refusal> for Problem {
             | Refusal::NotPinned(_)
             | Refusal::PinnedElsewhere(_)
             | Refusal::FlipPending(_)
-            | Refusal::CannotServe(..) => StatusCode::CONFLICT,
+            | Refusal::CannotServe(..)
+            | Refusal::Promoting(_)
+            | Refusal::NoDrill(_)
+            | Refusal::GivenUp(..) => StatusCode::CONFLICT,
             Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, refusal.to_string())

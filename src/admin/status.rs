@@ -20,7 +20,8 @@ pub(super) fn status(context: &Context) -> Value {
     let report = context.monitor.report();
     let snapshot = context.snapshot.current();
     let now = Moment::now();
-    let health = Health::of(&report);
+    let health = Health::of(&report).beside(&context.monitor.troubles());
+    let counted = context.counters.totals();
     let uptime = now.instant.duration_since(context.started.instant);
     json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -42,12 +43,25 @@ pub(super) fn status(context: &Context) -> Value {
         "config_generation": snapshot.config_generation,
         "pinned": report.pinned.as_deref(),
         "flip_pending": report.flip_pending.as_deref(),
+        "drill": report.drill.as_ref().map(|drill| json!({
+            "zone": *drill.zone,
+            "away": *drill.away,
+            "until": timestamp(drill.until),
+            "reason": drill.reason,
+        })),
         "flips_left": report.flips_left,
         "admission": match snapshot.admission {
             Admission::Open => "open",
             Admission::Hold => "hold",
         },
         "holds": context.held.load(std::sync::atomic::Ordering::Relaxed),
+        "shed": counted.sheds,
+        "holds_total": {
+            "released": counted.holds_released,
+            "expired": counted.holds_expired,
+            "refused": counted.holds_refused,
+            "left": counted.holds_left,
+        },
         "zones": zones(&report, &snapshot),
         "pools": pools(&report, &snapshot),
     })

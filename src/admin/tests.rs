@@ -6,6 +6,7 @@ mod strangers;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 use crate::config::AdminBind;
@@ -343,12 +344,25 @@ fn a_file_that_is_no_socket_is_never_removed() {
 }
 
 #[tokio::test]
-async fn connections_past_the_bound_wait_for_one_to_end() {
+async fn silent_connections_past_the_bound_give_way_to_whoever_asks() {
     let door = Door::open(None).await;
-    let mut idle = Vec::new();
-    for _ in 0..MAX_CONNECTIONS + 20 {
-        idle.push(tokio::net::TcpStream::connect(door.address).await.unwrap());
+    let mut asking = tokio::net::TcpStream::connect(door.address).await.unwrap();
+    let half = "POST /v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{";
+    asking.write_all(half.as_bytes()).await.unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..seats::ROOM + 20 {
+        silent.push(tokio::net::TcpStream::connect(door.address).await.unwrap());
     }
-    drop(idle);
-    assert_eq!(door.ask(&get("/livez")).await.status, 200);
+    let begun = std::time::Instant::now();
+    assert_eq!(door.ask(&get("/health")).await.status, 200);
+    assert!(
+        begun.elapsed() < HEADER_TIMEOUT,
+        "only the others' own timeout made room"
+    );
+    // Whoever was in the middle of a request has kept its seat.
+    let mut answer = [0; 12];
+    asking.write_all(b"}").await.unwrap();
+    asking.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 409", "nothing to reload, but an answer");
+    drop(silent);
 }

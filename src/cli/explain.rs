@@ -7,7 +7,10 @@ use serde_json::Value;
 use super::Failure;
 use super::client::Client;
 use super::status::{age, clock, outcome, text, texts};
-use super::terminal::{Paint, Tone, print};
+use super::terminal::{Paint, Tone, plain, print};
+
+/// Outcomes shown of one component: enough to see the turn.
+const SHOWN: usize = 5;
 
 /// Prints the last flip with all that led to it, and what the decision would be now.
 pub(super) async fn run(client: Client) -> Result<ExitCode, Failure> {
@@ -49,10 +52,7 @@ fn render(status: &Value, flip: &Value, paint: Paint) -> String {
     out.push_str(&format!("\n{}\n", title("Now")));
     out.push_str(&format!("  {}\n", text(&status["decision"])));
     if let Some(zone) = status["pinned"].as_str() {
-        out.push_str(&format!(
-            "  pinned to {} by an operator\n",
-            super::terminal::plain(zone)
-        ));
+        out.push_str(&format!("  pinned to {} by an operator\n", plain(zone)));
     }
     for zone in status["zones"].as_array().into_iter().flatten() {
         explain_zone(&mut out, zone, status, paint);
@@ -85,9 +85,10 @@ fn explain_flip(out: &mut String, flip: &Value, paint: Paint) {
         _ => {}
     }
     let rule = text(&flip["rule"]);
-    for (name, list) in [
-        ("Evidence", &flip["reasons"]),
-        ("Not done", &flip["alternatives"]),
+    for (name, list, evidence) in [
+        ("Evidence", &flip["reasons"], &flip["evidence"]),
+        ("Too small", &flip["shedding"], &Value::Null),
+        ("Not done", &flip["alternatives"], &Value::Null),
     ] {
         // An operator's wish is both the rule and the reason; once is enough.
         let lines: Vec<String> = texts(list).filter(|line| *line != rule).collect();
@@ -96,7 +97,35 @@ fn explain_flip(out: &mut String, flip: &Value, paint: Paint) {
             for line in lines {
                 out.push_str(&format!("  - {line}\n"));
             }
+            for component in evidence.as_array().into_iter().flatten() {
+                explain_component(out, component, paint);
+            }
         }
+    }
+}
+
+/// What was known of one component when the flip was decided: its last outcomes, oldest first.
+fn explain_component(out: &mut String, component: &Value, paint: Paint) {
+    let word = match component["operator"].as_str() {
+        Some("ready") | None if component["gray"] == true => "gray".to_owned(),
+        Some("ready") | None => text(&component["status"]),
+        Some(state) => plain(state),
+    };
+    out.push_str(&format!(
+        "  {} ({}) was {}\n",
+        text(&component["component"]),
+        text(&component["address"]),
+        paint.tone(Tone::of(&word), &word),
+    ));
+    let outcomes = component["outcomes"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    for known in &outcomes[outcomes.len().saturating_sub(SHOWN)..] {
+        out.push_str(&format!(
+            "    {}  {}\n",
+            paint.tone(Tone::Faint, &clock(&known["time"])),
+            outcome(known)
+        ));
     }
 }
 
@@ -175,6 +204,10 @@ mod tests {
             "number": 7, "kind": "flip", "epoch": 3, "at": "2025-03-01T11:59:00Z", "from": "fz-1", "to": "fz-2",
             "cause": "failover", "rule": "the active zone failed and fz-2 is serving",
             "reasons": ["fz-1:postgres is down: L4CON in 0 ms (connection refused), 2 in a row"],
+            "evidence": [
+                {"component": "fz-1:postgres", "address": "10.0.0.1:5432", "status": "down", "operator": "ready",
+                 "gray": false, "outcomes": [
+                    {"time": "2025-03-01T11:58:59Z", "code": "L4CON", "ms": 0.1, "detail": "connection refused"}]}],
             "alternatives": ["stay in fz-1: it has failed"], "degraded": false, "detected_in_ms": 1050.2,
         })
     }
@@ -188,7 +221,8 @@ mod tests {
             "  rule: the active zone failed and fz-2 is serving\n",
             "  decided 1050 ms after the first contrary outcome\n",
             "Evidence\n  - fz-1:postgres is down: L4CON",
-            "Not done\n  - stay in fz-1",
+            "  fz-1:postgres (10.0.0.1:5432) was down\n    2025-03-0",
+            "  L4CON in 0.1 ms (connection refused)\n\nNot done\n  - stay in fz-1",
             "Now\n  stay: fz-2 is serving\n  fz-1 is failed for 1 min 0 s\n    - fz-1:postgres is down\n",
             "    fz-1:cache is down for 1 min 0 s, taking part: L4CON in 0.1 ms (connection refused)\n",
         ] {

@@ -49,6 +49,28 @@ pub(super) struct Planned {
     pub(super) client: ClientArgs,
 }
 
+/// `firedoor drill`
+#[derive(Args, Debug)]
+pub(super) struct Drill {
+    /// The zone to leave: the active one
+    #[arg(long, value_name = "NAME", required_unless_present = "abort")]
+    zone: Option<String>,
+    /// How long: "10m"
+    #[arg(
+        long = "for",
+        value_name = "DURATION",
+        required_unless_present = "abort"
+    )]
+    length: Option<String>,
+    /// Return from the drill under way, now
+    #[arg(long, conflicts_with_all = ["zone", "length"])]
+    abort: bool,
+    #[command(flatten)]
+    why: Why,
+    #[command(flatten)]
+    pub(super) client: ClientArgs,
+}
+
 /// For the journal.
 #[derive(Args, Debug)]
 pub(super) struct Why {
@@ -112,6 +134,20 @@ impl Planned {
         let mut members = self.why.members();
         members.insert("hold".into(), (!self.no_hold).into());
         order(client, path, members).await
+    }
+}
+
+impl Drill {
+    pub(super) async fn run(self, client: Client) -> Result<ExitCode, Failure> {
+        let mut members = self.why.members();
+        if self.abort {
+            return order(client, "/v1/drill/abort", members).await;
+        }
+        let named = [("zone", self.zone), ("for", self.length)];
+        for (name, value) in named {
+            members.insert(name.into(), value.into());
+        }
+        order(client, "/v1/drill", members).await
     }
 }
 

@@ -44,6 +44,10 @@ fn render(status: &Value, paint: Paint) -> String {
     if let Some(zone) = status["flip_pending"].as_str() {
         field("flip pending", format!("to {}", plain(zone)));
     }
+    if let Some(zone) = status["drill"]["zone"].as_str() {
+        let until = clock(&status["drill"]["until"]);
+        field("drill", format!("returns to {} at {until}", plain(zone)));
+    }
     field(
         "flips left",
         format!("{} within the hour", status["flips_left"]),

@@ -49,6 +49,11 @@ impl Config {
     }
 }
 
+/// A duration in the file's notation, from elsewhere: `"10m"`.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    values::PERIOD.read(text)
+}
+
 /// Reads all of it whatever the problems: where a value is unusable, its default stands in, and nobody gets to see it.
 fn read(root: &Section<'_>) -> Config {
     root.later("tracing");

@@ -1,6 +1,7 @@
 //! One application.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Check;
 
@@ -13,6 +14,19 @@ pub struct Pool {
     pub min_healthy: MinHealthy,
     /// How its backends are checked.
     pub check: Arc<Check>,
+    /// Session affinity; `None`: each request is balanced by itself.
+    pub sticky: Option<Sticky>,
+    /// How long a backend that has come up takes to get its whole share of the requests; zero: no time at all.
+    pub slow_start: Duration,
+}
+
+/// `sticky = { … }`: a client's requests go where its first one went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sticky {
+    /// The cookie's name, a token (RFC 6265 4.1.1).
+    pub cookie: Arc<str>,
+    /// How long the client keeps it, from when it is set, in whole seconds; `None`: until the browser is closed.
+    pub ttl: Option<Duration>,
 }
 
 /// How many backends of a pool must be up.

@@ -9,6 +9,15 @@ pub struct Route {
     pub path: String,
     /// Index into [`Config::pools`](crate::config::Config::pools).
     pub pool: usize,
+    /// From 0 to 9. Where a zone is too small for the load, requests of lower priority are shed first.
+    pub priority: u8,
+}
+
+impl Route {
+    /// Of a route that names none, and where there is no route: in the middle.
+    pub const DEFAULT_PRIORITY: u8 = 5;
+    /// How many priorities there are.
+    pub const PRIORITIES: usize = 10;
 }
 
 /// Which hosts a route is for. Lower-case ASCII, without a port.

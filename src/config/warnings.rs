@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::error::Problem;
-use super::{Address, Check, Config, Failback};
+use super::{Address, Check, Config, Failback, HostPattern, Route};
 
 /// When Node.js and Apache close a kept-alive connection, by default.
 const COMMON_KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -34,9 +34,20 @@ impl Config {
                 "failback = \"manual\" leaves that to an operator",
             ));
         }
+        if !self.failover.promote_command.is_empty()
+            && self.failover.promote_timeout > self.failover.hold_time
+        {
+            warnings.push(warning(
+                "failover.promote_timeout",
+                "requests wait while promote_command runs, and after hold_time they get 503",
+                "make hold_time longer than drain and promotion together",
+            ));
+        }
         warnings.extend(self.shared_addresses());
         warnings.extend(self.unrouted_pools());
         warnings.extend(self.unverified_servers());
+        warnings.extend(self.shared_cookies());
+        warnings.extend(self.idle_priorities());
         warnings
     }
 
@@ -79,6 +90,60 @@ impl Config {
                 .chain(dependencies)
                 .map(move |found| (index, found))
         })
+    }
+
+    /// A browser keeps one cookie of a name for a host: where two pools share both, each one's answers undo the other's pins.
+    fn shared_cookies(&self) -> Vec<Problem> {
+        let cookie = |pool: usize| Some(&self.pools[pool].sticky.as_ref()?.cookie);
+        let hosts = |pool: usize| {
+            let routes = self.routes.iter().filter(move |route| route.pool == pool);
+            routes.map(|route| route.host.as_ref())
+        };
+        let may_meet = |one: Option<&HostPattern>, other: Option<&HostPattern>| match (one, other) {
+            (Some(HostPattern::Exact(one)), Some(HostPattern::Exact(other))) => one == other,
+            _ => true,
+        };
+        let share = |one: usize, other: usize| {
+            cookie(one).is_some()
+                && cookie(one) == cookie(other)
+                && hosts(one).any(|host| hosts(other).any(|theirs| may_meet(host, theirs)))
+        };
+        let warn = |pool: usize| {
+            let other = (0..pool).find(|other| share(*other, pool))?;
+            let name = &self.pools[other].name;
+            Some(warning(
+                &format!("pool[{pool}].sticky.cookie"),
+                &format!(
+                    "pool {name:?} sets this cookie too, maybe for the same host, and each undoes what the other did"
+                ),
+                "give each pool a cookie of its own",
+            ))
+        };
+        (0..self.pools.len()).filter_map(warn).collect()
+    }
+
+    /// Pools whose routes differ in priority, to no effect: without a limit there is never too much.
+    fn idle_priorities(&self) -> Vec<Problem> {
+        let bounded = |pool: usize| {
+            let mut backends = self.zones.iter().flat_map(|zone| &zone.backends);
+            backends.any(|backend| backend.pool == pool && backend.max_in_flight.is_some())
+        };
+        let differs = |route: &Route| {
+            let mut others = self.routes.iter().filter(|other| other.pool == route.pool);
+            others.any(|other| other.priority < route.priority)
+        };
+        let routes = self.routes.iter().enumerate();
+        routes
+            .filter(|(_, route)| differs(route) && !bounded(route.pool))
+            .map(|(at, route)| {
+                let pool = &self.pools[route.pool].name;
+                warning(
+                    &format!("route[{at}].priority"),
+                    &format!("no backend of pool {pool:?} has a max_in_flight, so no request is ever shed"),
+                    "set max_in_flight to what each backend can take at once",
+                )
+            })
+            .collect()
     }
 
     /// Pools that get no request: without routes, all but the default one.
@@ -161,6 +226,7 @@ mod tests {
             idle_timeout = "60s"
             [failover]
             failback = "auto"
+            promote_command = ["promote"]
             [[listener]]
             bind = "127.0.0.1:8080"
             [[zone]]
@@ -186,10 +252,51 @@ mod tests {
             [
                 "upstream.idle_timeout",
                 "failover.failback",
+                "failover.promote_timeout",
                 "zone[1].dependency[0].check.address",
                 "route",
                 "zone[1].dependency[1].check.tls.verify"
             ]
+        );
+    }
+
+    #[test]
+    fn a_cookie_shared_on_one_host_is_a_trap_and_on_two_hosts_is_none() {
+        let zone = |zone: usize| {
+            let backend = |at: usize| {
+                format!("{{ address = \"10.0.{zone}.{at}:80\", pool = \"pool-{at}\" }}")
+            };
+            let backends = [1, 2, 3].map(backend).join(", ");
+            format!("[[zone]]\nname = \"fz-{zone}\"\nbackend = [{backends}]\n")
+        };
+        let pool = |at: usize| {
+            format!("[[pool]]\nname = \"pool-{at}\"\nsticky = {{ cookie = \"FIREDOOR\" }}\n")
+        };
+        let warnings = |hosts: [&str; 3]| -> Vec<String> {
+            let route = |at: usize| {
+                let host = hosts[at - 1];
+                format!("[[route]]\n{host}\npath = \"/{at}\"\npool = \"pool-{at}\"\n")
+            };
+            let text = [
+                "listener = [{ bind = \"127.0.0.1:8080\" }]\n".to_owned(),
+                [1, 2, 3].map(pool).concat(),
+                [1, 2, 3].map(route).concat(),
+                [1, 2].map(zone).concat(),
+            ];
+            let config = Config::parse(&text.concat(), Path::new("firedoor.toml"), &Nothing);
+            let warnings = config.unwrap().warnings();
+            warnings.into_iter().map(|problem| problem.key).collect()
+        };
+        let (a, b, c) = (
+            "host = \"a.example\"",
+            "host = \"b.example\"",
+            "host = \"c.example\"",
+        );
+        assert_eq!(warnings([a, b, c]), [""; 0]);
+        assert_eq!(warnings([a, b, a]), ["pool[2].sticky.cookie"]);
+        assert_eq!(
+            warnings([a, "", "host = \"*.example\""]),
+            ["pool[1].sticky.cookie", "pool[2].sticky.cookie"]
         );
     }
 

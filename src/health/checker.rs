@@ -3,9 +3,15 @@
 
 mod account;
 mod announce;
+mod capacity;
 mod command;
+mod drill;
+mod evidence;
 mod flip;
+mod forecast;
 mod gray;
+mod probing;
+mod promotion;
 mod reload;
 mod routing;
 
@@ -14,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::{Address, Check, Config};
+use crate::health::checker::flip::Phase;
 use crate::health::failover::{self, Decision, Situation, Standing};
 use crate::health::gray::Sentence;
 use crate::health::report::{Event, What};
@@ -24,6 +31,8 @@ use crate::outcome::{Observation, Outcome};
 use crate::zone::{ComponentId, ComponentKey, Verdict};
 
 pub use crate::health::checker::command::{Accepted, Command, Refusal};
+pub use crate::health::checker::forecast::{Fault, Forecast, Hypothesis, Misnomer};
+pub use crate::health::checker::promotion::{Promoted, Promotion};
 pub use crate::snapshot::{BackendState, Routing};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -66,8 +75,12 @@ pub struct Checker {
     pinned: bool,
     /// A planned flip that waits for the active zone to drain.
     pending: Option<flip::Pending>,
+    promotions: promotion::Promotions,
+    drills: drill::Drills,
     /// No zone has been fit to take requests yet.
     starting: bool,
+    /// How much the active zone had to do lately.
+    load: capacity::Load,
     /// What was told last, so that it is told once.
     told: Option<announce::Told>,
     /// Whether another zone could take over, as it was told last.
@@ -135,24 +148,6 @@ impl Checker {
         self.settle(now);
     }
 
-    /// The next probe to run, if one is due.
-    pub fn poll_probe(&mut self) -> Option<Probe> {
-        loop {
-            let (id, round) = self.probes.pop_front()?;
-            // A component that was removed meanwhile is not probed.
-            if let Some((zone, slot)) = self.find(id) {
-                let component = &self.zones[zone].components[slot];
-                return Some(Probe {
-                    component: id,
-                    round,
-                    key: component.key.clone(),
-                    address: component.address.clone(),
-                    check: Arc::clone(&component.check),
-                });
-            }
-        }
-    }
-
     /// The next event to log and journal, oldest first.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
@@ -167,15 +162,25 @@ impl Checker {
                 .or_else(|| component.schedule.lost_at())
         });
         let decision = match &self.pending {
-            Some(pending) => Some(pending.deadline),
+            Some(pending) => Some(pending.phase.until()),
             None => self.again,
         };
-        probes.chain(decision).chain(self.gray_until()).min()
+        let others = self.gray_until().into_iter().chain(self.drill_due());
+        probes.chain(decision).chain(others).min()
     }
 
     /// The index of the zone that a planned flip is leaving, while it waits for that zone to drain.
     pub fn draining(&self) -> Option<usize> {
-        self.pending.as_ref().map(|_| self.active)
+        let draining = |pending: &flip::Pending| matches!(pending.phase, Phase::Draining { .. });
+        self.pending
+            .as_ref()
+            .filter(|p| draining(p))
+            .map(|_| self.active)
+    }
+
+    /// Whether a planned flip has begun, and is neither committed nor given up.
+    pub fn is_flipping(&self) -> bool {
+        self.pending.is_some()
     }
 
     /// Counts configurations; the first is 1.
@@ -190,6 +195,7 @@ impl Checker {
         self.conclude(now);
         self.settle_start();
         self.settle_pending(false, now);
+        self.settle_drill(now);
         self.settle_failover(now);
         self.tell_standby(now);
         self.start_due_probes(now);
@@ -242,23 +248,6 @@ impl Checker {
         }
     }
 
-    /// A probe that never comes back must not keep its component's status alive, nor its slot taken.
-    fn give_up_lost_probes(&mut self, now: Moment) {
-        for zone in 0..self.zones.len() {
-            for slot in 0..self.zones[zone].components.len() {
-                let component = &self.zones[zone].components[slot];
-                if component
-                    .schedule
-                    .lost_at()
-                    .is_some_and(|at| at <= now.instant)
-                {
-                    let outcome = component.lost_outcome(now);
-                    self.take_outcome(zone, slot, outcome, now);
-                }
-            }
-        }
-    }
-
     fn conclude(&mut self, now: Moment) {
         for index in 0..self.zones.len() {
             let zone = &mut self.zones[index];
@@ -267,6 +256,7 @@ impl Checker {
             }
             self.stale = true;
             gray::eject(&mut zone.components, self.config.failover.gray);
+            zone.notice_absences(now);
             let mut conclusion = verdict::conclude(&zone.components, &self.needs);
             if let Some(reason) = &zone.gray {
                 conclusion.fail(reason.clone());
@@ -284,17 +274,6 @@ impl Checker {
                 reasons: zone.conclusion.reasons.clone(),
             };
             self.tell(what, now);
-        }
-    }
-
-    /// Requests wait until the active zone is known to serve, or until every zone is judged and the decision has chosen.
-    /// Bounded, since every probe ends.
-    fn settle_start(&mut self) {
-        let serving = self.zones[self.active].verdict() == Verdict::Serving;
-        let judged = |zone: &Zone| zone.verdict() != Verdict::Unknown;
-        if self.starting && (serving || self.zones.iter().all(judged)) {
-            self.starting = false;
-            self.stale = true;
         }
     }
 
@@ -356,31 +335,14 @@ impl Checker {
             stayed: self.last_flip.map(ago),
             flips_left: max.saturating_sub(used),
             next_flip_in,
+            promotion_pause: self.promotion_pause(now),
+            drilling: self.is_drilling(),
             wall: now.wall,
-        }
-    }
-
-    fn start_due_probes(&mut self, now: Moment) {
-        for component in self.zones.iter_mut().flat_map(|zone| &mut zone.components) {
-            if let Some(round) = component.start_probe(now) {
-                self.probes.push_back((component.id, round));
-            }
         }
     }
 
     fn components(&self) -> impl Iterator<Item = &Component> {
         self.zones.iter().flat_map(|zone| &zone.components)
-    }
-
-    /// Zone and slot of a component. A scan: there are tens of them, and probes come by the second.
-    fn find(&self, id: ComponentId) -> Option<(usize, usize)> {
-        self.zones.iter().enumerate().find_map(|(index, zone)| {
-            let slot = zone
-                .components
-                .iter()
-                .position(|component| component.id == id)?;
-            Some((index, slot))
-        })
     }
 
     fn tell(&mut self, what: What, now: Moment) {

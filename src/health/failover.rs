@@ -45,7 +45,7 @@ pub enum Decision {
     Withheld {
         /// Index of the zone that would have become active.
         to: usize,
-        /// Which rule: `pinned`, `min_stay`, `max_flips_per_hour`, `failback_window`.
+        /// Which rule: `pinned`, `min_stay`, `max_flips_per_hour`, `failback_window`, `promote_command`.
         rule: &'static str,
         /// In words.
         explanation: String,
@@ -139,6 +139,9 @@ fn fail_back(situation: &Situation<'_>) -> Decision {
     if situation.active == 0 {
         return stay(String::new(), None);
     }
+    if situation.drilling {
+        return stay(", and a drill is under way".to_owned(), None);
+    }
     let preferred = &situation.zones[0];
     let name = preferred.name;
     if preferred.conclusion.verdict != Verdict::Serving {
@@ -180,12 +183,21 @@ fn fail_back(situation: &Situation<'_>) -> Decision {
     if let Some(withheld) = situation.forbidden(0, &rule) {
         return withheld;
     }
+    let pause = situation.promotion_pause;
+    if !pause.is_zero() {
+        return Decision::Withheld {
+            to: 0,
+            rule: "promote_command",
+            explanation: format!("{rule}, but promote_command has failed: next attempt later"),
+            again: Some(pause),
+        };
+    }
     Decision::Flip(Plan {
         to: 0,
         cause: Cause::Failback,
         rule,
         reasons: vec![situation.describe(0)],
-        alternatives: vec![format!("stay: {}", situation.describe(situation.active))],
+        alternatives: situation.all_but_preferred(),
         degraded: false,
         planned: true,
     })

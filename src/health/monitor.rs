@@ -7,8 +7,10 @@
 
 mod bridgehead;
 mod chronicle;
+mod disk;
 mod drain;
 mod handle;
+mod promotion;
 mod recorder;
 mod request;
 mod resolver;
@@ -32,11 +34,14 @@ use crate::memory::Memory;
 use crate::moment::Moment;
 use crate::outcome::{CheckCode, Observation, Outcome};
 use crate::snapshot::Subscriber;
+use crate::telemetry::counters::Counters;
 use crate::zone::ComponentId;
 use bridgehead::Bridgehead;
 use chronicle::{Chronicle, Reply};
+use disk::Disk;
 use drain::Drain;
-use recorder::{Recorder, Written};
+use promotion::Promoter;
+use recorder::Recorder;
 use request::{Asker, Request};
 use resolver::Resolver;
 
@@ -45,12 +50,12 @@ pub use handle::{Done, MonitorHandle};
 /// How long a flip waits for its memory to become durable. Past that it is committed all the same: a disk must never stop
 /// traffic.
 const MEMORY_PATIENCE: Duration = Duration::from_millis(250);
-/// Between two attempts to store a memory that the disk refused.
-const MEMORY_RETRY: Duration = Duration::from_secs(1);
 /// How old a report may be. Making one for every single outcome would cost more than all of the probes.
 const REPORT_PAUSE: Duration = Duration::from_millis(50);
 /// Between two looks at what the workers have counted.
 const TALLY_PAUSE: Duration = Duration::from_secs(1);
+/// Between two complaints that probes fail because of ourselves.
+const OWN_FAULT_PAUSE: Duration = Duration::from_secs(60);
 /// Requests to the monitor that may wait at once.
 const REQUESTS: usize = 64;
 /// Observations taken in one go.
@@ -70,15 +75,17 @@ pub struct Monitor {
     prober: Prober,
     probes: JoinSet<(ComponentId, u64, Outcome)>,
     drain: Drain,
+    promoter: Promoter,
+    counters: Option<Counters>,
     observations: mpsc::Receiver<Observation>,
     requests: mpsc::Receiver<Request>,
     /// The last one given to the recorder; `None` before the first.
     memory: Option<Memory>,
-    /// When to give it again, since the disk refused it.
-    memory_retry: Option<Instant>,
+    disk: Disk,
     report: Arc<ArcSwap<Report>>,
     report_due: Option<Instant>,
     tally_due: Instant,
+    own_fault_told: Option<Instant>,
     /// Who waits for the input that is being settled.
     asker: Option<Asker>,
     /// Who waits for a planned flip, and to which zone.
@@ -108,7 +115,9 @@ impl Monitor {
             Bridgehead::build(&config, generation, routing, &resolver, workers);
         let report = Arc::new(ArcSwap::from_pointee(checker.report(now)));
         let (sender, requests) = mpsc::channel(REQUESTS);
+        let disk = Disk::default();
         let handle = MonitorHandle {
+            troubles: disk.troubles(),
             requests: sender,
             report: Arc::clone(&report),
             entries: chronicle.subscription(),
@@ -124,17 +133,27 @@ impl Monitor {
             prober: Prober::default(),
             probes: JoinSet::new(),
             drain: Drain::default(),
+            promoter: Promoter::default(),
+            counters: None,
             observations,
             requests,
             memory: None,
-            memory_retry: None,
+            disk,
             report,
             report_due: None,
             tally_due: now.instant,
+            own_fault_told: None,
             asker: None,
             planned: None,
         };
         (monitor, handle, subscriber)
+    }
+
+    /// Lets drills say how many requests they have held.
+    #[must_use]
+    pub fn with_counters(mut self, counters: Counters) -> Self {
+        self.counters = Some(counters);
+        self
     }
 
     /// Works until `shutdown` is ready, then writes down what is left. Must run in a tokio runtime with IO and time.
@@ -155,6 +174,7 @@ impl Monitor {
                     }
                 }
                 Some(request) = self.requests.recv() => self.handle_request(request),
+                (run, end) = self.promoter.ended() => self.checker.handle_promoted(run, end, Moment::now()),
                 () = self.resolver.answered() => {}
                 written = self.recorder.written() => self.handle_written(written),
                 () = wake => self.handle_time(),
@@ -166,10 +186,13 @@ impl Monitor {
 
     fn handle_finished(&mut self, finished: Result<(ComponentId, u64, Outcome), JoinError>) {
         let now = Moment::now();
+        // As often as anything could be decided by it.
+        self.checker.handle_load(&self.bridgehead.load(), now);
         let mut next = Some(finished);
         while let Some(finished) = next {
             match finished {
                 Ok((component, round, outcome)) => {
+                    self.note_own_fault(&outcome, now.instant);
                     self.checker.handle_outcome(component, round, outcome, now);
                 }
                 // The checker gives up on it in time, with an outcome of its own.
@@ -180,25 +203,17 @@ impl Monitor {
         self.report_due.get_or_insert(now.instant + REPORT_PAUSE);
     }
 
-    fn handle_written(&mut self, written: Written) {
-        match written.memory {
-            None => {}
-            Some((_, Ok(()))) => self.memory_retry = None,
-            Some((_, Err(problem))) => {
-                error!(
-                    "the active zone, pins and maintenance can't be stored, a restart would forget them: {problem}"
-                );
-                self.memory_retry = Some(Instant::now() + MEMORY_RETRY);
-            }
+    /// Says it loudly when probes fail because of ourselves, but not for each of them.
+    fn note_own_fault(&mut self, outcome: &Outcome, now: Instant) {
+        let quiet = |told: Instant| told + OWN_FAULT_PAUSE > now;
+        if outcome.is_conclusive() || self.own_fault_told.is_some_and(quiet) {
+            return;
         }
-        if let Some((number, result)) = written.entries {
-            if let Err(problem) = result {
-                error!(
-                    "the journal can't be written, what follows is kept in memory only: {problem}"
-                );
-            }
-            self.chronicle.announce(number);
-        }
+        self.own_fault_told = Some(now);
+        error!(
+            "firedoor itself can't make connections ({}): probes are blind, and as long as they are no component goes up or down",
+            outcome.detail
+        );
     }
 
     /// When time alone will be an input.
@@ -208,7 +223,7 @@ impl Monitor {
             self.drain.due(),
             self.resolver.due(),
             self.chronicle.overdue(),
-            self.memory_retry,
+            self.disk.due(),
             self.report_due,
         ]
         .into_iter()
@@ -225,18 +240,17 @@ impl Monitor {
                 .draining()
                 .map(|zone| self.bridgehead.in_flight(zone));
             if in_flight.is_some_and(|in_flight| self.drain.look(in_flight, now.instant)) {
+                // The flip ends the account of the zone that is left.
+                self.count(now);
                 self.checker.handle_drained(now);
             }
         }
         if due(Some(self.tally_due)) {
             self.tally_due = now.instant + TALLY_PAUSE;
-            for (component, tally) in self.bridgehead.tallies() {
-                self.checker.handle_tally(component, tally, now);
-            }
+            self.count(now);
         }
-        if due(self.memory_retry) {
-            self.memory_retry = None;
-            self.memory = None;
+        if due(self.disk.due()) {
+            self.try_disk_again();
         }
         if due(self.report_due) {
             self.publish_report(now);
@@ -244,6 +258,16 @@ impl Monitor {
         self.chronicle.announce_overdue(now.instant);
         if due(self.checker.poll_timeout()) {
             self.checker.handle_timeout(now);
+        }
+    }
+
+    /// Hands on what the workers have counted since the last time.
+    fn count(&mut self, now: Moment) {
+        if let Some(counters) = &self.counters {
+            self.checker.handle_held(counters.totals().holds);
+        }
+        for (component, tally) in self.bridgehead.tallies() {
+            self.checker.handle_tally(component, tally, now);
         }
     }
 
@@ -266,6 +290,13 @@ impl Monitor {
         match self.checker.draining() {
             Some(_) => self.drain.begin(now.instant),
             None => self.drain.end(),
+        }
+        if self.checker.promoting().is_none() {
+            self.promoter.end();
+        }
+        // After the journal was given what it is for: the command may take this very machine down.
+        if let Some(promotion) = self.checker.poll_promotion() {
+            self.promoter.begin(promotion);
         }
         self.resolver.look_up(now.instant);
         while let Some(probe) = self.checker.poll_probe() {
@@ -296,11 +327,7 @@ impl Monitor {
             }
         });
         if waited.await.is_err() {
-            error!(
-                "the disk under {} has not answered for {} ms: going on without, a crash now would forget the active zone",
-                self.config.server.state_dir.display(),
-                MEMORY_PATIENCE.as_millis()
-            );
+            self.handle_silence();
         }
     }
 

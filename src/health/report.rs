@@ -1,6 +1,8 @@
 //! What the checker tells people: the state of everything ([`Report`]) and what changed ([`Event`]). Plain data; the admin API
 //! renders it, the journal keeps it, the log says it.
 
+mod drill;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use jiff::Timestamp;
 
 use crate::outcome::{Outcome, Trouble};
 use crate::zone::{ComponentKey, Operator, Status, Verdict};
+
+pub use drill::{DrillOutcome, DrillReport, DrillState, Share};
 
 /// The state of everything at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub struct Report {
     pub pinned: Option<Arc<str>>,
     /// A planned flip waits for the active zone to drain; its target's name.
     pub flip_pending: Option<Arc<str>>,
+    /// The drill under way, if any.
+    pub drill: Option<DrillState>,
     /// How many more automatic flips the budget allows now.
     pub flips_left: u32,
     /// What the decision would be now and why: "stay: fz-1 is serving", "stay: nowhere to go …".
@@ -141,6 +147,21 @@ pub enum What {
         /// Who wants it and why.
         reason: String,
     },
+    /// `promote_command` has ended.
+    Promotion {
+        /// The zone that is left.
+        from: Arc<str>,
+        /// The zone that is entered.
+        to: Arc<str>,
+        /// With exit code 0, in time.
+        succeeded: bool,
+        /// `exit code 3`.
+        how: String,
+        /// The end of what it wrote.
+        output: String,
+        /// From its start to its end.
+        took: Duration,
+    },
     /// A planned flip was given up before it was committed: the active zone stays, and requests go on.
     FlipAborted {
         /// The zone that stays active.
@@ -163,7 +184,7 @@ pub enum What {
     Withheld {
         /// The zone that would have become active.
         to: Arc<str>,
-        /// Which rule: `pinned`, `min_stay`, `max_flips_per_hour`, `failback_window`.
+        /// Which rule: `pinned`, `min_stay`, `max_flips_per_hour`, `failback_window`, `promote_command`.
         rule: &'static str,
         /// In words.
         explanation: String,
@@ -182,6 +203,19 @@ pub enum What {
         /// By which numbers, and what follows from it.
         explanation: String,
     },
+    /// A drill began: a standby gets the traffic for a while.
+    DrillBegun {
+        /// The zone that is left.
+        zone: Arc<str>,
+        /// The zone that takes over.
+        away: Arc<str>,
+        /// For how long.
+        length: Duration,
+        /// The operator's own words.
+        reason: Option<String>,
+    },
+    /// A drill ended.
+    DrillEnded(DrillReport),
     /// A zone was pinned (`true`) or unpinned.
     Pin {
         /// Which zone.
@@ -222,10 +256,14 @@ pub struct Flip {
     pub rule: String,
     /// The components and evidence behind it.
     pub reasons: Vec<String>,
-    /// What else was considered, and why it was not done.
+    /// What was known of the components that decided, at that moment: a failover's are those that ail the zone that was left.
+    pub evidence: Vec<ComponentReport>,
+    /// To stay and every other zone, each with why it was refused.
     pub alternatives: Vec<String>,
     /// The new zone can serve something, but isn't `Serving`.
     pub degraded: bool,
+    /// In which pools it can't take the load, and what follows from that.
+    pub shedding: Vec<String>,
     /// From the first contrary outcome of the component that decided to the decision; zero for operator flips.
     pub detected_in: Duration,
 }
@@ -239,6 +277,8 @@ pub enum Cause {
     Failback,
     /// An operator wanted it.
     Operator,
+    /// A drill leaves a zone, or returns to it.
+    Drill,
     /// The configuration no longer has the active zone.
     Reload,
 }

@@ -44,6 +44,10 @@ pub struct Component {
     pub live: Live,
     /// Gray, and so not to be picked.
     pub ejected: bool,
+    /// Since when it may be picked again, or at all if it has joined a running zone; `None` for one that began with its zone.
+    pub fresh_since: Option<Instant>,
+    /// Could not be picked while its siblings could: next time it may be, it is fresh.
+    absent: bool,
     /// What the probes say.
     pub status: Status,
     /// Since when.
@@ -120,6 +124,8 @@ impl Component {
             joined: true,
             live: Live::default(),
             ejected: false,
+            fresh_since: None,
+            absent: false,
             status: Status::Unknown,
             since: now,
             because: String::new(),
@@ -133,6 +139,11 @@ impl Component {
     /// Takes the outcome of the probe that is in flight, and plans the next one.
     pub fn judge(&mut self, outcome: Outcome, seed: u64, now: Moment) -> Option<Transition> {
         let started = self.schedule.land();
+        if !outcome.is_conclusive() && self.status != Status::Unknown {
+            // No evidence, either way. Only a status that was never known needs some outcome, or requests would wait for ever.
+            self.schedule.after(self.check.interval, now.instant);
+            return None;
+        }
         let passed = outcome.passed();
         if self.outcomes.len() == EVIDENCE {
             self.outcomes.pop_front();
@@ -228,9 +239,26 @@ impl Component {
         self.status == Status::Up && self.operator == Operator::Ready && !self.ejected
     }
 
+    /// Notices when it comes into picking and leaves it, after any of what [`Self::pickable`] depends on may have changed.
+    pub fn notice_absence(&mut self, now: Moment) {
+        if self.pickable() {
+            if std::mem::take(&mut self.absent) {
+                self.fresh_since = Some(now.instant);
+            }
+        } else if self.status != Status::Unknown || !self.joined {
+            // One that isn't judged yet begins together with its zone, where nobody is warmer than it.
+            self.absent = true;
+        }
+    }
+
     /// Whether a probe of it has failed, and the next ones will say whether it is down.
     pub fn in_doubt(&self) -> bool {
         self.status == Status::Up && self.streak > 0
+    }
+
+    /// Whether its last probe agreed with its status.
+    pub fn is_steady(&self) -> bool {
+        self.streak == 0
     }
 
     /// Asks for a probe at once because another zone is in trouble: a comparison needs fresh evidence on both sides.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::health::report::{Cause, Event, Flip, What};
+use crate::health::report::{Cause, ComponentReport, DrillReport, Event, Flip, Share, What};
 use crate::outcome::{Outcome, Trouble};
 
 /// The whole line: what every entry has, and the fields of its kind.
@@ -15,6 +15,11 @@ pub(super) fn json(number: u64, epoch: u64, event: &Event) -> Value {
     line["epoch"] = epoch.into();
     line["message"] = event.to_string().into();
     line
+}
+
+/// An event's kind, as its line says it.
+pub fn kind(event: &Event) -> &'static str {
+    fields(&event.what).0
 }
 
 fn fields(what: &What) -> (&'static str, Value) {
@@ -79,6 +84,24 @@ fn fields(what: &What) -> (&'static str, Value) {
             "flip_begun",
             json!({"from": &**from, "to": &**to, "reason": reason}),
         ),
+        What::Promotion {
+            from,
+            to,
+            succeeded,
+            how,
+            output,
+            took,
+        } => (
+            "promotion",
+            json!({
+                "from": &**from,
+                "to": &**to,
+                "succeeded": succeeded,
+                "how": how,
+                "output": output,
+                "took_ms": milliseconds(*took),
+            }),
+        ),
         What::FlipAborted {
             from,
             to,
@@ -94,19 +117,23 @@ fn fields(what: &What) -> (&'static str, Value) {
             cause,
             rule,
             reasons,
+            evidence,
             alternatives,
             degraded,
+            shedding,
             detected_in,
         }) => (
             "flip",
             json!({
                 "from": &**from,
                 "to": &**to,
-                "cause": cause_word(*cause),
+                "cause": self::cause(*cause),
                 "rule": rule,
                 "reasons": reasons,
+                "evidence": evidence.iter().map(component).collect::<Vec<_>>(),
                 "alternatives": alternatives,
                 "degraded": degraded,
+                "shedding": shedding,
                 "detected_in_ms": milliseconds(*detected_in),
             }),
         ),
@@ -123,6 +150,16 @@ fn fields(what: &What) -> (&'static str, Value) {
             json!({"to": &**to, "rule": rule, "explanation": explanation}),
         ),
         What::FailbackPossible { zone } => ("failback_possible", json!({"zone": &**zone})),
+        What::DrillBegun {
+            zone,
+            away,
+            length,
+            reason,
+        } => (
+            "drill_begun",
+            json!({"zone": &**zone, "away": &**away, "for_ms": milliseconds(*length), "reason": reason}),
+        ),
+        What::DrillEnded(report) => ("drill_ended", drill(report)),
         What::Pin {
             zone,
             pinned,
@@ -145,6 +182,18 @@ fn fields(what: &What) -> (&'static str, Value) {
     }
 }
 
+fn component(component: &ComponentReport) -> Value {
+    json!({
+        "component": component.key.to_string(),
+        "address": component.address,
+        "status": component.status.to_string(),
+        "since": component.since.to_string(),
+        "operator": component.operator.to_string(),
+        "gray": component.gray,
+        "outcomes": component.outcomes.iter().map(outcome).collect::<Vec<_>>(),
+    })
+}
+
 fn outcome((at, outcome): &(Timestamp, Outcome)) -> Value {
     json!({
         "time": at.to_string(),
@@ -155,16 +204,36 @@ fn outcome((at, outcome): &(Timestamp, Outcome)) -> Value {
     })
 }
 
+fn drill(report: &DrillReport) -> Value {
+    let share = |share: Share| json!({"requests": share.requests, "failures": share.failures});
+    let (out, back) = report.held_for;
+    json!({
+        "zone": &*report.zone,
+        "away": &*report.away,
+        "outcome": report.outcome.as_str(),
+        "explanation": report.explanation,
+        "reason": report.reason,
+        "lasted_ms": milliseconds(report.lasted),
+        "left_in_ms": milliseconds(out),
+        "returned_in_ms": milliseconds(back),
+        "held": report.held,
+        "before": share(report.before),
+        "during": share(report.during),
+    })
+}
+
 /// With three decimals: a refused connection takes microseconds.
 fn milliseconds(duration: std::time::Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
-fn cause_word(cause: Cause) -> &'static str {
+/// A flip's cause, as its line says it.
+pub fn cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Failover => "failover",
         Cause::Failback => "failback",
         Cause::Operator => "operator",
+        Cause::Drill => "drill",
         Cause::Reload => "reload",
     }
 }
@@ -174,8 +243,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::health::report::ComponentKind;
     use crate::outcome::CheckCode;
-    use crate::zone::{ComponentKey, Status};
+    use crate::zone::{ComponentKey, Operator, Status};
 
     #[test]
     fn a_transition_carries_its_evidence_field_by_field() {
@@ -221,7 +291,26 @@ mod tests {
     #[test]
     fn a_flip_says_who_when_why_and_what_else_was_considered() {
         let at: Timestamp = "2025-03-01T02:03:04Z".parse().unwrap();
+        let refused = Outcome {
+            code: CheckCode::L4Con,
+            detail: "connection refused".into(),
+            took: Duration::from_micros(123),
+            status: None,
+        };
         let what = What::Flip(Flip {
+            evidence: vec![ComponentReport {
+                key: ComponentKey {
+                    zone: "fz-1".into(),
+                    name: "postgres".into(),
+                },
+                kind: ComponentKind::Dependency { required: true },
+                address: "10.0.0.1:5432".into(),
+                status: Status::Down,
+                since: at,
+                operator: Operator::Ready,
+                gray: false,
+                outcomes: vec![(at, refused)],
+            }],
             epoch: 8,
             from: "fz-1".into(),
             to: "fz-2".into(),
@@ -230,6 +319,7 @@ mod tests {
             reasons: vec!["postgres is down".into()],
             alternatives: vec!["fz-3 failed".into()],
             degraded: false,
+            shedding: vec!["fz-2 can take 80 of 120 requests in flight (pool hq): …".into()],
             detected_in: Duration::from_millis(51),
         });
         let line = json(13, 8, &Event { at, what });
@@ -238,11 +328,26 @@ mod tests {
         assert_eq!(line["cause"], "failover");
         assert_eq!(line["detected_in_ms"], 51.0);
         assert_eq!(line["reasons"], json!(["postgres is down"]));
+        assert_eq!(
+            line["evidence"],
+            json!([{
+                "component": "fz-1:postgres",
+                "address": "10.0.0.1:5432",
+                "status": "down",
+                "since": "2025-03-01T02:03:04Z",
+                "operator": "ready",
+                "gray": false,
+                "outcomes": [{
+                    "time": "2025-03-01T02:03:04Z", "code": "L4CON", "ms": 0.123, "status": null,
+                    "detail": "connection refused",
+                }],
+            }])
+        );
         assert_eq!(line["alternatives"], json!(["fz-3 failed"]));
         assert_eq!(
             line["message"],
             "FLIP fz-1 → fz-2 (epoch 8), failover: fz-1 failed and fz-2 is serving; postgres is down; \
-             also considered: fz-3 failed"
+             TOO SMALL: fz-2 can take 80 of 120 requests in flight (pool hq): …; also considered: fz-3 failed"
         );
     }
 }

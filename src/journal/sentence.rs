@@ -74,6 +74,30 @@ impl fmt::Display for What {
                 f,
                 "planned flip {from} → {to} begins, new requests wait for the running ones: {reason}"
             ),
+            Self::Promotion {
+                from,
+                to,
+                succeeded,
+                how,
+                output,
+                took,
+            } => {
+                let word = if *succeeded { "succeeded" } else { "failed" };
+                write!(
+                    f,
+                    "promote_command {word} for the flip {from} → {to}: {how} after {took:.1?}"
+                )?;
+                // A log line is one line.
+                let said = output
+                    .lines()
+                    .map(str::trim)
+                    .filter(|line| !line.is_empty());
+                listed(
+                    f,
+                    "; it said: ",
+                    &said.map(str::to_owned).collect::<Vec<_>>(),
+                )
+            }
             Self::FlipAborted {
                 from,
                 to,
@@ -96,6 +120,19 @@ impl fmt::Display for What {
                 f,
                 "{zone} has been serving long enough: an operator may fail back to it (firedoor failback)"
             ),
+            Self::DrillBegun {
+                zone,
+                away,
+                length,
+                reason,
+            } => {
+                write!(
+                    f,
+                    "DRILL begins, {away} takes over from {zone} for {length:?}"
+                )?;
+                because(f, reason.as_deref())
+            }
+            Self::DrillEnded(report) => report.fmt(f),
             Self::Pin {
                 zone,
                 pinned,
@@ -142,6 +179,7 @@ impl fmt::Display for Flip {
             Cause::Failover => "failover",
             Cause::Failback => "failback",
             Cause::Operator => "by an operator",
+            Cause::Drill => "for a drill",
             Cause::Reload => "by a reload",
         })?;
         if self.degraded {
@@ -149,6 +187,7 @@ impl fmt::Display for Flip {
         }
         write!(f, ": {}", self.rule)?;
         listed(f, "; ", &self.reasons)?;
+        listed(f, "; TOO SMALL: ", &self.shedding)?;
         listed(f, "; also considered: ", &self.alternatives)
     }
 }

@@ -2,7 +2,7 @@
 //! the old or the new, never half of one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use super::Memory;
 
 const NAME: &str = "state.json";
 const WRITTEN_BESIDE: &str = "state.json.new";
+const LOCK: &str = "lock";
 const NOT_UNDERSTOOD: &str = "state.json.broken";
 
 /// The place of a process's memory.
@@ -71,21 +72,49 @@ impl StateFile {
     }
 }
 
-/// Claims the state directory for as long as the file is kept open. `Ok(None)`: another process has it.
+/// Claims the state directory for as long as the answer is kept: two processes in one would each undo the other's flips.
 ///
-/// The caller warns and goes on: during a binary's replacement two processes share the directory for a while.
-pub fn lock(directory: &Path) -> io::Result<Option<File>> {
+/// The file stays when its process ends, and the claim doesn't: the kernel gives it up, after a SIGKILL too. A successor of a
+/// running process can be handed the open file.
+pub fn claim(directory: &Path) -> Result<File, Unclaimed> {
     make_directory(directory)?;
-    let file = OpenOptions::new()
+    let mut file = OpenOptions::new()
+        .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(directory.join("lock"))?;
+        .open(directory.join(LOCK))?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
+        Ok(()) => {
+            // On a full disk the message of a second process says less; the claim holds all the same.
+            let _unwritten = file
+                .set_len(0)
+                .and_then(|()| writeln!(file, "{}", std::process::id()));
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            // For a message only: whoever has just claimed it may not have written it yet.
+            let _unread = file.take(32).read_to_string(&mut owner);
+            Err(Unclaimed::Taken(owner.trim().parse().ok()))
+        }
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Why a state directory is not ours.
+#[derive(Debug)]
+pub enum Unclaimed {
+    /// Another process has it; its id, where that is known.
+    Taken(Option<u32>),
+    /// It can't be used.
+    Unusable(io::Error),
+}
+
+impl From<io::Error> for Unclaimed {
+    fn from(error: io::Error) -> Self {
+        Self::Unusable(error)
     }
 }
 
@@ -148,12 +177,15 @@ mod tests {
     }
 
     #[test]
-    fn a_state_directory_is_locked_by_one_at_a_time() {
+    fn a_state_directory_is_claimed_by_one_at_a_time() {
         let directory = tempfile::tempdir().unwrap();
-        let first = lock(directory.path()).unwrap();
-        assert!(first.is_some());
-        assert!(lock(directory.path()).unwrap().is_none());
+        let first = claim(directory.path()).unwrap();
+        let ours = std::process::id();
+        assert!(matches!(
+            claim(directory.path()),
+            Err(Unclaimed::Taken(Some(owner))) if owner == ours
+        ));
         drop(first);
-        assert!(lock(directory.path()).unwrap().is_some());
+        assert!(claim(directory.path()).is_ok());
     }
 }

@@ -14,7 +14,7 @@ use super::connections::Connection;
 use super::downstream::{Downstream, millis};
 use super::upstream::Upstream;
 use crate::config;
-use crate::outcome::Trouble;
+use crate::outcome::{Trouble, is_own_fault};
 
 /// How an attempt ended without a response head.
 pub(crate) enum Lost {
@@ -26,15 +26,16 @@ pub(crate) enum Lost {
     Abandoned,
 }
 
-/// Connects to `upstream`, unless it takes too long or the backend is found dead meanwhile.
+/// Connects to `upstream`, unless it takes too long or the backend is found dead meanwhile. `Err(None)`: our own system couldn't,
+/// which is no news about the backend.
 pub(crate) async fn connect(
     state: &Rc<Downstream>,
     upstream: &Rc<Upstream>,
     settings: &config::Upstream,
     limits: &config::Limits,
-) -> Result<Box<Connection>, Trouble> {
+) -> Result<Box<Connection>, Option<Trouble>> {
     let Some(address) = upstream.address else {
-        return Err(Trouble::Connect);
+        return Err(Some(Trouble::Connect));
     };
     let due = state.worker.now() + millis(settings.connect_timeout);
     state.wait_until(due);
@@ -44,12 +45,13 @@ pub(crate) async fn connect(
     ));
     let result = poll_fn(|cx| match opening.as_mut().poll(cx) {
         Poll::Ready(Ok(connection)) => Poll::Ready(Ok(connection)),
+        Poll::Ready(Err(error)) if is_own_fault(&error) => Poll::Ready(Err(None)),
         Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
-            Poll::Ready(Err(Trouble::ConnectTimeout))
+            Poll::Ready(Err(Some(Trouble::ConnectTimeout)))
         }
-        Poll::Ready(Err(_)) => Poll::Ready(Err(Trouble::Connect)),
+        Poll::Ready(Err(_)) => Poll::Ready(Err(Some(Trouble::Connect))),
         Poll::Pending if upstream.is_abandoned() || state.worker.now() >= due => {
-            Poll::Ready(Err(Trouble::ConnectTimeout))
+            Poll::Ready(Err(Some(Trouble::ConnectTimeout)))
         }
         Poll::Pending => Poll::Pending,
     })
@@ -138,4 +140,18 @@ fn relay_interim(state: &Rc<Downstream>, connection: &Connection, rules: Rules) 
 
 fn is_nonsense(error: &hyper::Error) -> bool {
     error.is_parse() || error.is_parse_too_large() || error.is_parse_status()
+}
+
+/// The same request again, for a retry; `None` if its body is passed on as it comes.
+pub(super) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let body = match request.body() {
+        RequestBody::Kept(bytes) => RequestBody::Kept(bytes.clone()),
+        RequestBody::Empty => RequestBody::Empty,
+        RequestBody::Streamed(_) => return None,
+    };
+    let mut copy = Request::new(body);
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    Some(copy)
 }

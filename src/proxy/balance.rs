@@ -100,6 +100,28 @@ fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
+/// What part of its usual share of the requests, in thousandths, a backend gets that has been up for `age`: from a tenth
+/// (Envoy's `min_weight_percent`) evenly to all of it. Both in milliseconds; without a `slow_start`, all of it.
+pub(crate) fn part(age: u64, slow_start: u64) -> u64 {
+    const LEAST: u64 = WHOLE / 10;
+    if age >= slow_start {
+        return WHOLE;
+    }
+    LEAST + (WHOLE - LEAST) * age / slow_start
+}
+
+/// All of the usual share, in thousandths.
+pub(crate) const WHOLE: u64 = 1000;
+
+/// Whether a candidate with this `part` sits a pick out in which the largest one is `most`: where all are equally new, nobody
+/// does. `random` is uniform over all of `u64`.
+///
+/// Not a smaller weight instead: in the choice of two by load, with few requests in flight, it would lose every comparison
+/// until it is nearly as heavy as the others, and then get half of all requests at once.
+pub(crate) fn sits_out(part: u64, most: u64, random: u64) -> bool {
+    random % most.max(1) >= part
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +178,66 @@ mod tests {
             candidate(5, 0, 0.0),
         ];
         assert_eq!(counts(Balance::RoundRobin, &three, 800), [100, 200, 500]);
+    }
+
+    #[test]
+    fn a_slow_start_grows_evenly_from_a_tenth_to_the_whole() {
+        assert_eq!(
+            [0, 5_000, 15_000, 30_000].map(|age| part(age, 30_000)),
+            [100, 250, 550, WHOLE]
+        );
+        assert_eq!(part(0, 0), WHOLE);
+        assert_eq!(part(u64::MAX, 30_000), WHOLE);
+        let all: Vec<u64> = (0..30_000).map(|age| part(age, 30_000)).collect();
+        assert!(all.is_sorted());
+    }
+
+    /// The shares of requests, in thousandths, of backends that have come up for so many thousandths.
+    fn shares(balance: Balance, parts: &[u64]) -> Vec<u64> {
+        const PICKS: u64 = 40_000;
+        let mut random = fastrand::Rng::with_seed(11);
+        let mut turn = 0;
+        let mut counts = vec![0; parts.len()];
+        let most = *parts.iter().max().expect("parts");
+        for _ in 0..PICKS {
+            let there: Vec<usize> = (0..parts.len())
+                .filter(|at| !sits_out(parts[*at], most, random.u64(..)))
+                .collect();
+            let candidates = vec![candidate(1, 0, 0.0); there.len()];
+            let picked = pick(balance, &candidates, random.u64(..), &mut turn);
+            counts[there[picked.expect("the newest ones alone sit out")]] += 1;
+        }
+        counts.iter().map(|count| count * 1000 / PICKS).collect()
+    }
+
+    #[test]
+    fn a_newcomer_gets_its_part_of_a_share_by_either_balance() {
+        for balance in [Balance::LeastLoaded, Balance::RoundRobin] {
+            for (parts, expected) in [
+                (vec![WHOLE, 100], vec![950, 50]),
+                (vec![WHOLE, 500], vec![750, 250]),
+                (vec![WHOLE, WHOLE, 300], vec![450, 450, 100]),
+                // As new as each other, however new.
+                (vec![100, 100], vec![500, 500]),
+                (vec![400, 400, 100], vec![458, 458, 83]),
+            ] {
+                for (share, expected) in shares(balance, &parts).into_iter().zip(expected) {
+                    assert!(
+                        share.abs_diff(expected) < 15,
+                        "{balance:?} {parts:?}: {share}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_oldest_never_sits_out() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for part in [1, 100, 333, 999, WHOLE] {
+            assert!((0..1000).all(|_| !sits_out(part, part, random.u64(..))));
+            assert!(!sits_out(part, part, u64::MAX));
+        }
     }
 
     #[test]

@@ -174,6 +174,7 @@ enum Source {
 /// A backend's response body, with the connection it comes over.
 struct Relay {
     incoming: Incoming,
+    /// `None`: it broke off.
     connection: Option<Box<Connection>>,
     /// Counts the request out when dropped.
     flight: InFlight,
@@ -299,7 +300,7 @@ impl Drop for ResponseBody {
 impl Relay {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let Some(connection) = &mut self.connection else {
-            return Poll::Ready(None);
+            return self.break_off();
         };
         // Driven first and polled without a waker: a frame that this has made ready would otherwise wake the task that is
         // about to take it.
@@ -366,7 +367,18 @@ impl Relay {
         if self.ends_by_close {
             self.state.reset.set(true);
         }
-        Poll::Ready(Some(Err(Cut("the response broke off"))))
+        self.state.begin_break();
+        self.break_off()
+    }
+
+    /// Ends the response in an error, but not before all that came of it is on its way: hyper throws away what it has not sent yet,
+    /// and a client without a head would see a connection that was merely closed.
+    fn break_off(&self) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if self.state.is_flushed() {
+            Poll::Ready(Some(Err(Cut("the response broke off"))))
+        } else {
+            Poll::Pending
+        }
     }
 }
 
@@ -381,8 +393,6 @@ impl Drop for Relay {
         {
             worker.keep(upstream, connection);
         }
-        if upstream.is_bounded() {
-            worker.queue().call_first(upstream.pool_index());
-        }
+        worker.place_freed(upstream.pool_index());
     }
 }

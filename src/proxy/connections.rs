@@ -119,13 +119,15 @@ impl Idle {
         self.stack.borrow_mut().pop()
     }
 
-    /// Keeps a connection after a clean end, if it is still good and there is room.
-    pub(crate) fn push(&self, mut connection: Box<Connection>, now: u64, room: usize) {
-        if connection.is_ready() && self.stack.borrow().len() < room {
+    /// Keeps a connection after a clean end, if it is still good and there is room. Whether it is still good.
+    pub(crate) fn push(&self, mut connection: Box<Connection>, now: u64, room: usize) -> bool {
+        let ready = connection.is_ready();
+        if ready && self.stack.borrow().len() < room {
             connection.idle_since = now;
             connection.reused = true;
             self.stack.borrow_mut().push(connection);
         }
+        ready
     }
 
     /// Drops those that the backend has closed, and those idle for longer than `timeout` milliseconds.

@@ -3,6 +3,9 @@
 //! Deadlines are plain numbers that the worker compares every [`crate::worker::TICK`]; hyper's own timer would cost an
 //! allocation and a timer-wheel entry for each request, and has no deadline at all for bodies and writes.
 
+mod call;
+mod clock;
+
 use std::cell::{Cell, RefCell, RefMut};
 use std::io;
 use std::net::SocketAddr;
@@ -55,6 +58,8 @@ pub(crate) struct Downstream {
     interim_out: RefCell<Vec<u8>>,
     /// hyper has nothing left to send.
     flushed: Cell<bool>,
+    /// Somebody waits for that.
+    breaking: Cell<bool>,
     /// The body wants to look at its clock then.
     body_due: Cell<u64>,
     cut: Cell<Option<Cut>>,
@@ -92,15 +97,12 @@ pub(crate) enum BodyTrouble {
     Broken,
 }
 
-/// Milliseconds that a fresh connection has for its first byte once the drain has begun.
-const DRAIN_PATIENCE: u64 = 1000;
-
 impl Downstream {
     /// The state for a connection that was just accepted.
     pub(crate) fn new(worker: Rc<Worker>, peer: SocketAddr, listener: &Listener) -> Rc<Self> {
         let ip = peer.ip().to_canonical();
         let patience = if worker.is_draining() {
-            DRAIN_PATIENCE
+            clock::DRAIN_PATIENCE
         } else {
             millis(worker.view().limits().header_timeout)
         };
@@ -125,6 +127,7 @@ impl Downstream {
             answering: Cell::new(false),
             interim_out: RefCell::default(),
             flushed: Cell::new(true),
+            breaking: Cell::new(false),
             body_due: Cell::new(0),
             cut: Cell::new(None),
             waker: RefCell::new(None),
@@ -164,6 +167,9 @@ impl Downstream {
     pub(crate) fn has_flushed(&self) {
         self.write.end();
         self.flushed.set(true);
+        if self.breaking.take() {
+            self.wake();
+        }
     }
 
     /// What must go out before anything else that hyper sends.
@@ -189,6 +195,16 @@ impl Downstream {
     /// The response head is on its way.
     pub(crate) fn begin_answer(&self) {
         self.answering.set(true);
+    }
+
+    /// The response has broken off: it ends in an error once hyper has sent what came before.
+    pub(crate) fn begin_break(&self) {
+        self.flushed.set(false);
+        self.breaking.set(true);
+    }
+
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.flushed.get()
     }
 
     /// The response is complete, or nothing more will come of it.
@@ -267,98 +283,6 @@ impl Downstream {
     pub(crate) fn wait_no_more(&self) {
         self.request_due.set(0);
         self.watches.set(false);
-    }
-
-    // === what the worker tells
-
-    /// Looks at the clock: wakes the task if something is due.
-    pub(crate) fn sweep(&self, now: u64) {
-        let mut due = self.due.get();
-        if due != 0 && now >= due && !self.flushed.get() {
-            // The last response is still on its way out, and a next request can't be read before: only the write's clock counts.
-            due = now + self.patience();
-            self.due.set(due);
-        }
-        if due != 0 && now >= due {
-            self.cut(if self.phase.get() == Phase::Idle {
-                Cut::Idle
-            } else {
-                Cut::Head
-            });
-        } else if self.write.is_over(now) {
-            self.cut(Cut::Write);
-        } else {
-            let is_due = |due: u64| due != 0 && now >= due;
-            if self.body.is_over(now)
-                || is_due(self.request_due.get())
-                || is_due(self.body_due.get())
-            {
-                self.body_due.set(0);
-                self.wake();
-            }
-        }
-    }
-
-    /// Milliseconds for the next head to begin, or to end.
-    fn patience(&self) -> u64 {
-        let view = self.worker.view();
-        millis(match self.phase.get() {
-            Phase::Idle => view.limits().idle_timeout,
-            Phase::Head | Phase::Request => view.limits().header_timeout,
-        })
-    }
-
-    /// There is a new snapshot.
-    pub(crate) fn snapshot_changed(&self) {
-        if self.watches.get() {
-            self.wake();
-        }
-    }
-
-    /// A place has become free.
-    pub(crate) fn call(&self) {
-        self.called.set(true);
-        self.wake();
-    }
-
-    pub(crate) fn was_called(&self) -> bool {
-        self.called.take()
-    }
-
-    /// The drain begins: a connection that was just made and has said nothing yet is not waited for as long as usual.
-    pub(crate) fn begin_drain(&self) {
-        if self.phase.get() == Phase::Head && !self.head_begun.get() {
-            let soon = self.worker.now() + DRAIN_PATIENCE;
-            self.due.set(self.due.get().min(soon));
-        }
-        self.wake();
-    }
-
-    /// Whether a request is on its way, or the very first one is waited for.
-    pub(crate) fn is_expecting_head(&self) -> bool {
-        self.phase.get() == Phase::Head
-    }
-
-    /// The drain has come to its deadline.
-    pub(crate) fn end_now(&self) {
-        self.cut(Cut::Drain);
-    }
-
-    /// Why the connection is to end now, if it is.
-    pub(super) fn is_cut(&self) -> Option<Cut> {
-        self.cut.get()
-    }
-
-    /// Whether a byte of the current head has come.
-    pub(super) fn has_begun_head(&self) -> bool {
-        self.head_begun.get()
-    }
-
-    fn cut(&self, cut: Cut) {
-        if self.cut.get().is_none() {
-            self.cut.set(Some(cut));
-            self.wake();
-        }
     }
 
     /// Lets the task look around.

@@ -36,6 +36,8 @@ pub(crate) enum Refusal {
     NoZone,
     /// Too many requests wait already.
     HoldFull,
+    /// There is no room for requests of its priority.
+    Shed,
     /// The backend broke the protocol or the connection.
     Upstream(Trouble),
 }
@@ -55,7 +57,7 @@ impl Refusal {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Body(BodyTrouble::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyTrouble::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NoZone | Self::HoldFull => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoZone | Self::HoldFull | Self::Shed => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream(Trouble::ConnectTimeout | Trouble::ResponseTimeout) => {
                 StatusCode::GATEWAY_TIMEOUT
             }
@@ -84,6 +86,9 @@ impl Refusal {
             Self::Body(BodyTrouble::TooLarge) => "The request body is too large.",
             Self::NoZone => "No server can take the request at the moment.",
             Self::HoldFull => "Too many requests are waiting at the moment.",
+            Self::Shed => {
+                "More important requests take all of the servers' capacity at the moment."
+            }
             Self::Upstream(Trouble::ConnectTimeout | Trouble::ResponseTimeout) => {
                 "The server did not answer in time."
             }
@@ -110,6 +115,8 @@ impl Refusal {
             Self::Body(BodyTrouble::TooLarge) => "PR",
             Self::NoZone => "sQ",
             Self::HoldFull => "PQ",
+            // HAProxy has no such thing; an operator who reads the log of an overload shouldn't have to look up a code.
+            Self::Shed => "shed",
             Self::Upstream(Trouble::ConnectTimeout) => "sC",
             Self::Upstream(Trouble::ResponseTimeout) => "sH",
             Self::Upstream(Trouble::Connect) => "SC",
@@ -164,7 +171,7 @@ impl Refusal {
         };
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         match self {
-            Self::NoZone | Self::HoldFull => {
+            Self::NoZone | Self::HoldFull | Self::Shed => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Self::Method | Self::Options => {

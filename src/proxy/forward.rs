@@ -13,26 +13,26 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::affinity::Pin;
 use super::attempt::{self, Lost, Rules};
 use super::body::{RequestBody, ResponseBody};
 use super::connections::Connection;
 use super::downstream::{Downstream, millis};
 use super::error::Refusal;
 use super::headers;
-use super::hold;
+use super::hold::{self, Call};
 use super::prepare::prepare;
 use super::record::Record;
 use super::survey::{self, Survey};
 use super::upgrade::Tunnel;
 use super::upstream::InFlight;
-use crate::config::Check;
 use crate::outcome::Trouble;
 use crate::zone::ComponentId;
 
@@ -59,6 +59,7 @@ struct Answer {
     connection: Box<Connection>,
     flight: InFlight,
     version: Version,
+    pin: Option<Box<Pin>>,
 }
 
 async fn forward(
@@ -84,6 +85,8 @@ async fn forward(
     let mut first = matches!(request.body(), RequestBody::Empty);
     // The position in the queue of those that wait; 0 while it has never had to.
     let mut ticket = 0;
+    let mut call: Option<Call> = None;
+    let mut place = None;
     let mut dressed = false;
     loop {
         // 1. snapshot
@@ -92,15 +95,40 @@ async fn forward(
 
         // 5. pick
         let pool = prepared.pool_in(&view)?;
-        let picked = view.pick(pool, &tried, worker.index(), worker.now());
-        if ticket != 0 && picked.is_some() {
-            // There may be more places than calls: a sibling's go unannounced.
-            worker.queue().call_first(pool);
+        let mut admitted = None;
+        if let Some(gate) = view.gate(pool) {
+            admitted = gate.enter(prepared.priority, worker.now());
+            if admitted.is_none() {
+                worker.counters().sheds.add(1);
+                return Err(Refusal::Shed);
+            }
         }
-        let Some(flight) = picked else {
+        let is_behind = ticket == 0 && tried.is_empty() && worker.queue().is_waiting(pool);
+        let picked = if is_behind {
+            None
+        } else {
+            view.pick(
+                pool,
+                prepared.session.as_ref(),
+                &tried,
+                worker.index(),
+                worker.now(),
+            )
+        };
+        if ticket != 0 && picked.is_some() {
+            if place.take().is_some() {
+                worker.counters().holds_released.add(1);
+            }
+            match call.take() {
+                Some(call) => drop(call),
+                // There may be more places than calls: a sibling's go unannounced.
+                None => worker.call_next(pool),
+            }
+        }
+        let Some(mut flight) = picked else {
             let generation = view.snapshot.generation;
             let failover = &config.failover;
-            let patience = patience(failover.hold_time, &config.pools[pool].check, failed);
+            let patience = hold::patience(failover.hold_time, &config.pools[pool].check, failed);
             let due = *hold_due.get_or_insert_with(|| {
                 worker.counters().holds.add(1);
                 worker.now() + patience
@@ -108,9 +136,14 @@ async fn forward(
             if patience == 0 {
                 return Err(failed.map_or(Refusal::NoZone, Refusal::Upstream));
             }
-            let Some(place) = worker.held().enter(failover.hold_requests) else {
-                return Err(Refusal::HoldFull);
-            };
+            // Kept while it waits, however often it is called in vain: a newcomer must not take it.
+            if place.is_none() {
+                place = worker.held().enter(failover.hold_requests);
+                if place.is_none() {
+                    worker.counters().holds_refused.add(1);
+                    return Err(Refusal::HoldFull);
+                }
+            }
             // Those that could not be connected to may only have been out of breath, and the probes see nothing wrong.
             let again = if tried.is_empty() || failed.is_some() {
                 due
@@ -124,11 +157,14 @@ async fn forward(
             if ticket == 0 {
                 ticket = worker.queue().ticket();
             }
+            if let Some(call) = call.take() {
+                call.in_vain();
+            }
             let line = (pool, !tried.is_empty());
-            let changed = Box::pin(hold::wait(state, line, ticket, generation, again)).await;
-            drop(place);
+            call = Box::pin(hold::wait(state, line, ticket, again)).await;
             record.held(since.elapsed());
-            if !changed && worker.now() >= due {
+            if call.is_none() && worker.now() >= due {
+                worker.counters().holds_expired.add(1);
                 return Err(failed.map_or(Refusal::NoZone, Refusal::Upstream));
             }
             let breath_taken = again < due && worker.now() >= again;
@@ -139,6 +175,7 @@ async fn forward(
             }
             continue;
         };
+        flight.admitted = admitted;
         let upstream = Rc::clone(flight.upstream());
         record.attempt(&upstream, view.snapshot.epoch);
 
@@ -164,15 +201,17 @@ async fn forward(
                         first = false;
                         // Looked at anew: this task may be woken before the worker has taken the new snapshot over.
                         let _taken_over = worker.view();
-                        if !upstream.is_pickable() {
+                        if !flight.is_welcome() {
                             // The zone was left while we were connecting to it.
                             continue;
                         }
                         connection
                     }
                     Err(trouble) => {
-                        worker.report(&upstream, trouble);
-                        record.lost();
+                        if let Some(trouble) = trouble {
+                            worker.report(&upstream, trouble);
+                            record.lost();
+                        }
                         tried.push(upstream.id);
                         continue;
                     }
@@ -181,7 +220,7 @@ async fn forward(
         };
 
         // 7. send
-        let spare = copy(&request);
+        let spare = attempt::copy(&request);
         if dressed {
             headers::stamp(request.headers_mut(), &view.zone, &view.epoch);
         } else {
@@ -238,12 +277,14 @@ async fn forward(
                 if status.is_server_error() {
                     worker.report(&upstream, Trouble::ServerError);
                 }
+                let pin = prepared.pin(&view, pool, upstream.id);
                 return Ok(Answer {
                     response,
                     found,
                     connection,
                     flight,
                     version,
+                    pin,
                 });
             }
             Err(Lost::Unsent(unsent)) => {
@@ -304,33 +345,6 @@ async fn forward(
 /// Milliseconds until a backend that could not be connected to is tried again by the same request.
 const BREATH: u64 = 250;
 
-/// How long a request waits while nobody can take it, in milliseconds. One that was lost after it had been sent waits only until
-/// the probes must have had their say: if they find nothing wrong, the request itself may be what breaks its backend.
-fn patience(hold_time: Duration, check: &Check, failed: Option<Trouble>) -> u64 {
-    let settled = (check.timeout + check.confirm_interval) * check.fall.get();
-    let patience = match failed {
-        None => hold_time,
-        Some(Trouble::Reset | Trouble::Connect | Trouble::ConnectTimeout) => hold_time.min(settled),
-        // The probes have had all of that time already.
-        Some(Trouble::ResponseTimeout | Trouble::Protocol | Trouble::ServerError) => Duration::ZERO,
-    };
-    u64::try_from(patience.as_millis()).unwrap_or(u64::MAX / 4)
-}
-
-/// The same request again, for a retry; `None` if its body is passed on as it comes.
-fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let body = match request.body() {
-        RequestBody::Kept(bytes) => RequestBody::Kept(bytes.clone()),
-        RequestBody::Empty => RequestBody::Empty,
-        RequestBody::Streamed(_) => return None,
-    };
-    let mut copy = Request::new(body);
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    copy.headers_mut().clone_from(request.headers());
-    Some(copy)
-}
-
 impl Answer {
     /// Step 8: status and header fields to the client; the body follows by itself.
     fn relay(self, state: &Rc<Downstream>, mut record: Box<Record>) -> Response<ResponseBody> {
@@ -340,6 +354,7 @@ impl Answer {
             connection,
             flight,
             version,
+            pin,
         } = self;
         let (mut parts, incoming) = response.into_parts();
         record.answered(parts.status);
@@ -350,10 +365,14 @@ impl Answer {
             Vec::new()
         };
         headers::clean_response(&mut parts.headers, &found, parts.status, parts.version);
+        if let Some(pin) = pin {
+            pin.put_into(&mut parts.headers);
+        }
         parts.extensions.clear();
         parts.version = Version::HTTP_11;
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            *state.tunnel.borrow_mut() = Some(Tunnel::new(connection, flight, record));
+            let tunnel = Tunnel::new(connection, flight, record, &parts.headers);
+            *state.tunnel.borrow_mut() = Some(tunnel);
             return Response::from_parts(parts, ResponseBody::none());
         }
         let ends_by_close = version == Version::HTTP_10

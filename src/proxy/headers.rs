@@ -201,6 +201,17 @@ pub(crate) fn wants_upgrade(headers: &HeaderMap, found: &Survey, version: Versio
         })
 }
 
+/// Whether the client came over https, by what [`add_to_request`] has told the app. With several proxies in front of us, the first
+/// one has seen the client.
+pub(crate) fn is_https(headers: &HeaderMap) -> bool {
+    headers.get(X_FORWARDED_PROTO).is_some_and(|protos| {
+        let mut protos = protos.as_bytes().split(|&b| b == b',');
+        protos
+            .next()
+            .is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"))
+    })
+}
+
 /// The client's address as the last element of the chain.
 pub(crate) fn client_value(address: IpAddr) -> HeaderValue {
     HeaderValue::try_from(address.to_canonical().to_string())

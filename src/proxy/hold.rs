@@ -1,14 +1,17 @@
-//! Requests that wait while no backend can take them: bounded in time and number, woken by a new snapshot or a free place.
+//! Requests that wait while no backend can take them: bounded in time and number, called one after the other, in order of
+//! arrival, when a place is free.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use super::downstream::Downstream;
+use super::queue::Line;
+use crate::config::Check;
+use crate::outcome::Trouble;
 
 /// How many requests wait, over all workers. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -42,96 +45,39 @@ impl Drop for Place {
     }
 }
 
-/// The requests of one worker that wait, line by line and in order of arrival. A request that is called and finds no place after
-/// all comes back to its old position.
-#[derive(Default)]
-pub(crate) struct Queue {
-    lines: BTreeMap<Line, BTreeMap<u64, Rc<Downstream>>>,
-    tickets: u64,
+/// How long a request waits while nobody can take it, in milliseconds. One that was lost after it had been sent waits only until
+/// the probes must have had their say: if they find nothing wrong, the request itself may be what breaks its backend.
+pub(crate) fn patience(hold_time: Duration, check: &Check, failed: Option<Trouble>) -> u64 {
+    let settled = (check.timeout + check.confirm_interval) * check.fall.get();
+    let patience = match failed {
+        None => hold_time,
+        Some(Trouble::Reset | Trouble::Connect | Trouble::ConnectTimeout) => hold_time.min(settled),
+        // The probes have had all of that time already.
+        Some(Trouble::ResponseTimeout | Trouble::Protocol | Trouble::ServerError) => Duration::ZERO,
+    };
+    u64::try_from(patience.as_millis()).unwrap_or(u64::MAX / 4)
 }
 
-/// A pool's index, and whether some of its backends don't count for those who wait here, since they have failed them already: what
-/// keeps such a request waiting must not keep the others.
-type Line = (usize, bool);
-
-impl Queue {
-    /// A position behind all others; never 0.
-    pub(crate) fn ticket(&mut self) -> u64 {
-        self.tickets += 1;
-        self.tickets
-    }
-
-    /// A place has become free in `pool`: calls who has waited longest for it.
-    pub(crate) fn call_first(&mut self, pool: usize) {
-        for (_, waiting) in self.lines.range_mut((pool, false)..=(pool, true)) {
-            if let Some((_, called)) = waiting.pop_first() {
-                called.call();
-            }
-        }
-    }
-
-    /// Places may have become free anywhere.
-    pub(crate) fn call_first_of_each(&mut self) {
-        for waiting in self.lines.values_mut() {
-            if let Some((_, called)) = waiting.pop_first() {
-                called.call();
-            }
-        }
-    }
-
-    fn enter(&mut self, line: Line, ticket: u64, state: &Rc<Downstream>) {
-        let waiting = self.lines.entry(line).or_default();
-        waiting.insert(ticket, Rc::clone(state));
-    }
-
-    fn leave(&mut self, line: Line, ticket: u64) {
-        if let Entry::Occupied(mut waiting) = self.lines.entry(line) {
-            waiting.get_mut().remove(&ticket);
-            if waiting.get().is_empty() {
-                waiting.remove();
-            }
-        }
-    }
-}
-
-/// A position in the queue, left when dropped.
-struct Position<'a> {
-    state: &'a Downstream,
-    line: Line,
-    ticket: u64,
-}
-
-impl Drop for Position<'_> {
-    fn drop(&mut self) {
-        let mut queue = self.state.worker.queue();
-        queue.leave(self.line, self.ticket);
-        if self.state.was_called() {
-            // It was called and has left instead, as its client may do: the place is the next one's.
-            queue.call_first(self.line.0);
-        }
-    }
-}
-
-/// Waits in `line` until a place has become free, until the snapshot is another one than `generation`, or until
-/// `due` (worker milliseconds; then `false`).
+/// Waits in `line` until it is called; `None`: nobody has called until `due` (worker milliseconds).
 pub(crate) async fn wait(
     state: &Rc<Downstream>,
     line: Line,
     ticket: u64,
-    generation: u64,
     due: u64,
-) -> bool {
+) -> Option<Call> {
     let worker = &state.worker;
-    state.wait_until(due);
+    // Not woken by a new snapshot: a thousand that look for themselves would all go at once, and in any order.
+    state.wait_for_call(due);
     worker.queue().enter(line, ticket, state);
-    let position = Position {
+    let mut position = Position {
         state,
         line,
         ticket,
+        waits: true,
     };
     // No waker is registered here: the worker wakes this connection's task, which polls us.
-    let changed = poll_fn(|_| {
-        if state.was_called() || worker.view().snapshot.generation != generation {
+    let called = poll_fn(|_| {
+        if state.was_called() {
             Poll::Ready(true)
         } else if worker.now() >= due {
             Poll::Ready(false)
@@ -140,7 +86,60 @@ pub(crate) async fn wait(
         }
     })
     .await;
+    position.waits = false;
     drop(position);
     state.wait_no_more();
-    changed
+    called.then(|| Call {
+        state: Rc::clone(state),
+        pool: line.0,
+        over: false,
+    })
+}
+
+/// A position in the queue, left when dropped.
+struct Position<'a> {
+    state: &'a Downstream,
+    line: Line,
+    ticket: u64,
+    /// It is not over yet: who drops it now drops the whole request.
+    waits: bool,
+}
+
+impl Drop for Position<'_> {
+    fn drop(&mut self) {
+        let worker = &self.state.worker;
+        worker.queue().leave(self.line, self.ticket);
+        if self.waits {
+            worker.counters().holds_left.add(1);
+        }
+        if self.state.was_called() {
+            // It was called and has left instead, as its client may do: the place is the next one's.
+            worker.queue().answered(self.line.0);
+            worker.call_next(self.line.0);
+        }
+    }
+}
+
+/// A request has been called, and has not found out yet whether there is a place for it. Dropped: the next one is called.
+pub(crate) struct Call {
+    state: Rc<Downstream>,
+    pool: usize,
+    over: bool,
+}
+
+impl Call {
+    /// There was none: it goes back to its position, and the next one would find none either.
+    pub(crate) fn in_vain(mut self) {
+        self.over = true;
+        self.state.worker.queue().answered(self.pool);
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if !self.over {
+            self.state.worker.queue().answered(self.pool);
+            self.state.worker.call_next(self.pool);
+        }
+    }
 }

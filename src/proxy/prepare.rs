@@ -9,6 +9,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
+use super::affinity::{Pin, Session};
 use super::body::{RequestBody, Streamed};
 use super::downstream::{BodyTrouble, Downstream};
 use super::error::Refusal;
@@ -19,11 +20,13 @@ use super::retry;
 use super::route::Lookup;
 use super::survey::{self, Survey};
 use super::view::View;
+use crate::zone::ComponentId;
 
 /// A request that is ready for its first attempt.
 pub(crate) struct Prepared {
     /// By `routed`'s configuration.
     pool: usize,
+    pub(crate) priority: u8,
     /// What the request was routed by.
     routed: Rc<View>,
     pub(crate) idempotent: bool,
@@ -32,6 +35,8 @@ pub(crate) struct Prepared {
     /// The client's version.
     pub(crate) version: Version,
     identity: Identity,
+    /// `None`: its pool has no sticky sessions.
+    pub(crate) session: Option<Session>,
 }
 
 /// What names the request on its way, the same for each attempt.
@@ -60,6 +65,15 @@ impl Prepared {
             },
         );
         headers::stamp(headers, &view.zone, &view.epoch);
+        if let Some(session) = &self.session {
+            session.learn_scheme(headers);
+        }
+    }
+
+    /// What the response of `backend` has to say about the session. Boxed, so that the answers of other pools carry no room for it.
+    pub(crate) fn pin(&self, view: &View, pool: usize, backend: ComponentId) -> Option<Box<Pin>> {
+        let pin = view.affinity(pool)?.pin(self.session.as_ref()?, backend);
+        Some(Box::new(pin))
     }
 }
 
@@ -122,8 +136,8 @@ pub(crate) async fn prepare(
         .get(HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or("");
-    let pool = match view.routes.lookup(host, request.uri().path()) {
-        Lookup::Pool(pool) => pool,
+    let goal = match view.routes.lookup(host, request.uri().path()) {
+        Lookup::To(goal) => goal,
         Lookup::UnknownHost => return Err(Refusal::UnknownHost),
         Lookup::NoPath => return Err(Refusal::NoRoute),
         Lookup::BadPath => return Err(Refusal::BadTarget),
@@ -138,16 +152,21 @@ pub(crate) async fn prepare(
         Vec::new()
     };
     headers::clean_request(request.headers_mut(), &found, state.trusted, upgrade);
+    let session = view
+        .affinity(goal.pool)
+        .map(|affinity| affinity.take(request.headers_mut()));
 
     let idempotent = retry::is_idempotent(request.method()) && !upgrade;
     let prepared = Prepared {
-        pool,
+        pool: goal.pool,
+        priority: goal.priority,
         routed: Rc::clone(&view),
         idempotent,
         upgrade,
         expects,
         version: request.version(),
         identity,
+        session,
     };
     let replay_buffer = config.upstream.replay_buffer;
     let max_body = config.limits.max_body_size;

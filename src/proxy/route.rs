@@ -18,13 +18,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::config::{Config, HostPattern};
+use crate::config::{Config, HostPattern, Route};
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lookup {
-    /// To this pool: an index into [`Config::pools`].
-    Pool(usize),
+    /// To a pool.
+    To(Goal),
     /// No route is for this host: 421.
     UnknownHost,
     /// Routes are for this host, but none of them for this path: 404.
@@ -33,11 +33,19 @@ pub(crate) enum Lookup {
     BadPath,
 }
 
+/// The pool of a request, and how important it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Goal {
+    /// An index into [`Config::pools`].
+    pub(crate) pool: usize,
+    pub(crate) priority: u8,
+}
+
 /// All routes, arranged for looking up.
 #[derive(Clone, Debug)]
 pub(crate) struct RouteTable {
     /// Without routes: where everything goes.
-    unrouted: Option<usize>,
+    unrouted: Option<Goal>,
     exact: HashMap<Box<str>, Paths>,
     below: HashMap<Box<str>, Paths>,
     any: Paths,
@@ -45,7 +53,7 @@ pub(crate) struct RouteTable {
 
 /// The paths of one host, longest first.
 #[derive(Clone, Debug, Default)]
-struct Paths(Vec<(Box<str>, usize)>);
+struct Paths(Vec<(Box<str>, Goal)>);
 
 impl RouteTable {
     /// Arranges the routes of `config`.
@@ -58,7 +66,10 @@ impl RouteTable {
         };
         let mut table = Self {
             // Parsing makes sure that there is a default pool where it is needed.
-            unrouted: config.routes.is_empty().then(|| default().unwrap_or(0)),
+            unrouted: config.routes.is_empty().then(|| Goal {
+                pool: default().unwrap_or(0),
+                priority: Route::DEFAULT_PRIORITY,
+            }),
             exact: HashMap::new(),
             below: HashMap::new(),
             any: Paths::default(),
@@ -73,15 +84,19 @@ impl RouteTable {
                 }
                 None => &mut table.any,
             };
-            paths.add(&route.path, route.pool);
+            let goal = Goal {
+                pool: route.pool,
+                priority: route.priority,
+            };
+            paths.add(&route.path, goal);
         }
         table
     }
 
     /// The pool for a request to `host` (with or without port) and `path` (without query).
     pub(crate) fn lookup(&self, host: &str, path: &str) -> Lookup {
-        if let Some(pool) = self.unrouted {
-            return Lookup::Pool(pool);
+        if let Some(goal) = self.unrouted {
+            return Lookup::To(goal);
         }
         let Some(path) = normalise(path) else {
             return Lookup::BadPath;
@@ -90,8 +105,8 @@ impl RouteTable {
         let mut known = false;
         for paths in self.candidates(&host) {
             known = true;
-            if let Some(pool) = paths.longest(&path) {
-                return Lookup::Pool(pool);
+            if let Some(goal) = paths.longest(&path) {
+                return Lookup::To(goal);
             }
         }
         if known {
@@ -114,15 +129,15 @@ impl RouteTable {
 }
 
 impl Paths {
-    fn add(&mut self, path: &str, pool: usize) {
+    fn add(&mut self, path: &str, goal: Goal) {
         // A prefix such as `/ä` or `/%7euser` has to look as requests will. Parsing has refused those that can't.
         let path = normalise(path).unwrap_or(Cow::Borrowed(path));
-        self.0.push((path.trim_end_matches('/').into(), pool));
+        self.0.push((path.trim_end_matches('/').into(), goal));
         self.0
             .sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
     }
 
-    fn longest(&self, path: &str) -> Option<usize> {
+    fn longest(&self, path: &str) -> Option<Goal> {
         let covers = |prefix: &str| {
             path.strip_prefix(prefix)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -130,7 +145,7 @@ impl Paths {
         self.0
             .iter()
             .find(|(prefix, _)| covers(prefix))
-            .map(|(_, pool)| *pool)
+            .map(|(_, goal)| *goal)
     }
 }
 

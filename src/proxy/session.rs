@@ -105,7 +105,7 @@ fn builder(limits: &Limits) -> http1::Builder {
 
 /// RFC 9112 9.6: closing while the client still sends would reset the connection, and the reset could overtake our last
 /// response. So: half-close, and read on for a moment.
-async fn linger(stream: TcpStream) {
+pub(super) async fn linger(stream: TcpStream) {
     let _half_closed = socket2::SockRef::from(&stream).shutdown(std::net::Shutdown::Write);
     // Bounded by time alone: a client that sends megabytes before it reads would lose its 413 to a bound in bytes.
     let mut scrap = [0; 16 * 1024];

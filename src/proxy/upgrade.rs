@@ -2,25 +2,32 @@
 //!
 //! A tunnel doesn't count as a request in flight: a planned flip would otherwise wait for every open WebSocket. It ends
 //! `drain_timeout` after its zone was left or the process began to drain, spread by jitter, so that not all clients come
-//! back at once.
+//! back at once. The client of a WebSocket is told so by a close frame.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::io::{AsyncWriteExt, copy_bidirectional_with_sizes};
+use http::HeaderMap;
+use http::header::UPGRADE;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::net::TcpStream;
 
 use super::connections::Connection;
 use super::downstream::Downstream;
 use super::record::Record;
+use super::session;
 use super::upstream::{InFlight, Upstream};
+use super::websocket::{Frames, RESTART};
 
 /// Each direction's buffer, in bytes.
 const BUFFER: usize = 16 * 1024;
+/// Milliseconds that a frame under way has for its end, once the tunnel's time is over.
+const LAST_FRAME: u64 = 1000;
 
 /// The backend's side of a tunnel.
 pub(crate) struct Tunnel {
@@ -29,33 +36,45 @@ pub(crate) struct Tunnel {
     early: Bytes,
     upstream: Rc<Upstream>,
     record: Box<Record>,
+    websocket: bool,
 }
 
 impl Tunnel {
-    pub(crate) fn new(connection: Box<Connection>, flight: InFlight, record: Box<Record>) -> Self {
+    pub(crate) fn new(
+        connection: Box<Connection>,
+        flight: InFlight,
+        record: Box<Record>,
+        headers: &HeaderMap,
+    ) -> Self {
+        let protocol = headers
+            .get(UPGRADE)
+            .map_or(&b""[..], |value| value.as_bytes());
         let (stream, early) = connection.into_tunnel();
         Self {
             stream,
             early,
             upstream: Rc::clone(flight.upstream()),
             record,
+            websocket: protocol.eq_ignore_ascii_case(b"websocket"),
         }
     }
 }
 
 /// Relays until both halves are closed, or the tunnel's time is over. `early`: what the client has sent right behind its request.
-pub(crate) async fn relay(
-    state: &Rc<Downstream>,
-    mut client: TcpStream,
-    early: Bytes,
-    tunnel: Tunnel,
-) {
+pub(crate) async fn relay(state: &Rc<Downstream>, client: TcpStream, early: Bytes, tunnel: Tunnel) {
     let Tunnel {
         mut stream,
         early: answer,
         upstream,
         mut record,
+        websocket,
     } = tunnel;
+    let mut client = Watched {
+        stream: client,
+        frames: websocket.then(Rc::default),
+    };
+    let frames = client.frames.clone();
+    let at_boundary = || frames.as_ref().is_none_or(|f| f.borrow().at_boundary());
     let ended = {
         let mut copying = pin!(async {
             stream.write_all(&early).await?;
@@ -80,15 +99,68 @@ pub(crate) async fn relay(
                 state.wait_until(due);
                 due
             });
-            if worker.now() >= due {
+            if worker.now() >= due + LAST_FRAME || (worker.now() >= due && at_boundary()) {
                 return Poll::Ready(None);
+            }
+            if worker.now() >= due {
+                state.wait_until(due + LAST_FRAME);
             }
             Poll::Pending
         })
         .await
     };
+    if ended.is_none() {
+        // The backend sees its client leave; only the client has to be told to come back.
+        drop(stream);
+        let client = client.stream;
+        if websocket && at_boundary() {
+            // What doesn't fit into the socket's buffer at once is for a client that doesn't read anyway.
+            let _told = client.try_write(&RESTART);
+        }
+        session::linger(client).await;
+    }
     note(&mut record, ended);
     record.finish();
+}
+
+/// The client's side, with a look at the frames that go to it.
+struct Watched {
+    stream: TcpStream,
+    /// `None`: not a WebSocket.
+    frames: Option<Rc<RefCell<Frames>>>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        if let (Some(frames), Poll::Ready(Ok(count))) = (&this.frames, &written) {
+            frames.borrow_mut().pass(&bytes[..*count]);
+        }
+        written
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
 }
 
 fn note(record: &mut Record, ended: Option<io::Result<(u64, u64)>>) {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::balance::Candidate;
 use super::connections::Idle;
+use super::shed::Admitted;
 use crate::config::Config;
 use crate::outcome::Trouble;
-use crate::snapshot::{BackendLoad, BackendRouting};
+use crate::snapshot::{BackendLoad, BackendRouting, KeepAlive};
 use crate::zone::{ComponentId, ComponentKey, Status};
 
 /// One backend. Outlives snapshots as long as its identity and address stay.
@@ -26,6 +27,7 @@ pub(crate) struct Upstream {
     weight: Cell<u32>,
     max_in_flight: Cell<Option<u32>>,
     pickable: Cell<bool>,
+    keeps_sessions: Cell<bool>,
     abandoned: Cell<bool>,
     left: Cell<bool>,
     in_flight: Cell<u32>,
@@ -33,6 +35,8 @@ pub(crate) struct Upstream {
     /// Worker time of the last answer and of the last report of trouble, in milliseconds.
     answered_at: Cell<u64>,
     reported_at: Cell<u64>,
+    /// Worker time before which no connection is opened ahead.
+    prewarm_at: Cell<u64>,
 }
 
 impl Upstream {
@@ -48,12 +52,14 @@ impl Upstream {
             weight: Cell::new(1),
             max_in_flight: Cell::new(None),
             pickable: Cell::new(false),
+            keeps_sessions: Cell::new(false),
             abandoned: Cell::new(false),
             left: Cell::new(false),
             in_flight: Cell::new(0),
             latency_us: Cell::new(0.0),
             answered_at: Cell::new(0),
             reported_at: Cell::new(0),
+            prewarm_at: Cell::new(0),
         }
     }
 
@@ -63,18 +69,23 @@ impl Upstream {
         self.weight.set(routing.weight.max(1));
         self.max_in_flight.set(routing.max_in_flight);
         self.pickable.set(active && routing.pickable());
+        self.keeps_sessions.set(active && routing.keeps_sessions());
         self.abandoned
             .set(routing.status == Status::Down || (zone_failed && !active));
-        self.left.set(!active);
-        if self.abandoned.get() || !active {
+        let was_left = self.left.replace(!active);
+        if self.abandoned.get() || (!active && !was_left) {
             // A standby that takes over must not start with connections from before its last failure.
             self.idle.clear();
+        }
+        if self.abandoned.get() {
+            self.load.keep_alive.forget();
         }
     }
 
     /// It is no longer configured: nothing new comes to it, and what it still has ends as in a zone that was left.
     pub(crate) fn retire(&self) {
         self.pickable.set(false);
+        self.keeps_sessions.set(false);
         self.left.set(true);
         self.idle.clear();
     }
@@ -82,6 +93,11 @@ impl Upstream {
     /// Whether it may be picked now, capacity aside.
     pub(crate) fn is_pickable(&self) -> bool {
         self.pickable.get()
+    }
+
+    /// Whether requests of the sessions that are at home there may be sent to it now, capacity aside.
+    pub(crate) fn keeps_sessions(&self) -> bool {
+        self.keeps_sessions.get()
     }
 
     /// Whether it is believed dead: who waits for its answer should go elsewhere, if the retry rule lets them.
@@ -121,12 +137,28 @@ impl Upstream {
         Some(InFlight {
             upstream: Rc::clone(self),
             worker,
+            at_home: false,
+            admitted: None,
         })
     }
 
-    /// Whether requests may have to wait for a place.
-    pub(crate) fn is_bounded(&self) -> bool {
-        self.max_in_flight.get().is_some()
+    /// Whether it keeps connections, as far as is known.
+    pub(crate) fn keep_alive(&self) -> &KeepAlive {
+        &self.load.keep_alive
+    }
+
+    /// Whether connections may be opened ahead at worker time `now`; if so, not again within `pause`.
+    pub(crate) fn may_prewarm(&self, now: u64, pause: u64) -> bool {
+        let may = now >= self.prewarm_at.get();
+        if may {
+            self.prewarm_at.set(now + pause);
+        }
+        may
+    }
+
+    /// Requests in flight here, of this worker.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.get()
     }
 
     /// Learns from an answer that took `latency_us` microseconds to its head.
@@ -164,11 +196,30 @@ impl Upstream {
 pub(crate) struct InFlight {
     upstream: Rc<Upstream>,
     worker: usize,
+    /// It came for its session's sake, not because the backend was picked.
+    at_home: bool,
+    /// Its place behind the pool's gate, where there is one.
+    pub(crate) admitted: Option<Admitted>,
 }
 
 impl InFlight {
     pub(crate) fn upstream(&self) -> &Rc<Upstream> {
         &self.upstream
+    }
+
+    /// For its session's sake.
+    pub(crate) fn at_home(mut self) -> Self {
+        self.at_home = true;
+        self
+    }
+
+    /// Whether the backend may still be sent this request.
+    pub(crate) fn is_welcome(&self) -> bool {
+        if self.at_home {
+            self.upstream.keeps_sessions()
+        } else {
+            self.upstream.is_pickable()
+        }
     }
 }
 

@@ -4,11 +4,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderValue;
 
+use super::affinity::{Affinity, Session};
 use super::balance::{self, Candidate};
+use super::downstream::millis;
 use super::route::RouteTable;
+use super::shed::{Demands, Gate};
 use super::upstream::{InFlight, Upstream};
 use crate::config::Limits;
 use crate::snapshot::{Admission, Snapshot};
@@ -31,6 +35,13 @@ pub(crate) struct View {
 #[derive(Default)]
 struct Pool {
     upstreams: Vec<Rc<Upstream>>,
+    gate: Option<Gate>,
+    /// `None`: no sticky sessions.
+    affinity: Option<Rc<Affinity>>,
+    /// How long a backend that has come up takes to get its whole share, in milliseconds; 0 too if none has come up.
+    slow_start: u64,
+    /// Since when each of `upstreams` is fresh, in worker milliseconds.
+    fresh_since: Vec<Option<u64>>,
     turn: Cell<u64>,
     scratch: RefCell<Scratch>,
 }
@@ -40,13 +51,25 @@ struct Pool {
 struct Scratch {
     indices: Vec<usize>,
     candidates: Vec<Candidate>,
+    /// Those that sit this pick out, unless all the others are full.
+    resting: Vec<usize>,
 }
 
 impl View {
-    /// Digests `snapshot`, keeping the connections and memories of `previous`.
-    pub(crate) fn new(snapshot: Arc<Snapshot>, previous: Option<&Self>) -> Self {
+    /// Digests `snapshot`, keeping the connections and memories of `previous`. `started` is when the worker's clock was at 0.
+    pub(crate) fn new(
+        snapshot: Arc<Snapshot>,
+        previous: Option<&Self>,
+        demands: &Demands,
+        started: Instant,
+    ) -> Self {
         let config = &snapshot.config;
-        let mut pools: Vec<Pool> = config.pools.iter().map(|_| Pool::default()).collect();
+        let mut pools: Vec<Pool> = (0..config.pools.len())
+            .map(|pool| Pool {
+                gate: Gate::new(&snapshot, pool, demands),
+                ..Pool::default()
+            })
+            .collect();
         let mut upstreams = HashMap::new();
         for (index, zone) in snapshot.zones.iter().enumerate() {
             for routing in &zone.backends {
@@ -58,9 +81,21 @@ impl View {
                 let active = index == snapshot.active;
                 upstream.update(routing, zone.verdict == Verdict::Failed, active);
                 if active {
-                    pools[routing.pool].upstreams.push(Rc::clone(&upstream));
+                    let pool = &mut pools[routing.pool];
+                    pool.upstreams.push(Rc::clone(&upstream));
+                    let fresh_since = routing.fresh_since;
+                    let age = |at: Instant| millis(at.saturating_duration_since(started));
+                    pool.fresh_since.push(fresh_since.map(age));
                 }
                 upstreams.insert(routing.id, upstream);
+            }
+        }
+        for (pool, configured) in pools.iter_mut().zip(&config.pools) {
+            let backends = pool.upstreams.iter().map(|u| (u.id, &u.key));
+            let affinity = |sticky| Rc::new(Affinity::new(sticky, &configured.name, backends));
+            pool.affinity = configured.sticky.as_ref().map(affinity);
+            if pool.fresh_since.iter().any(Option::is_some) {
+                pool.slow_start = millis(configured.slow_start);
             }
         }
         for old in previous.iter().flat_map(|view| view.upstreams.values()) {
@@ -89,6 +124,11 @@ impl View {
         &self.snapshot.config.limits
     }
 
+    /// The sticky sessions of `pool`, if it has any.
+    pub(crate) fn affinity(&self, pool: usize) -> Option<&Rc<Affinity>> {
+        self.pools.get(pool)?.affinity.as_ref()
+    }
+
     /// Whether `pool` has a backend to pick besides `this` and those `tried`.
     pub(crate) fn has_another(
         &self,
@@ -102,11 +142,25 @@ impl View {
             .any(|u| u.is_pickable() && u.id != this && !tried.contains(&u.id))
     }
 
+    /// The way into `pool`, where not everybody is let in. Whoever waits for a planned flip isn't too much for a zone: they
+    /// come to its gate when they are released.
+    pub(crate) fn gate(&self, pool: usize) -> Option<&Gate> {
+        let gate = self.pools.get(pool)?.gate.as_ref();
+        gate.filter(|_| self.snapshot.admission == Admission::Open)
+    }
+
+    /// Requests of this worker that are in flight in `pool` of the active zone.
+    pub(crate) fn in_flight(&self, pool: usize) -> u32 {
+        let upstreams = self.pools.get(pool).map_or(&[][..], |p| &p.upstreams);
+        upstreams.iter().map(|upstream| upstream.in_flight()).sum()
+    }
+
     /// Picks a backend of the active zone for `pool`, leaving out those that this request has `tried`, and counts the request
-    /// in. `None`: nobody can take it now.
+    /// in. A `session` goes home, if it can. `None`: nobody can take it now.
     pub(crate) fn pick(
         &self,
         pool: usize,
+        session: Option<&Session>,
         tried: &[ComponentId],
         worker: usize,
         now: u64,
@@ -115,15 +169,35 @@ impl View {
             return None;
         }
         let pool = self.pools.get(pool)?;
+        if let Some(session) = session
+            && let Some(flight) = pool.home_of(session, tried, worker)
+        {
+            return Some(flight);
+        }
         let mut scratch = pool.scratch.borrow_mut();
         let Scratch {
             indices,
             candidates,
+            resting,
         } = &mut *scratch;
         indices.clear();
         candidates.clear();
-        for (index, upstream) in pool.upstreams.iter().enumerate() {
-            if upstream.is_pickable() && !tried.contains(&upstream.id) {
+        resting.clear();
+        let open = || {
+            let all = pool.upstreams.iter().enumerate();
+            all.filter(|(_, u)| u.is_pickable() && !tried.contains(&u.id))
+        };
+        let parts = open().map(|(index, _)| pool.part(index, now));
+        let most = if pool.slow_start > 0 {
+            parts.max()
+        } else {
+            None
+        };
+        for (index, upstream) in open() {
+            let sits_out = |most| balance::sits_out(pool.part(index, now), most, fastrand::u64(..));
+            if most.is_some_and(sits_out) {
+                resting.push(index);
+            } else {
                 indices.push(index);
                 candidates.push(upstream.candidate(now));
             }
@@ -133,7 +207,14 @@ impl View {
         let picked = loop {
             let Some(choice) = balance::pick(balance, candidates, fastrand::u64(..), &mut turn)
             else {
-                break None;
+                if resting.is_empty() {
+                    break None;
+                }
+                for index in resting.drain(..) {
+                    indices.push(index);
+                    candidates.push(pool.upstreams[index].candidate(now));
+                }
+                continue;
             };
             let entered = pool.upstreams[indices[choice]].enter(worker);
             if entered.is_some() {
@@ -145,5 +226,25 @@ impl View {
         };
         pool.turn.set(turn);
         picked
+    }
+}
+
+impl Pool {
+    /// What part of its usual share the backend at `index` gets, in thousandths.
+    fn part(&self, index: usize, now: u64) -> u64 {
+        self.fresh_since[index].map_or(balance::WHOLE, |since| {
+            balance::part(now.saturating_sub(since), self.slow_start)
+        })
+    }
+
+    /// Counts a request in at the backend where its session is at home, if that may still be sent it and has a place.
+    fn home_of(&self, session: &Session, tried: &[ComponentId], worker: usize) -> Option<InFlight> {
+        let home = self.affinity.as_ref()?.home(session)?;
+        let mut upstreams = self.upstreams.iter();
+        let upstream = upstreams.find(|u| u.id == home && u.keeps_sessions())?;
+        if tried.contains(&home) {
+            return None;
+        }
+        Some(upstream.enter(worker)?.at_home())
     }
 }

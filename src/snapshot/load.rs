@@ -4,11 +4,15 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use crossbeam_utils::CachePadded;
 
+use super::KeepAlive;
+
 /// Requests in flight, requests and failures at one backend. Lives as long as the backend's identity, across snapshots and
 /// reloads.
 #[derive(Debug)]
 pub struct BackendLoad {
     per_worker: Box<[CachePadded<Cell>]>,
+    /// Whether it keeps connections.
+    pub keep_alive: KeepAlive,
 }
 
 /// One worker's counts. Only that worker writes, so a load and a store are enough: an atomic addition would lock the bus
@@ -34,6 +38,7 @@ impl BackendLoad {
     pub fn new(workers: usize) -> Self {
         Self {
             per_worker: (0..workers).map(|_| CachePadded::default()).collect(),
+            keep_alive: KeepAlive::default(),
         }
     }
 

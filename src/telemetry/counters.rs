@@ -20,6 +20,16 @@ pub struct WorkerCounters {
     pub retries: Counter,
     /// Requests that had to wait for a zone.
     pub holds: Counter,
+    /// Requests that were shed.
+    pub sheds: Counter,
+    /// ... and then went to a backend.
+    pub holds_released: Counter,
+    /// ... and waited in vain for as long as they may.
+    pub holds_expired: Counter,
+    /// ... but as many as may wait did already.
+    pub holds_refused: Counter,
+    /// ... and lost their client meanwhile.
+    pub holds_left: Counter,
     /// Client connections accepted.
     pub connections: Counter,
     /// Access-log lines that were dropped because the log could not keep up.
@@ -37,6 +47,16 @@ pub struct Totals {
     pub retries: u64,
     /// See [`WorkerCounters::holds`].
     pub holds: u64,
+    /// See [`WorkerCounters::sheds`].
+    pub sheds: u64,
+    /// See [`WorkerCounters::holds_released`].
+    pub holds_released: u64,
+    /// See [`WorkerCounters::holds_expired`].
+    pub holds_expired: u64,
+    /// See [`WorkerCounters::holds_refused`].
+    pub holds_refused: u64,
+    /// See [`WorkerCounters::holds_left`].
+    pub holds_left: u64,
     /// See [`WorkerCounters::connections`].
     pub connections: u64,
     /// See [`WorkerCounters::log_lines_dropped`].
@@ -77,6 +97,11 @@ impl Counters {
             refusals: sum.refusals + worker.refusals.read(),
             retries: sum.retries + worker.retries.read(),
             holds: sum.holds + worker.holds.read(),
+            sheds: sum.sheds + worker.sheds.read(),
+            holds_released: sum.holds_released + worker.holds_released.read(),
+            holds_expired: sum.holds_expired + worker.holds_expired.read(),
+            holds_refused: sum.holds_refused + worker.holds_refused.read(),
+            holds_left: sum.holds_left + worker.holds_left.read(),
             connections: sum.connections + worker.connections.read(),
             log_lines_dropped: sum.log_lines_dropped + worker.log_lines_dropped.read(),
         })

@@ -12,6 +12,7 @@ use super::Worker;
 use crate::outcome::Observation;
 use crate::proxy::accept::Door;
 use crate::proxy::hold::Held;
+use crate::proxy::shed::Demands;
 use crate::snapshot::Subscriber;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
@@ -29,6 +30,8 @@ pub struct Parts {
     pub access_log: AccessLog,
     /// The requests that wait, over all workers.
     pub held: Held,
+    /// The requests of pools that not everybody is let into, over all workers.
+    pub demands: Demands,
 }
 
 /// What a worker may be told.

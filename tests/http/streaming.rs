@@ -212,6 +212,36 @@ fn a_refused_upload_ends_with_its_refusal() {
 }
 
 #[test]
+fn what_came_before_a_response_broke_off_reaches_the_client() {
+    let origin = Origin::named("");
+    let proxy = Proxy::in_front_of(&[&origin]);
+    let cuts = [
+        (behaviour::cut(10, ""), ""),
+        (behaviour::cut(10, "hello"), "hello"),
+        (behaviour::cut_chunked("hello"), "hello"),
+        (
+            behaviour::raw(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                Next::Close,
+            ),
+            "",
+        ),
+    ];
+    for (cut, sent) in cuts {
+        origin.behave(cut);
+        let mut client = proxy.client();
+        client.send("GET / HTTP/1.1\r\nHost: app.example\r\n\r\n");
+        match client.response_within("GET", PATIENCE) {
+            Err(Broken::Body(trouble, response)) => {
+                assert_ne!(trouble, Trouble::Deadline);
+                assert_eq!((response.status, &*response.text()), (200, sent));
+            }
+            other => panic!("a head and a broken body, not {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_backend_that_breaks_off_makes_a_broken_message() {
     let origin = Origin::named("");
     let proxy = Proxy::in_front_of(&[&origin]);

@@ -27,6 +27,8 @@ pub struct Measurement {
     pub posts_twice: Vec<String>,
     /// All of them.
     pub requests: usize,
+    /// The slowest request that was answered before the fault: how busy the machine was with other things.
+    pub strain: Duration,
 }
 
 impl Measurement {
@@ -58,6 +60,12 @@ impl Measurement {
                 .count(),
             posts_twice: posts_twice(zones, records),
             requests: records.len(),
+            strain: records
+                .iter()
+                .filter(|record| record.sent + record.took < struck)
+                .map(|record| record.took)
+                .max()
+                .unwrap_or_default(),
         }
     }
 }

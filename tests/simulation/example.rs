@@ -10,6 +10,7 @@ use firedoor::config::{
     Dependency, Failback, Failover, Gray, Limits, Listener, LogFormat, LogTarget, MinHealthy, Pool,
     Route, Server, Upstream, Zone,
 };
+use firedoor::health::checker::Promoted;
 use firedoor::outcome::{CheckCode, Outcome};
 use firedoor::zone::ComponentKey;
 
@@ -56,6 +57,8 @@ pub(crate) fn failover() -> Failover {
         hold_time: Duration::from_secs(5),
         hold_requests: 10_000,
         gray: Gray::Eject,
+        promote_command: Vec::new(),
+        promote_timeout: Duration::from_secs(10),
     }
 }
 
@@ -105,6 +108,8 @@ pub(crate) fn config(
                 name: pool_name(index),
                 min_healthy: *min_healthy,
                 check: Arc::clone(&check),
+                sticky: None,
+                slow_start: Duration::ZERO,
             })
             .collect(),
         routes: (0..pools.len())
@@ -112,6 +117,7 @@ pub(crate) fn config(
                 host: None,
                 path: format!("/{pool}"),
                 pool,
+                priority: Route::DEFAULT_PRIORITY,
             })
             .collect(),
         zones: zones.iter().map(|zone| config_zone(zone, &check)).collect(),
@@ -129,6 +135,7 @@ fn upstream() -> Upstream {
         response_timeout: Duration::from_secs(60),
         idle_timeout: Duration::from_secs(4),
         max_idle_per_worker: 256,
+        prewarm: 2,
         retries: 2,
         retry_budget: 0.2,
         retry_on_status: Vec::new(),
@@ -178,6 +185,15 @@ pub(crate) fn pass() -> Outcome {
         detail: String::new(),
         took: Duration::ZERO,
         status: None,
+    }
+}
+
+pub(crate) fn promoted(succeeded: bool) -> Promoted {
+    Promoted {
+        succeeded,
+        how: String::new(),
+        output: String::new(),
+        took: Duration::ZERO,
     }
 }
 

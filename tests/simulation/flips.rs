@@ -7,7 +7,7 @@ use firedoor::config::Failback;
 use firedoor::health::checker::Checker;
 use firedoor::health::report::{Cause, Flip};
 use firedoor::moment::Moment;
-use firedoor::zone::Verdict;
+use firedoor::zone::{Status, Verdict};
 
 use super::Watch;
 use crate::oracle::Serves;
@@ -28,6 +28,7 @@ impl Watch {
             self.oracle.serves(to),
             from.map(|from| self.oracle.serves(from)),
         );
+        self.check_explanation(flip);
         match flip.cause {
             Cause::Failover => {
                 let (from, had) = (from.unwrap(), had.as_ref().unwrap());
@@ -75,7 +76,7 @@ impl Watch {
                     self.check_failback(&flip.to, now);
                 }
             }
-            Cause::Operator => assert!(
+            Cause::Operator | Cause::Drill => assert!(
                 !has.is_empty(),
                 "an operator got a zone that serves nothing"
             ),
@@ -96,10 +97,51 @@ impl Watch {
                 "{recent} automatic flips, {max} allowed"
             );
         }
+        if flip.cause == Cause::Drill {
+            assert_eq!(self.report.pinned, None, "a drill left a pinned zone");
+        }
         self.begun = None;
         self.begun_under_other_rules = false;
         self.last_flip = Some(now.instant);
         self.flips += 1;
+    }
+
+    /// One entry is enough for an audit: who decided, by which outcomes, and why nothing else was done.
+    fn check_explanation(&self, flip: &Flip) {
+        assert!(
+            flip.alternatives
+                .iter()
+                .any(|refused| refused.starts_with("stay: ")),
+            "why not stay? {flip:#?}"
+        );
+        // Of a zone that came while a planned flip waited, its plan knew nothing.
+        let zones = self.report.zones.iter();
+        for zone in zones.filter(|_| !self.begun_under_other_rules) {
+            let named = |refused: &String| refused.contains(&*zone.name);
+            assert!(
+                zone.name == flip.to || flip.alternatives.iter().any(named),
+                "why not {}? {flip:#?}",
+                zone.name
+            );
+        }
+        let zone = if flip.cause == Cause::Failover {
+            &flip.from
+        } else {
+            &flip.to
+        };
+        for component in &flip.evidence {
+            assert_eq!(component.key.zone, *zone);
+            assert!(
+                component.status == Status::Unknown || !component.outcomes.is_empty(),
+                "a judgement without an outcome: {component:#?}"
+            );
+        }
+        // A zone may fail for want of backends; then there is nothing to show.
+        let components = self.report.zones.iter().find(|known| known.name == *zone);
+        assert_eq!(
+            flip.evidence.is_empty(),
+            components.is_some_and(|zone| zone.components.is_empty())
+        );
     }
 
     /// By itself, only after the preferred zone has been serving long enough, and only within the window.
@@ -109,6 +151,13 @@ impl Watch {
         assert_eq!(preferred.name, *to);
         assert_eq!(preferred.verdict, Verdict::Serving);
         assert_eq!(self.report.pinned, None);
+        if let Some(failed) = self.promotion_failed {
+            let pause = policy.failback_after.max(Duration::from_secs(60));
+            assert!(
+                now.instant - failed >= pause || self.begun_under_other_rules,
+                "a promotion that failed is tried again too soon"
+            );
+        }
         let since = self.serving_since.get(to).copied().unwrap_or(now.instant);
         assert!(now.instant - since >= policy.failback_after);
         let stayed = self.last_flip.map(|last| now.instant - last);
@@ -152,8 +201,10 @@ impl Watch {
         let must_stay =
             had == self.oracle.needed && stayed.is_some_and(|stayed| stayed < policy.min_stay);
         let spent = self.report.flips_left == 0;
+        // The command may itself stop the one database and restart the other.
+        let promoting = checker.is_flipping() && checker.draining().is_none();
         assert!(
-            self.report.pinned.is_some() || must_stay || spent,
+            self.report.pinned.is_some() || must_stay || spent || promoting,
             "stays in failed {} though {} is better: {}; draining {:?}",
             active.name,
             better.name,

@@ -87,6 +87,7 @@ pub(crate) fn failover(rng: &mut Rng) -> Failover {
         }),
         _ => Failback::Manual,
     };
+    let promote = rng.u32(0..4) == 0;
     let gray = [Gray::Report, Gray::Eject, Gray::FailZone][rng.usize(..3)];
     Failover {
         gray,
@@ -94,6 +95,12 @@ pub(crate) fn failover(rng: &mut Rng) -> Failover {
         failback_after: Duration::from_secs(rng.u64(0..20)),
         min_stay: Duration::from_secs(rng.u64(0..20)),
         max_flips_per_hour: rng.u32(0..12),
+        promote_command: if promote {
+            vec!["promote".to_owned()]
+        } else {
+            Vec::new()
+        },
+        promote_timeout: Duration::from_millis(rng.u64(100..4000)),
         ..example::failover()
     }
 }

@@ -73,6 +73,7 @@ impl World {
             *twin = Checker::new(config, memory, seed, self.now);
         }
         self.probes.clear();
+        self.forgotten.clear();
         self.stale.clear();
         self.watch.restarted(&self.checker, self.now);
         self.look();
@@ -81,6 +82,9 @@ impl World {
         assert_eq!(before.active_since, after.active_since);
         assert_eq!(before.active_because, after.active_because);
         assert_eq!(before.pinned, after.pinned);
+        if let Some(drill) = &after.drill {
+            assert_eq!(before.drill.as_ref(), Some(drill), "a drill out of nothing");
+        }
         assert_eq!(
             before.zones[before.active].name,
             after.zones[after.active].name

@@ -11,7 +11,7 @@ use firedoor::memory::Memory;
 use firedoor::moment::Moment;
 use firedoor::zone::{ComponentKey, Operator};
 
-use crate::example::{pass, refused};
+use crate::example::{self, pass, refused};
 use crate::watch::Watch;
 
 /// How much was walked.
@@ -29,6 +29,7 @@ enum Step {
     /// Time passes, every probe that becomes due meanwhile is answered at the end.
     Pass(Duration),
     Drained,
+    Promoted(bool),
     Command(Command),
 }
 
@@ -85,6 +86,17 @@ fn steps(config: &Config) -> Vec<Step> {
     let times = [1200, 11_000, 3_700_000].map(Duration::from_millis);
     let mut steps: Vec<Step> = times.map(Step::Pass).into();
     steps.push(Step::Drained);
+    if !config.failover.promote_command.is_empty() {
+        steps.extend([true, false].map(Step::Promoted));
+    }
+    let (zone, reason) = (config.zones[0].name.to_string(), None);
+    steps.push(Step::Command(Command::Drill {
+        zone,
+        length: Duration::from_secs(5),
+        reason,
+    }));
+    let reason = None;
+    steps.push(Step::Command(Command::AbortDrill { reason }));
     for zone in &config.zones {
         let backends = zone.backends.iter().map(|backend| &backend.key);
         let keys = backends.chain(zone.dependencies.iter().map(|dependency| &dependency.key));
@@ -130,6 +142,13 @@ impl Place {
                     return false;
                 }
                 self.checker.handle_drained(self.now);
+            }
+            Step::Promoted(succeeded) => {
+                let Some(run) = self.checker.promoting() else {
+                    return false;
+                };
+                let end = example::promoted(*succeeded);
+                self.checker.handle_promoted(run, end, self.now);
             }
             Step::Command(command) => {
                 if self
@@ -206,7 +225,13 @@ impl Place {
             report.epoch > 1,
             report.pinned,
             (
+                report.drill.as_ref().map(|drill| age(drill.until, 0)),
                 &report.flip_pending,
+                self.checker.draining().is_some(),
+                self.checker.promoting().is_some(),
+                self.watch
+                    .promotion_failed
+                    .map(|at| (self.now.instant - at).min(Duration::from_secs(61))),
                 self.watch.begun.map(|begun| self.now.instant - begun)
             ),
         )

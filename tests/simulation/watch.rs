@@ -42,6 +42,10 @@ pub(crate) struct Watch {
     pub(crate) begun: Option<Instant>,
     /// ... and the rules have been changed since.
     begun_under_other_rules: bool,
+    /// A drill was begun, and its end was not told.
+    drilling: bool,
+    /// When a promotion failed last.
+    pub(crate) promotion_failed: Option<Instant>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +76,8 @@ impl Watch {
             opened: false,
             begun: None,
             begun_under_other_rules: false,
+            promotion_failed: None,
+            drilling: false,
             config,
         }
     }
@@ -86,6 +92,7 @@ impl Watch {
             last_flip: self.last_flip,
             report: self.report.clone(),
             routing: self.routing.clone(),
+            drilling: self.drilling,
             ..fresh
         };
     }
@@ -147,6 +154,7 @@ impl Watch {
         self.check_shape(checker);
         self.check_verdicts();
         self.check_gray();
+        self.check_fresh(now);
         self.check_events(&before, events, now);
         self.check_epoch(&before, &was, events);
         self.check_tenet_one(checker, now);
@@ -205,6 +213,16 @@ impl Watch {
         }
     }
 
+    /// In a standby nobody is fresh, and nobody has come up in the future.
+    fn check_fresh(&self, now: Moment) {
+        for (index, states) in self.routing.backends.iter().enumerate() {
+            for at in states.iter().filter_map(|state| state.fresh_since) {
+                assert_eq!(index, self.routing.active);
+                assert!(at <= now.instant);
+            }
+        }
+    }
+
     fn check_verdicts(&self) {
         for (index, zone) in self.report.zones.iter().enumerate() {
             assert_eq!(zone.verdict, self.oracle.verdict_of(zone), "{zone:#?}");
@@ -230,13 +248,31 @@ impl Watch {
                     self.check_flip(flip, now);
                     active = Arc::clone(&flip.to);
                 }
+                What::DrillBegun { zone, away, .. } => {
+                    let verdict = |name: &Arc<str>| {
+                        let mut zones = self.report.zones.iter();
+                        zones.find(|zone| zone.name == *name).map(|z| z.verdict)
+                    };
+                    assert_eq!(*zone, active, "a drill of a zone without traffic");
+                    assert_eq!(verdict(zone), Some(Verdict::Serving), "no way back");
+                    assert_eq!(verdict(away), Some(Verdict::Serving));
+                    assert!(!std::mem::replace(&mut self.drilling, true), "two drills");
+                }
+                What::DrillEnded(_) => {
+                    assert!(std::mem::take(&mut self.drilling), "no drill ended");
+                }
                 What::FlipBegun { to, reason, .. } => {
                     if reason.contains("failback_after") {
                         self.check_failback(to, now);
                     }
                     self.begun = Some(now.instant);
                 }
-                What::FlipAborted { .. } => self.begun = None,
+                What::FlipAborted { explanation, .. } => {
+                    self.begun = None;
+                    if explanation.contains("promote_command") {
+                        self.promotion_failed = Some(now.instant);
+                    }
+                }
                 What::Transition {
                     from, to, evidence, ..
                 } => check_evidence(*from, *to, evidence, &self.config.pools[0].check),
@@ -246,6 +282,11 @@ impl Watch {
         assert_eq!(
             active, self.report.zones[self.report.active].name,
             "a flip without an event"
+        );
+        assert_eq!(
+            self.report.drill.is_some(),
+            self.drilling,
+            "a drill in secret"
         );
         for zone in &self.report.zones {
             if zone.verdict != Verdict::Serving {
@@ -277,10 +318,10 @@ impl Watch {
         match self.routing.admission {
             Admission::Open => {
                 self.opened = true;
-                assert_eq!(checker.draining(), None);
+                assert!(!checker.is_flipping());
             }
             Admission::Hold => {
-                if checker.draining().is_none() {
+                if !checker.is_flipping() {
                     assert!(!self.opened, "requests wait although they had been let in");
                     assert!(
                         self.routing.verdicts.contains(&Verdict::Unknown),
@@ -299,11 +340,13 @@ fn name(what: &What) -> &'static str {
         What::Verdict { .. } => "verdict",
         What::FlipBegun { .. } => "flip begun",
         What::FlipAborted { .. } => "flip aborted",
+        What::Promotion { .. } => "promotion",
         What::Flip(flip) => match flip.cause {
             Cause::Failover if flip.degraded => "degraded failover",
             Cause::Failover => "failover",
             Cause::Failback => "failback",
             Cause::Operator => "operator flip",
+            Cause::Drill => "drill flip",
             Cause::Reload => "reload flip",
         },
         What::NowhereToGo { .. } => "nowhere to go",
@@ -311,6 +354,8 @@ fn name(what: &What) -> &'static str {
         What::FailbackPossible { .. } => "failback possible",
         What::Gray { gray: true, .. } => "gray",
         What::Gray { gray: false, .. } => "another chance",
+        What::DrillBegun { .. } => "drill begun",
+        What::DrillEnded(_) => "drill ended",
         What::Pin { .. } => "pin",
         What::Standby { .. } => "standby",
         What::Reloaded { .. } => "reloaded",

@@ -1,5 +1,7 @@
 //! A world around a checker: components that are well or not, probes under way, operators, reloads, crashes, and a clock.
 
+#[path = "foresight.rs"]
+mod foresight;
 #[path = "upheaval.rs"]
 mod upheaval;
 
@@ -29,6 +31,7 @@ enum Input {
     Command(Command),
     Config(Arc<Config>),
     Drained,
+    Promoted(u64, bool),
     Timeout,
 }
 
@@ -47,6 +50,8 @@ pub(crate) struct World {
     broken: BTreeSet<String>,
     /// Probes that were started, with the moment.
     probes: Vec<(Probe, Instant)>,
+    /// Those of them that won't come back.
+    forgotten: Vec<(Probe, Instant)>,
     /// Outcomes that will be told a second time.
     stale: Vec<(ComponentId, u64)>,
 }
@@ -76,6 +81,7 @@ impl World {
             failover,
             broken: BTreeSet::new(),
             probes: Vec::new(),
+            forgotten: Vec::new(),
             stale: Vec::new(),
         };
         world.look();
@@ -93,7 +99,7 @@ impl World {
             80..83 => self.forget_probe(),
             83..87 => self.repeat_outcome(),
             87..90 => self.dawdle(),
-            90..94 => self.drain(),
+            90..94 => self.flip_on(),
             94..96 => self.reload(),
             96..97 => self.restart(),
             _ => self.nothing_new(),
@@ -119,6 +125,7 @@ impl World {
             self.watch.probe_started(&probe, self.now);
             probes.push((probe, self.now.instant));
         }
+        let promotion = self.checker.poll_promotion();
         if let Some(twin) = &mut self.twin {
             let same: Vec<Event> = std::iter::from_fn(|| twin.poll_event()).collect();
             assert_eq!(events, same, "equal inputs, unequal events");
@@ -126,6 +133,7 @@ impl World {
                 let same = twin.poll_probe().expect("as many probes");
                 assert_eq!((probe.component, probe.round), (same.component, same.round));
             }
+            assert_eq!(promotion, twin.poll_promotion());
             assert_eq!(self.checker.routing(), twin.routing());
             assert_eq!(self.checker.poll_timeout(), twin.poll_timeout());
         }
@@ -291,7 +299,14 @@ impl World {
         };
         let reason = self.rng.bool().then(|| "because".to_owned());
         let hold = self.rng.bool();
-        let command = match self.rng.u32(0..10) {
+        let length = Duration::from_secs(self.rng.u64(1..30));
+        let command = match self.rng.u32(0..13) {
+            10 | 11 => Command::Drill {
+                zone,
+                length,
+                reason,
+            },
+            12 => Command::AbortDrill { reason },
             0..2 => Command::Activate { zone, hold, reason },
             2 => Command::Failback { hold, reason },
             3 => Command::Pin { zone, reason },
@@ -319,13 +334,20 @@ impl World {
     /// A probe that never comes back.
     fn forget_probe(&mut self) {
         if !self.probes.is_empty() {
-            self.probes.swap_remove(self.rng.usize(..self.probes.len()));
+            let probe = self.probes.swap_remove(self.rng.usize(..self.probes.len()));
+            self.forgotten.push(probe);
         }
     }
 
-    fn drain(&mut self) {
+    /// What a planned flip waits for has come about, or never will.
+    fn flip_on(&mut self) {
         if self.checker.draining().is_some() {
             self.put(Input::Drained);
+        } else if let Some(run) = self.checker.promoting() {
+            // Now and then, the end of an earlier run.
+            let late = u64::from(self.rng.u32(0..8) == 0);
+            let succeeded = self.rng.u32(0..3) > 0;
+            self.put(Input::Promoted(run - late, succeeded));
         }
     }
 
@@ -356,6 +378,9 @@ fn put(checker: &mut Checker, input: Input, now: Moment) -> Option<String> {
         }
         Input::Config(config) => checker.handle_config(config, now),
         Input::Drained => checker.handle_drained(now),
+        Input::Promoted(run, succeeded) => {
+            checker.handle_promoted(run, example::promoted(succeeded), now);
+        }
         Input::Timeout => checker.handle_timeout(now),
     }
     None

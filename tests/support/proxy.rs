@@ -1,10 +1,11 @@
 //! The real binary, with a configuration of its own, on free ports.
 
-use std::fmt::Write as _;
+mod builder;
+
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -14,18 +15,7 @@ use super::client::{RawClient, Response};
 use super::origin::Origin;
 use super::port;
 use super::wait::{self, PATIENCE};
-
-/// What goes into the configuration file. Everything has a default that suits tests; see `text`.
-#[derive(Clone, Debug, Default)]
-pub struct Builder {
-    server: String,
-    listener: String,
-    access_log: Option<String>,
-    check: Option<String>,
-    sections: String,
-    zones: String,
-    environment: Vec<(String, String)>,
-}
+pub use builder::Builder;
 
 /// A running firedoor. Dropping it kills it.
 pub struct Proxy {
@@ -111,6 +101,17 @@ impl Proxy {
         });
     }
 
+    /// Runs a command against it.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_firedoor"))
+            .args(arguments)
+            .env("FIREDOOR_ADMIN", self.admin.to_string())
+            .env_remove("FIREDOOR_TOKEN")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -143,7 +144,7 @@ impl Proxy {
     /// Starts an ended process again on the same ports, configuration and state.
     #[track_caller]
     pub fn start_again(&mut self) {
-        self.child = spawn(self.directory.path(), &self.builder.environment);
+        self.child = spawn(self.directory.path(), &self.builder);
         let ready = until_ready(&mut self.child, self.admin);
         assert!(ready, "it ended at the start:\n{}", self.log());
     }
@@ -179,6 +180,13 @@ impl Proxy {
     /// The directory with `firedoor.toml`, `state/`, `access.log`, `stdout` and `stderr`.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// A file of its state directory, also where that is a file system that only the process sees.
+    pub fn state_file(&self, name: &str) -> PathBuf {
+        let seen = self.directory.path().join("state").join(name);
+        let inside = seen.strip_prefix("/").unwrap_or(&seen);
+        Path::new(&format!("/proc/{}/root", self.pid())).join(inside)
     }
 
     pub fn config_file(&self) -> PathBuf {
@@ -218,103 +226,6 @@ impl Drop for Proxy {
 }
 
 impl Builder {
-    /// Another zone, with a backend `app-1`, `app-2`, … in pool `default` for each origin.
-    pub fn zone(self, name: &str, origins: &[&Origin]) -> Self {
-        let addresses: Vec<SocketAddr> = origins.iter().map(|origin| origin.address()).collect();
-        self.zone_at(name, &addresses)
-    }
-
-    /// As `zone`, by addresses.
-    pub fn zone_at(mut self, name: &str, addresses: &[SocketAddr]) -> Self {
-        writeln!(self.zones, "\n[[zone]]\nname = \"{name}\"").unwrap();
-        for (at, address) in addresses.iter().enumerate() {
-            self = self.backend(&format!("app-{}", at + 1), *address, "");
-        }
-        self
-    }
-
-    /// Another backend of the latest zone; `extra` holds further lines of its table.
-    pub fn backend(mut self, name: &str, address: SocketAddr, extra: &str) -> Self {
-        writeln!(
-            self.zones,
-            "\n[[zone.backend]]\nname = \"{name}\"\naddress = \"{address}\"\n{extra}"
-        )
-        .unwrap();
-        self
-    }
-
-    /// Another dependency of the latest zone, checked by TCP unless `extra` says otherwise; `extra` holds further lines.
-    pub fn dependency(mut self, name: &str, address: SocketAddr, extra: &str) -> Self {
-        let check = if extra.contains("check") {
-            String::new()
-        } else {
-            format!("check = {{ kind = \"tcp\", address = \"{address}\" }}")
-        };
-        writeln!(
-            self.zones,
-            "\n[[zone.dependency]]\nname = \"{name}\"\n{check}\n{extra}"
-        )
-        .unwrap();
-        self
-    }
-
-    /// More top-level sections: `[limits]`, `[upstream]`, `[failover]`, `[[pool]]`, `[[route]]` …
-    pub fn toml(mut self, text: &str) -> Self {
-        writeln!(self.sections, "\n{text}").unwrap();
-        self
-    }
-
-    /// More lines of `[server]`; `workers` and `state_dir` have values already.
-    pub fn server(mut self, lines: &str) -> Self {
-        writeln!(self.server, "{lines}").unwrap();
-        self
-    }
-
-    /// More lines of `[[listener]]`.
-    pub fn listener(mut self, lines: &str) -> Self {
-        writeln!(self.listener, "{lines}").unwrap();
-        self
-    }
-
-    /// The lines of `[check]`, instead of the patient default that no busy machine fails.
-    pub fn check(mut self, lines: &str) -> Self {
-        self.check = Some(lines.to_owned());
-        self
-    }
-
-    /// The lines of `[access_log]`, instead of JSON into a file.
-    pub fn access_log(mut self, lines: &str) -> Self {
-        self.access_log = Some(lines.to_owned());
-        self
-    }
-
-    /// An environment variable of the process.
-    pub fn environment(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// The configuration file.
-    pub fn text(&self, address: SocketAddr, admin: SocketAddr) -> String {
-        let check = self.check.as_deref().unwrap_or(
-            "path = \"/health\"\ninterval = \"100ms\"\ntimeout = \"5s\"\nconfirm_interval = \"20ms\"",
-        );
-        let access_log = self
-            .access_log
-            .as_deref()
-            .unwrap_or("path = \"access.log\"");
-        let workers = if self.server.contains("workers") {
-            ""
-        } else {
-            "workers = 2\n"
-        };
-        format!(
-            "[server]\n{workers}state_dir = \"state\"\n{}\n[[listener]]\nbind = \"{address}\"\n{}\n\
-             [admin]\nbind = \"{admin}\"\n\n[check]\n{check}\n\n[access_log]\n{access_log}\n{}{}",
-            self.server, self.listener, self.sections, self.zones
-        )
-    }
-
     /// Writes the configuration, starts the binary and waits until it is ready.
     #[track_caller]
     pub fn start(self) -> Proxy {
@@ -324,7 +235,7 @@ impl Builder {
             let (address, admin) = (port::free(), port::free());
             let text = self.text(address, admin);
             std::fs::write(directory.path().join("firedoor.toml"), &text).unwrap();
-            let mut child = spawn(directory.path(), &self.environment);
+            let mut child = spawn(directory.path(), &self);
             if until_ready(&mut child, admin) {
                 return Proxy {
                     address,
@@ -346,16 +257,33 @@ impl Builder {
     }
 }
 
-fn spawn(directory: &Path, environment: &[(String, String)]) -> Child {
+fn spawn(directory: &Path, builder: &Builder) -> Child {
     let file = |name| {
         let mut options = File::options();
         options.create(true).append(true);
         options.open(directory.join(name)).unwrap()
     };
-    Command::new(env!("CARGO_BIN_EXE_firedoor"))
+    let mut command = match builder.small_disk {
+        None => Command::new(env!("CARGO_BIN_EXE_firedoor")),
+        Some(size) => {
+            // Within a mount namespace, so that nothing has to be unmounted; `exec`, so that the process keeps its id.
+            let mount = format!("mount -t tmpfs -o size={size} tmpfs \"$0\" && exec \"$@\"");
+            let mut command = Command::new("unshare");
+            command.args(["--mount", "sh", "-c", &mount]);
+            command.arg(directory.join("state"));
+            command.arg(env!("CARGO_BIN_EXE_firedoor"));
+            command
+        }
+    };
+    command
         .args(["serve", "--config"])
         .arg(directory.join("firedoor.toml"))
-        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .envs(
+            builder
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
         .stdin(Stdio::null())
         .stdout(file("stdout"))
         .stderr(file("stderr"))

@@ -21,6 +21,7 @@ use crate::health::monitor::Monitor;
 use crate::moment::Moment;
 use crate::serve::{ReloadError, ReloadHandle, Reloaded};
 use crate::shutdown::{Phase, Readiness};
+use crate::telemetry::counters::Counters;
 
 /// For anything that a test waits for.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -68,6 +69,7 @@ impl Door {
             started: Moment::now(),
             token: token.map(Secret::new),
             held: Arc::new(AtomicUsize::new(0)),
+            counters: Counters::new(1),
         };
         let serving = tokio::spawn(serve(listener, context, async {
             stopped.await.ok();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::raw::Section;
 use crate::config::{Failback, Failover, Gray};
 
-use super::values::{DURATION, WINDOW};
+use super::values::{DURATION, PERIOD, WINDOW};
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -44,7 +44,35 @@ pub(super) fn failover(section: &Section<'_>) -> Failover {
                 &[],
             )
             .unwrap_or_default(),
+        promote_command: promote_command(section),
+        promote_timeout: section
+            .read("promote_timeout", &PERIOD)
+            .unwrap_or(Duration::from_secs(10)),
     }
+}
+
+/// Without a shell: what a name or a reason contains can't become a command. A path of the program is relative to the
+/// configuration's folder, as all paths are; a bare name is looked for in `PATH`.
+fn promote_command(section: &Section<'_>) -> Vec<String> {
+    let hint = "write program and arguments, like [\"/usr/local/bin/promote\", \"--now\"]";
+    let Some(items) = section
+        .item("promote_command")
+        .and_then(|item| item.list("a list of strings", hint))
+    else {
+        return Vec::new();
+    };
+    let mut argv: Vec<String> = items
+        .iter()
+        .filter_map(|item| Some(item.text()?.value))
+        .collect();
+    if let (Some(program), Some(item)) = (argv.first_mut(), items.first()) {
+        if program.is_empty() {
+            item.refuse("not a program", hint);
+        } else if program.contains('/') {
+            *program = section.folder().join(&*program).display().to_string();
+        }
+    }
+    argv
 }
 
 /// A window may stand in the file without being used, so that an operator can switch between the kinds.

@@ -1,16 +1,38 @@
 //! `[[pool]]`, and the pools that exist only because a backend names them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::config::raw::{Item, Section, closest};
-use crate::config::{Check, MinHealthy, Pool};
+use crate::config::raw::{Form, Item, Refusal, Section, closest};
+use crate::config::{Check, MinHealthy, Pool, Sticky};
 
 use super::check;
-use super::values::{NAME, PERCENT};
+use super::values::{DURATION, NAME, PERCENT};
 use super::zone::Draft;
 
 /// The pool of everything that names none.
 const DEFAULT: &str = "default";
+
+/// What a cookie may be called: a token (RFC 6265 4.1.1, RFC 9110 5.6.2).
+const COOKIE: Form<String> = Form {
+    noun: "a cookie name",
+    example: "\"FIREDOOR\"",
+    parse: |text| {
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if text.is_empty() || text.len() > 64 {
+            return Err(Refusal::malformed("1 to 64 characters are needed"));
+        }
+        if !text.bytes().all(is_token) {
+            return Err(Refusal::malformed(
+                "only letters, digits and !#$%&'*+-.^_`|~ are possible",
+            ));
+        }
+        Ok(text.to_owned())
+    },
+};
+
+/// Browsers count in seconds.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// All pools found so far, in the order in which the file first names them.
 pub(super) struct Pools<'a> {
@@ -39,8 +61,8 @@ impl<'a> Pools<'a> {
     }
 
     fn define(&mut self, section: &Section<'a>) {
-        section.later("sticky");
-        section.later_unless("slow_start", "0s");
+        let sticky = sticky_of(&section.section("sticky"));
+        let slow_start = section.read("slow_start", &DURATION);
         let min_healthy = section.item("min_healthy");
         let mut check_section = section.section("check");
         let check = if check_section.present() {
@@ -64,6 +86,8 @@ impl<'a> Pools<'a> {
                 name: name.into(),
                 min_healthy: parsed.unwrap_or(MinHealthy::Percent(100.0)),
                 check,
+                sticky,
+                slow_start: slow_start.unwrap_or_default(),
             },
             shown: item.raw().to_owned(),
             min_healthy,
@@ -84,6 +108,8 @@ impl<'a> Pools<'a> {
                 name: name.into(),
                 min_healthy: MinHealthy::Percent(100.0),
                 check: Arc::clone(&self.check),
+                sticky: None,
+                slow_start: Duration::ZERO,
             },
             shown: shown.to_owned(),
             min_healthy: None,
@@ -171,4 +197,17 @@ fn min_healthy_of(item: &Item<'_>) -> Option<MinHealthy> {
     } else {
         item.read(&PERCENT).map(MinHealthy::Percent)
     }
+}
+
+/// `sticky = { … }`; `None` if there is none.
+fn sticky_of(section: &Section<'_>) -> Option<Sticky> {
+    if !section.present() {
+        return None;
+    }
+    let ttl = section.read_within("ttl", &DURATION, SECOND..=Duration::MAX, "a second or more");
+    let cookie = section.required("cookie", "add cookie = \"FIREDOOR\"")?;
+    Some(Sticky {
+        cookie: cookie.read(&COOKIE)?.into(),
+        ttl,
+    })
 }

@@ -44,6 +44,7 @@ pub(super) fn routes(root: &Section<'_>, pools: &Pools<'_>) -> Vec<Route> {
 fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
     let host = section.item("host").map(|item| item.read(&HOST));
     let path = section.item("path").map(|item| item.read(&PATH));
+    let priority = section.number("priority", 0..=9);
     let pool = section.required("pool", "add pool = \"…\"");
     let pool = pool.and_then(|item| pools.of_route(&item));
     Some(Route {
@@ -56,6 +57,7 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
             None => "/".to_owned(),
         },
         pool: pool?,
+        priority: priority.unwrap_or(Route::DEFAULT_PRIORITY),
     })
 }
 

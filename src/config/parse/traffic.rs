@@ -51,6 +51,7 @@ pub(super) fn upstream(section: &Section<'_>) -> Upstream {
         max_idle_per_worker: section
             .number("max_idle_per_worker", 0..=1_000_000)
             .unwrap_or(256),
+        prewarm: section.number("prewarm", 0..=64).unwrap_or(2),
         retries: section.number("retries", 0..=10).unwrap_or(2),
         retry_budget: section.read("retry_budget", &PERCENT).unwrap_or(20.0) / 100.0,
         retry_on_status: statuses

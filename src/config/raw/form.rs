@@ -12,6 +12,19 @@ pub(crate) struct Form<T> {
     pub(crate) parse: fn(&str) -> Result<T, Refusal>,
 }
 
+impl<T> Form<T> {
+    /// Reads a string that doesn't come from a file. The error says what is wrong, and how to write it.
+    pub(crate) fn read(&self, text: &str) -> Result<T, String> {
+        (self.parse)(text).map_err(|refusal| {
+            let (Fault::Malformed(reason) | Fault::Unsuitable(reason)) = refusal.fault;
+            format!(
+                "{text:?} is not {}: {reason}; write it like {}",
+                self.noun, self.example
+            )
+        })
+    }
+}
+
 /// Why a string isn't what it should be.
 pub(crate) struct Refusal {
     pub(super) fault: Fault,

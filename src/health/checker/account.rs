@@ -9,7 +9,7 @@ use crate::health::report::{ComponentKind, ComponentReport, Report, ZoneReport};
 use crate::health::status::{Component, Role};
 use crate::memory::Memory;
 use crate::moment::Moment;
-use crate::zone::Operator;
+use crate::zone::{ComponentId, Operator};
 
 impl Checker {
     /// What must survive this process.
@@ -27,7 +27,19 @@ impl Checker {
             active_because: Some(self.active_because.clone()),
             operators: operators.collect(),
             flips: self.flips.iter().map(|flip| flip.wall).collect(),
+            drill: self.remember_drill(),
         }
+    }
+
+    /// Zone and slot of a component. A scan: there are tens of them, and probes come by the second.
+    pub(super) fn find(&self, id: ComponentId) -> Option<(usize, usize)> {
+        self.zones.iter().enumerate().find_map(|(index, zone)| {
+            let slot = zone
+                .components
+                .iter()
+                .position(|component| component.id == id)?;
+            Some((index, slot))
+        })
     }
 
     /// Everything that an operator may want to know, as of `now`.
@@ -38,8 +50,8 @@ impl Checker {
             .pending
             .as_ref()
             .map(|pending| &self.zones[pending.plan.to].name);
-        let decision = match target {
-            Some(to) => format!("flip to {to}: waiting for {} to drain", active.name),
+        let decision = match &self.pending {
+            Some(pending) => self.describe_pending(pending),
             None => failover::decide(&situation).describe(&situation),
         };
         Report {
@@ -50,6 +62,7 @@ impl Checker {
             active_because: self.active_because.clone(),
             pinned: self.pinned.then(|| Arc::clone(&active.name)),
             flip_pending: target.map(Arc::clone),
+            drill: self.drill_state(),
             flips_left: situation.flips_left,
             decision,
             zones: self
@@ -62,7 +75,7 @@ impl Checker {
 }
 
 impl Zone {
-    fn report(&self, config: &Config) -> ZoneReport {
+    pub(super) fn report(&self, config: &Config) -> ZoneReport {
         ZoneReport {
             name: Arc::clone(&self.name),
             verdict: self.verdict(),

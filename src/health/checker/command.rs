@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::health::checker::Checker;
 use crate::health::failover::{self, Plan};
@@ -32,6 +33,20 @@ pub enum Command {
     Pin {
         /// Its name.
         zone: String,
+        /// For the journal.
+        reason: Option<String>,
+    },
+    /// Make a standby active for a while, as if the active zone had failed.
+    Drill {
+        /// The active zone's name.
+        zone: String,
+        /// How long.
+        length: Duration,
+        /// For the journal.
+        reason: Option<String>,
+    },
+    /// Return from the drill now.
+    AbortDrill {
         /// For the journal.
         reason: Option<String>,
     },
@@ -70,6 +85,12 @@ pub enum Refusal {
     FlipPending(String),
     /// The zone can serve nothing; the reasons of its verdict.
     CannotServe(String, Vec<String>),
+    /// The planned flip to this zone is past the point where it could be overtaken: its `promote_command` runs.
+    Promoting(String),
+    /// The planned flip to this zone was given up, and why.
+    GivenUp(String, String),
+    /// A drill isn't possible now, or there is none; why, and the remedy.
+    NoDrill(String),
     /// The process is ending.
     Stopping,
 }
@@ -105,6 +126,12 @@ impl Checker {
             Command::Pin { zone, reason } => self
                 .zone_named(&zone)
                 .and_then(|to| self.pin(to, reason, now)),
+            Command::Drill {
+                zone,
+                length,
+                reason,
+            } => self.begin_drill(&zone, length, reason, now),
+            Command::AbortDrill { reason } => self.abort_drill(reason.as_deref(), now),
             Command::Unpin { zone, reason } => self
                 .zone_named(&zone)
                 .and_then(|zone| self.unpin(zone, reason, now)),
@@ -210,7 +237,7 @@ impl Checker {
             return Ok(Accepted::Now);
         }
         *stale = true;
-        *detected_in = std::time::Duration::ZERO;
+        *detected_in = Duration::ZERO;
         let what = What::OperatorState {
             component: key.clone(),
             from,
@@ -224,6 +251,9 @@ impl Checker {
     /// Whether an operator may make `to` active. `at_once` may overtake a planned flip to the same zone.
     fn may_flip(&mut self, to: usize, at_once: bool) -> Result<(), Refusal> {
         let target = &self.zones[to];
+        if let Some(refusal) = self.refuse_to_overtake_promotion() {
+            return Err(refusal);
+        }
         if self.pinned {
             return Err(Refusal::PinnedElsewhere(
                 self.zones[self.active].name.to_string(),
@@ -247,21 +277,29 @@ impl Checker {
         Ok(())
     }
 
-    fn plan_operator(&self, to: usize, hold: bool, rule: String) -> Plan {
-        let describe =
-            |zone: usize| failover::describe(&self.zones[zone].name, &self.zones[zone].conclusion);
+    /// Once the promotion has begun the old zone may no longer be written to: only the command's end tells where to go.
+    pub(super) fn refuse_to_overtake_promotion(&self) -> Option<Refusal> {
+        let pending = self.pending.as_ref()?;
+        let zone = self.zones[pending.plan.to].name.to_string();
+        self.draining()
+            .is_none()
+            .then_some(Refusal::Promoting(zone))
+    }
+
+    pub(super) fn plan_operator(&self, to: usize, hold: bool, rule: String) -> Plan {
+        let target = &self.zones[to];
         Plan {
             to,
             cause: Cause::Operator,
-            reasons: vec![describe(to)],
+            reasons: vec![failover::describe(&target.name, &target.conclusion)],
             rule,
-            alternatives: vec![format!("stay: {}", describe(self.active))],
-            degraded: self.zones[to].verdict() != Verdict::Serving,
+            alternatives: self.passed_over(to, "the operator's choice was another"),
+            degraded: target.verdict() != Verdict::Serving,
             planned: hold,
         }
     }
 
-    fn zone_named(&self, name: &str) -> Result<usize, Refusal> {
+    pub(super) fn zone_named(&self, name: &str) -> Result<usize, Refusal> {
         let found = self.zones.iter().position(|zone| &*zone.name == name);
         found.ok_or_else(|| {
             let known = self.zones.iter().map(|zone| zone.name.to_string());
@@ -270,7 +308,7 @@ impl Checker {
     }
 }
 
-fn in_words(what: &str, reason: Option<&str>) -> String {
+pub(super) fn in_words(what: &str, reason: Option<&str>) -> String {
     match reason {
         Some(reason) if !reason.trim().is_empty() => format!("{what} ({})", reason.trim()),
         _ => what.to_owned(),
@@ -312,6 +350,14 @@ impl fmt::Display for Refusal {
                 "{zone} can't serve anything now: {}; bring it up first",
                 reasons.join("; ")
             ),
+            Self::Promoting(zone) => write!(
+                f,
+                "promote_command is running for the planned flip to {zone}: wait for its end"
+            ),
+            Self::GivenUp(zone, why) => {
+                write!(f, "the planned flip to {zone} was given up: {why}")
+            }
+            Self::NoDrill(why) => f.write_str(why),
             Self::Stopping => f.write_str("firedoor is stopping: ask the next one"),
         }
     }

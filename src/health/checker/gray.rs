@@ -18,6 +18,9 @@ impl Checker {
             self.zones[zone].components[slot]
                 .live
                 .add(tally, now.instant);
+            if zone == self.active {
+                self.count_traffic(tally, now);
+            }
             self.judge_live(zone, slot, now);
             self.judge_zone_live(zone, now);
         }

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::config::{self, Address, Check, Config, Gray};
+use crate::health::checker::drill::Drills;
+use crate::health::checker::promotion::Promotions;
 use crate::health::checker::{Checker, HOUR, Zone};
-use crate::health::failover::Plan;
+use crate::health::failover::{self, Plan};
 use crate::health::gray::Sentence;
 use crate::health::report::{Cause, What};
 use crate::health::status::{Component, Role};
@@ -54,7 +56,10 @@ impl Checker {
             flips: VecDeque::from(flips),
             pinned: known.is_some() && memory.pinned == memory.active,
             pending: None,
+            promotions: Promotions::default(),
+            drills: Drills::default(),
             starting: true,
+            load: super::capacity::Load::default(),
             told: None,
             standby: true,
             stale: true,
@@ -70,6 +75,7 @@ impl Checker {
             }
             checker.leave_removed(Arc::from(gone), 0, now);
         }
+        checker.recall_drill(memory.drill, now);
         checker.settle(now);
         checker
     }
@@ -86,6 +92,7 @@ impl Checker {
             .map(|c| (c.key.clone(), c.operator))
             .collect();
 
+        let same = *config == *self.config;
         let failback_changed = config.failover.failback != self.config.failover.failback;
         let mut changes = Vec::new();
         if config.failover != self.config.failover {
@@ -93,16 +100,20 @@ impl Checker {
         }
         self.needs = verdict::needs(&config);
         self.config = config;
+        // Pools may have changed places.
+        self.load = super::capacity::Load::default();
         self.generation += 1;
         changes.extend(self.rebuild_zones(&operators, now));
         let generation = self.generation;
-        self.tell(
-            What::Reloaded {
-                generation,
-                changes,
-            },
-            now,
-        );
+        if !same {
+            self.tell(
+                What::Reloaded {
+                    generation,
+                    changes,
+                },
+                now,
+            );
+        }
 
         self.conclude(now);
         self.stale = true;
@@ -236,6 +247,17 @@ impl Checker {
 
     fn leave_removed(&mut self, gone: Arc<str>, to: usize, now: Moment) {
         let serving = self.zones[to].verdict() == Verdict::Serving;
+        let others = self
+            .zones
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| *index != to);
+        let refused = others.map(|(_, zone)| {
+            let state = failover::describe(&zone.name, &zone.conclusion);
+            format!("{state}; it can't serve more, or it comes later in the configuration")
+        });
+        let stay = format!("stay: {gone} is no longer configured");
+        let alternatives = std::iter::once(stay).chain(refused).collect();
         let plan = Plan {
             to,
             cause: Cause::Reload,
@@ -244,7 +266,7 @@ impl Checker {
                 self.zones[to].name
             ),
             reasons: vec![format!("{gone} was removed from the configuration")],
-            alternatives: Vec::new(),
+            alternatives,
             degraded: !serving,
             planned: false,
         };

@@ -29,6 +29,10 @@ pub struct Situation<'a> {
     pub flips_left: u32,
     /// When there will be one more.
     pub next_flip_in: Option<Duration>,
+    /// A drill is under way, which returns by itself.
+    pub drilling: bool,
+    /// How long an automatic failback waits since its promotion failed.
+    pub promotion_pause: Duration,
     /// For the failback window only.
     pub wall: Timestamp,
 }
@@ -51,17 +55,17 @@ impl<'a> Situation<'a> {
         self.zones[self.active].conclusion
     }
 
-    pub(super) fn name(&self, zone: usize) -> &'a Arc<str> {
+    pub(in crate::health) fn name(&self, zone: usize) -> &'a Arc<str> {
         self.zones[zone].name
     }
 
-    pub(super) fn others(&self) -> impl Iterator<Item = (usize, &Standing<'a>)> {
+    pub(in crate::health) fn others(&self) -> impl Iterator<Item = (usize, &Standing<'a>)> {
         let others = self.zones.iter().enumerate();
         others.filter(|(index, _)| *index != self.active)
     }
 
     /// The first zone in config order that is serving and not in doubt.
-    pub(super) fn first_serving(&self) -> Option<usize> {
+    pub(in crate::health) fn first_serving(&self) -> Option<usize> {
         let mut fit = self.fit_others();
         fit.find(|index| !self.zones[*index].in_doubt)
     }
@@ -123,6 +127,17 @@ impl<'a> Situation<'a> {
                 )
             }
         }
+    }
+
+    /// Why a failback neither stays nor goes to any zone but the preferred one.
+    pub(super) fn all_but_preferred(&self) -> Vec<String> {
+        let preferred = self.name(0);
+        let stay = self.describe(self.active);
+        let others = self.others().filter(|(index, _)| *index != 0);
+        let refused = others
+            .map(|(index, _)| format!("{}; but {preferred} is preferred", self.describe(index)));
+        let stay = format!("stay: {stay}, but {preferred} is preferred");
+        std::iter::once(stay).chain(refused).collect()
     }
 
     pub(super) fn reasons_of(&self, zone: usize) -> Vec<String> {

@@ -18,6 +18,8 @@ fn policy() -> Failover {
         hold_time: Duration::from_secs(5),
         hold_requests: 10_000,
         gray: Gray::Eject,
+        promote_command: Vec::new(),
+        promote_timeout: Duration::from_secs(10),
     }
 }
 
@@ -69,6 +71,8 @@ fn decide_on(
         stayed: Some(10 * MINUTE),
         flips_left: 12,
         next_flip_in: None,
+        promotion_pause: Duration::ZERO,
+        drilling: false,
         wall: Moment::some().wall,
     };
     change(&mut situation);

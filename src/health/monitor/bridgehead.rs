@@ -103,6 +103,16 @@ impl Bridgehead {
         backends.map(|backend| backend.load.in_flight()).sum()
     }
 
+    /// Requests in flight in the active zone, by pool.
+    pub(super) fn load(&self) -> Vec<u32> {
+        let snapshot = self.publisher.current();
+        let mut load = vec![0; snapshot.config.pools.len()];
+        for backend in &snapshot.zones[snapshot.active].backends {
+            load[backend.pool] += backend.load.in_flight();
+        }
+        load
+    }
+
     /// What the workers have counted since the last call, at each backend that had requests.
     pub(super) fn tallies(&mut self) -> Vec<(ComponentId, Tally)> {
         let counted = self.loads.iter_mut().filter_map(|(&id, load)| {

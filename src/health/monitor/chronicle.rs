@@ -132,7 +132,12 @@ fn say(entry: &Entry) {
         }
         What::Flip(_)
         | What::FlipBegun { .. }
+        | What::DrillBegun { .. }
+        | What::DrillEnded(_)
         | What::FlipAborted { .. }
+        | What::Promotion {
+            succeeded: false, ..
+        }
         | What::Withheld { .. }
         | What::Gray { gray: true, .. }
         | What::Transition {
@@ -147,6 +152,7 @@ fn say(entry: &Entry) {
         | What::OperatorState { .. }
         | What::FailbackPossible { .. }
         | What::Pin { .. }
+        | What::Promotion { .. }
         | What::Gray { .. }
         | What::Standby { .. }
         | What::Reloaded { .. } => info!(number, "{event}"),

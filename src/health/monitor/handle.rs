@@ -7,7 +7,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::request::Request;
 use crate::config::Config;
-use crate::health::checker::{Command, Refusal};
+use crate::health::checker::{Checker, Command, Refusal};
 use crate::health::report::Report;
 use crate::journal::Entry;
 use crate::snapshot::Subscriber;
@@ -19,6 +19,7 @@ pub struct MonitorHandle {
     pub(super) report: Arc<ArcSwap<Report>>,
     pub(super) entries: broadcast::Sender<Arc<Entry>>,
     pub(super) snapshot: Subscriber,
+    pub(super) troubles: Arc<ArcSwap<Vec<String>>>,
 }
 
 /// What a command has done by the time it is answered.
@@ -33,8 +34,8 @@ pub struct Done {
 }
 
 impl MonitorHandle {
-    /// Carries out `command`; answers when it is committed and journaled (a planned flip: after the drain). A planned flip
-    /// whose target fails during the drain is answered with [`Refusal::CannotServe`].
+    /// Carries out `command`; answers when it is committed and journaled (a planned flip: after drain and promotion). A planned
+    /// flip whose target fails meanwhile, or whose promotion does, is answered with [`Refusal::GivenUp`].
     pub async fn command(&self, command: Command) -> Result<Done, Refusal> {
         let (reply, answer) = oneshot::channel();
         // Both fail only when the monitor has ended.
@@ -61,6 +62,11 @@ impl MonitorHandle {
         self.report.load_full()
     }
 
+    /// What the disk refuses now, in words: journal and memory are behind, traffic and flips are not.
+    pub fn troubles(&self) -> Arc<Vec<String>> {
+        self.troubles.load_full()
+    }
+
     /// Journal entries with a number above `after`, oldest first, at most `limit`. The last
     /// [`KEPT`](crate::journal::KEPT) are here; older ones are in the file only.
     pub async fn journal(&self, after: u64, limit: usize) -> Vec<Arc<Entry>> {
@@ -72,6 +78,13 @@ impl MonitorHandle {
         };
         let _ = self.requests.send(request).await;
         answer.await.unwrap_or_default()
+    }
+
+    /// A copy of the checker as it is now, to be asked what it would do. `None` when the monitor has ended.
+    pub async fn checker(&self) -> Option<Box<Checker>> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.requests.send(Request::Checker(reply)).await;
+        answer.await.ok()
     }
 
     /// Every entry from now on, each once it is durable. A receiver that falls more than [`KEPT`](crate::journal::KEPT)

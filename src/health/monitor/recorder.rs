@@ -1,7 +1,6 @@
 //! The monitor's hand on the disk: memory and journal, written on a thread of their own, one write at a time and in order.
 //! A disk that hangs keeps that one thread, and nobody else.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +9,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
 use crate::journal::{Entry, Journal, Past};
-use crate::memory::{self, Memory, StateFile};
+use crate::memory::{Memory, StateFile};
 
 /// See the module's promise.
 #[derive(Debug)]
@@ -23,14 +22,16 @@ pub(super) struct Recorder {
     running: Option<Running>,
     /// Counts the memories given.
     memories: u64,
+    /// The last entry's number.
+    last: Option<u64>,
+    /// The journal has refused entries, which it keeps: it is to be tried again.
+    again: bool,
 }
 
 #[derive(Debug)]
 struct Disk {
     state: StateFile,
     journal: Journal,
-    /// Keeps the state directory ours.
-    _lock: Option<File>,
 }
 
 #[derive(Debug)]
@@ -45,6 +46,7 @@ struct Running {
 struct Tried {
     stored: Option<io::Result<()>>,
     appended: Option<io::Result<()>>,
+    lost: usize,
 }
 
 /// What became of one write.
@@ -54,28 +56,15 @@ pub(super) struct Written {
     pub(super) memory: Option<(u64, io::Result<()>)>,
     /// The number of the last entry, and whether all up to it are durable.
     pub(super) entries: Option<(u64, io::Result<()>)>,
+    /// Entries that the disk has refused for so long that they are gone.
+    pub(super) lost: usize,
 }
 
 impl Recorder {
-    /// Takes the state directory, and reads what an earlier process knew. Whatever is wrong with it is said loudly and
-    /// never keeps the proxy from starting.
+    /// Reads what an earlier process knew. Whatever is wrong with the state directory is said loudly and never keeps the proxy
+    /// from starting.
     pub(super) fn open(directory: &Path) -> (Self, Memory, Past) {
         let place = directory.display();
-        let lock = match memory::lock(directory) {
-            Ok(Some(lock)) => Some(lock),
-            Ok(None) => {
-                warn!(
-                    "another process uses {place} too; unless it is about to end, give each its own state_dir"
-                );
-                None
-            }
-            Err(error) => {
-                error!(
-                    "{place} can't be used, so a restart will forget the active zone, pins and maintenance: {error}"
-                );
-                None
-            }
-        };
         let state = StateFile::new(directory);
         let memory = state.load().unwrap_or_else(|error| {
             error!("what an earlier process stored in {place} can't be used: {error}");
@@ -92,17 +81,15 @@ impl Recorder {
             );
         }
         let memory = recall(memory.unwrap_or_default(), &past);
-        let disk = Disk {
-            state,
-            journal,
-            _lock: lock,
-        };
+        let disk = Disk { state, journal };
         let recorder = Self {
             disk: Arc::new(Mutex::new(disk)),
             memory: None,
             entries: Vec::new(),
             running: None,
             memories: 0,
+            last: None,
+            again: false,
         };
         (recorder, memory, past)
     }
@@ -118,6 +105,13 @@ impl Recorder {
     /// Appends `entries` as soon as the disk is free, after any memory given before.
     pub(super) fn append(&mut self, entries: &[Arc<Entry>]) {
         self.entries.extend_from_slice(entries);
+        self.last = entries.last().map(|entry| entry.number).or(self.last);
+        self.start();
+    }
+
+    /// Appends what the journal has refused so far.
+    pub(super) fn append_again(&mut self) {
+        self.again = true;
         self.start();
     }
 
@@ -139,11 +133,13 @@ impl Recorder {
             Tried {
                 stored: broken(),
                 appended: broken(),
+                lost: 0,
             }
         });
         let written = Written {
             memory: running.memory.zip(tried.stored),
             entries: running.entry.zip(tried.appended),
+            lost: tried.lost,
         };
         self.running = None;
         self.start();
@@ -151,19 +147,22 @@ impl Recorder {
     }
 
     fn start(&mut self) {
-        if self.running.is_some() || (self.memory.is_none() && self.entries.is_empty()) {
+        let appends = self.again || !self.entries.is_empty();
+        if self.running.is_some() || (self.memory.is_none() && !appends) {
             return;
         }
+        self.again = false;
         let (number, memory) = self.memory.take().unzip();
         let entries = std::mem::take(&mut self.entries);
-        let entry = entries.last().map(|entry| entry.number);
+        let entry = self.last.filter(|_| appends);
         let disk = Arc::clone(&self.disk);
         let write = tokio::task::spawn_blocking(move || {
             let mut disk = disk.lock().unwrap_or_else(PoisonError::into_inner);
             // Memory first: should the machine stop between the two, the epoch that the journal tells of is never ahead.
             Tried {
                 stored: memory.map(|memory| disk.state.store(&memory)),
-                appended: (!entries.is_empty()).then(|| disk.journal.append(&entries)),
+                appended: appends.then(|| disk.journal.append(&entries)),
+                lost: disk.journal.take_lost(),
             }
         });
         self.running = Some(Running {

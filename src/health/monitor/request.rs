@@ -9,7 +9,7 @@ use super::Monitor;
 use super::chronicle::Reply;
 use super::handle::Done;
 use crate::config::Config;
-use crate::health::checker::{Accepted, Command, Refusal};
+use crate::health::checker::{Accepted, Checker, Command, Refusal};
 use crate::health::report::What;
 use crate::journal::Entry;
 use crate::moment::Moment;
@@ -24,6 +24,7 @@ pub(super) enum Request {
         limit: usize,
         reply: oneshot::Sender<Vec<Arc<Entry>>>,
     },
+    Checker(oneshot::Sender<Box<Checker>>),
 }
 
 /// Who waits for the input that is being settled.
@@ -36,6 +37,10 @@ pub(super) enum Asker {
 impl Monitor {
     pub(super) fn handle_request(&mut self, request: Request) {
         let now = Moment::now();
+        if matches!(request, Request::Command(Command::Drill { .. }, _)) {
+            // A drill compares with what was before it, up to now.
+            self.count(now);
+        }
         match request {
             Request::Command(command, reply) => match self.checker.handle_command(command, now) {
                 Ok(Accepted::Now) => self.asker = Some(Asker::Command(reply)),
@@ -63,6 +68,10 @@ impl Monitor {
                 // An error means that the asker has left.
                 let _ = reply.send(self.chronicle.after(after, limit));
             }
+            Request::Checker(reply) => {
+                // The same.
+                let _ = reply.send(Box::new(self.checker.clone()));
+            }
         }
     }
 
@@ -85,15 +94,16 @@ impl Monitor {
         let done = self.done(entries);
         if done.active == zone {
             self.chronicle.answer(reply, Ok(done));
-        } else if self.checker.draining().is_some() {
+        } else if self.checker.is_flipping() {
             self.planned = Some((zone, reply));
         } else {
             let events = entries.iter().filter_map(|entry| entry.event.as_ref());
             let reasons = events.filter_map(|event| match &event.what {
-                What::FlipAborted { explanation, .. } => Some(explanation.clone()),
+                What::FlipAborted { explanation, .. } => Some(explanation.as_str()),
                 _ => None,
             });
-            let refusal = Refusal::CannotServe(zone.to_string(), reasons.collect());
+            let why = reasons.collect::<Vec<_>>().join("; ");
+            let refusal = Refusal::GivenUp(zone.to_string(), why);
             self.chronicle.answer(reply, Err(refusal));
         }
     }

@@ -11,6 +11,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
@@ -21,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Finding, Subject, plain};
 use crate::config::CommandCheck;
-use crate::outcome::CheckCode;
+use crate::outcome::{CheckCode, is_own_fault};
 
 pub(super) use turns::Turns;
 
@@ -50,7 +51,7 @@ pub(super) async fn run(
         .map_err(late("the command did not start"))?;
     let (running, output) = started
         .unwrap_or_else(|panic| Err(io::Error::other(panic)))
-        .map_err(|error| broken("can't be started", &error))?;
+        .map_err(|error| unstarted(&error))?;
     running.finish(output, deadline).await
 }
 
@@ -201,6 +202,15 @@ fn judge(status: ExitStatus, said: &str) -> Finding {
             ),
         ),
     }
+}
+
+/// That we are short of descriptors or processes says nothing about the component.
+fn unstarted(error: &io::Error) -> Finding {
+    let finding = broken("can't be started", error);
+    if is_own_fault(error) || Errno::from_io_error(error) == Some(Errno::AGAIN) {
+        return Finding::new(CheckCode::SocketError, finding.detail);
+    }
+    finding
 }
 
 fn broken(what: &str, error: &io::Error) -> Finding {

@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Finding, words};
-use crate::outcome::CheckCode;
+use crate::outcome::{CheckCode, is_own_fault};
 
 /// A fresh connection, or why there is none.
 ///
@@ -18,6 +18,9 @@ use crate::outcome::CheckCode;
 pub(super) async fn connect(address: SocketAddr, deadline: Instant) -> Result<TcpStream, Finding> {
     let stream = match timeout_at(deadline, TcpStream::connect(address)).await {
         Err(_) => return Err(Finding::new(CheckCode::L4Timeout, "no connection")),
+        Ok(Err(error)) if is_own_fault(&error) => {
+            return Err(Finding::new(CheckCode::SocketError, words(&error)));
+        }
         Ok(Err(error)) => return Err(Finding::new(CheckCode::L4Con, words(&error))),
         Ok(Ok(stream)) => stream,
     };

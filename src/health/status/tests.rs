@@ -26,6 +26,14 @@ fn component(now: Moment) -> Component {
     Component::new(ComponentId(1), key, address, role, Arc::new(check), now)
 }
 
+fn out_of_sockets() -> Outcome {
+    Outcome {
+        code: CheckCode::SocketError,
+        detail: "too many open files".to_owned(),
+        ..outcome(false)
+    }
+}
+
 fn outcome(passes: bool) -> Outcome {
     let (code, detail) = match passes {
         true => (CheckCode::L4Ok, ""),
@@ -39,14 +47,18 @@ fn outcome(passes: bool) -> Outcome {
     }
 }
 
-/// Probes at the moment the schedule asks for; `+` passes, `-` fails. The transitions, with how many outcomes each rests on.
+/// Probes at the moment the schedule asks for; `+` passes, `-` fails, `o` says nothing. The transitions, with how many outcomes each rests on.
 fn probe(component: &mut Component, outcomes: &str, now: &mut Moment) -> Vec<(Status, usize)> {
     let mut transitions = Vec::new();
-    for passes in outcomes.chars().map(|c| c == '+') {
+    for said in outcomes.chars() {
+        let outcome = match said {
+            'o' => out_of_sockets(),
+            said => outcome(said == '+'),
+        };
         let due = component.schedule.due().expect("nothing in flight");
         *now = now.after(due.saturating_duration_since(now.instant));
         assert!(component.start_probe(*now).is_some());
-        if let Some(transition) = component.judge(outcome(passes), 1, *now) {
+        if let Some(transition) = component.judge(outcome, 1, *now) {
             transitions.push((transition.to, transition.evidence.len()));
         }
     }
@@ -56,7 +68,7 @@ fn probe(component: &mut Component, outcomes: &str, now: &mut Moment) -> Vec<(St
 #[test]
 fn only_unbroken_contrary_evidence_turns_a_status() {
     use Status::{Down, Up};
-    let rows: [(&str, &[(Status, usize)]); 8] = [
+    let rows: [(&str, &[(Status, usize)]); 12] = [
         ("+", &[(Up, 1)]),
         ("-", &[]),
         ("--", &[(Down, 2)]),
@@ -65,6 +77,11 @@ fn only_unbroken_contrary_evidence_turns_a_status() {
         ("+--", &[(Up, 1), (Down, 2)]),
         ("--++-++-", &[(Down, 2)]),
         ("--+++", &[(Down, 2), (Up, 3)]),
+        ("+oooooooo", &[(Up, 1)]),
+        ("+o-oo-", &[(Up, 1), (Down, 2)]),
+        ("--+o+o+", &[(Down, 2), (Up, 3)]),
+        // Nothing is known yet that it could change, and somebody waits.
+        ("oo", &[(Down, 2)]),
     ];
     for (outcomes, expected) in rows {
         let mut now = Moment::some();

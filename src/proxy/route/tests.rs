@@ -41,6 +41,14 @@ fn table(routes: &[(&str, &str)]) -> RouteTable {
     RouteTable::new(&config)
 }
 
+/// To pool `pool`, by a route that names no priority.
+fn to(pool: usize) -> Lookup {
+    Lookup::To(Goal {
+        pool,
+        priority: Route::DEFAULT_PRIORITY,
+    })
+}
+
 /// Where `path` leads when the routes are `/` (0), `/admin` (1), `/admin/users` (2).
 fn led(path: &str) -> Lookup {
     table(&[("", "/"), ("", "/admin"), ("", "/admin/users")]).lookup("any.example", path)
@@ -49,8 +57,8 @@ fn led(path: &str) -> Lookup {
 #[test]
 fn without_routes_everything_goes_to_the_default_pool() {
     let table = table(&[]);
-    assert_eq!(table.lookup("any.example", "/"), Lookup::Pool(1));
-    assert_eq!(table.lookup("", "/../%zz"), Lookup::Pool(1));
+    assert_eq!(table.lookup("any.example", "/"), to(1));
+    assert_eq!(table.lookup("", "/../%zz"), to(1));
 }
 
 #[test]
@@ -61,13 +69,13 @@ fn the_most_specific_host_wins_whatever_the_order() {
         ("*.kunden.example", "/"),
         ("eins.kunden.example", "/"),
     ]);
-    assert_eq!(table.lookup("eins.kunden.example", "/"), Lookup::Pool(3));
-    assert_eq!(table.lookup("zwei.kunden.example", "/"), Lookup::Pool(2));
-    assert_eq!(table.lookup("a.eins.kunden.example", "/"), Lookup::Pool(2));
-    assert_eq!(table.lookup("kunden.example", "/"), Lookup::Pool(1));
-    assert_eq!(table.lookup("example", "/"), Lookup::Pool(0));
-    assert_eq!(table.lookup("badexample", "/"), Lookup::Pool(0));
-    assert_eq!(table.lookup("", "/"), Lookup::Pool(0));
+    assert_eq!(table.lookup("eins.kunden.example", "/"), to(3));
+    assert_eq!(table.lookup("zwei.kunden.example", "/"), to(2));
+    assert_eq!(table.lookup("a.eins.kunden.example", "/"), to(2));
+    assert_eq!(table.lookup("kunden.example", "/"), to(1));
+    assert_eq!(table.lookup("example", "/"), to(0));
+    assert_eq!(table.lookup("badexample", "/"), to(0));
+    assert_eq!(table.lookup("", "/"), to(0));
 }
 
 #[test]
@@ -85,21 +93,21 @@ fn hosts_match_without_port_case_and_final_dot() {
         "kunde1.example.:80",
         "kunde1.example:",
     ] {
-        assert_eq!(table.lookup(host, "/"), Lookup::Pool(0), "{host}");
+        assert_eq!(table.lookup(host, "/"), to(0), "{host}");
     }
     for host in ["[2001:db8::1]", "[2001:DB8::1]:8443"] {
-        assert_eq!(table.lookup(host, "/"), Lookup::Pool(1), "{host}");
+        assert_eq!(table.lookup(host, "/"), to(1), "{host}");
     }
-    assert_eq!(table.lookup("10.0.0.1:80", "/"), Lookup::Pool(2));
+    assert_eq!(table.lookup("10.0.0.1:80", "/"), to(2));
 }
 
 #[test]
 fn an_unknown_host_and_an_unknown_path_are_told_apart() {
     let table = table(&[("kunde1.example", "/api"), ("*.example", "/shop")]);
-    assert_eq!(table.lookup("kunde1.example", "/api/x"), Lookup::Pool(0));
+    assert_eq!(table.lookup("kunde1.example", "/api/x"), to(0));
     assert_eq!(
         table.lookup("kunde1.example", "/shop"),
-        Lookup::Pool(1),
+        to(1),
         "the next host's turn"
     );
     assert_eq!(table.lookup("kunde1.example", "/"), Lookup::NoPath);
@@ -117,15 +125,15 @@ fn a_host_longer_than_any_name_is_unknown() {
 
 #[test]
 fn the_longest_path_wins_on_segment_borders() {
-    assert_eq!(led("/"), Lookup::Pool(0));
-    assert_eq!(led("/admin"), Lookup::Pool(1));
-    assert_eq!(led("/admin/"), Lookup::Pool(1));
-    assert_eq!(led("/admin/user"), Lookup::Pool(1));
-    assert_eq!(led("/admin/users"), Lookup::Pool(2));
-    assert_eq!(led("/admin/users/7"), Lookup::Pool(2));
-    assert_eq!(led("/administrator"), Lookup::Pool(0));
-    assert_eq!(led("/Admin"), Lookup::Pool(0));
-    assert_eq!(led("*"), Lookup::Pool(0));
+    assert_eq!(led("/"), to(0));
+    assert_eq!(led("/admin"), to(1));
+    assert_eq!(led("/admin/"), to(1));
+    assert_eq!(led("/admin/user"), to(1));
+    assert_eq!(led("/admin/users"), to(2));
+    assert_eq!(led("/admin/users/7"), to(2));
+    assert_eq!(led("/administrator"), to(0));
+    assert_eq!(led("/Admin"), to(0));
+    assert_eq!(led("*"), to(0));
 }
 
 #[test]
@@ -146,7 +154,7 @@ fn every_way_to_write_a_path_leads_to_the_same_pool() {
         "///admin///",
         "/admin/%2e%2e/admin",
     ] {
-        assert_eq!(led(path), Lookup::Pool(1), "{path}");
+        assert_eq!(led(path), to(1), "{path}");
     }
     for path in [
         "/admin/..",
@@ -156,7 +164,7 @@ fn every_way_to_write_a_path_leads_to_the_same_pool() {
         "/admin%20",
         "/..admin",
     ] {
-        assert_eq!(led(path), Lookup::Pool(0), "{path}");
+        assert_eq!(led(path), to(0), "{path}");
     }
 }
 
@@ -171,16 +179,16 @@ fn what_only_looks_like_a_slash_is_no_border() {
         "/x%2F..%2Fadmin",
         "\u{ff0f}admin",
     ] {
-        assert_eq!(led(path), Lookup::Pool(0), "{path}");
+        assert_eq!(led(path), to(0), "{path}");
     }
-    assert_eq!(led("/admin/x%2F..%2Fusers"), Lookup::Pool(1));
+    assert_eq!(led("/admin/x%2F..%2Fusers"), to(1));
 }
 
 #[test]
 fn what_is_encoded_twice_is_decoded_once() {
-    assert_eq!(led("/%2561dmin"), Lookup::Pool(0));
-    assert_eq!(led("/admin/%252e%252e"), Lookup::Pool(1));
-    assert_eq!(led("/%25%36%31dmin"), Lookup::Pool(0));
+    assert_eq!(led("/%2561dmin"), to(0));
+    assert_eq!(led("/admin/%252e%252e"), to(1));
+    assert_eq!(led("/%25%36%31dmin"), to(0));
 }
 
 #[test]
@@ -207,10 +215,10 @@ fn paths_above_the_root_and_broken_escapes_are_refused() {
 fn prefixes_and_paths_may_write_umlauts_differently() {
     let table = table(&[("", "/größe"), ("", "/%7euser/")]);
     for path in ["/größe", "/gr%C3%B6%C3%9Fe/x", "/gr%c3%b6%c3%9fe"] {
-        assert_eq!(table.lookup("a", path), Lookup::Pool(0), "{path}");
+        assert_eq!(table.lookup("a", path), to(0), "{path}");
     }
-    assert_eq!(table.lookup("a", "/~user"), Lookup::Pool(1));
-    assert_eq!(table.lookup("a", "/%7Euser/x"), Lookup::Pool(1));
+    assert_eq!(table.lookup("a", "/~user"), to(1));
+    assert_eq!(table.lookup("a", "/%7Euser/x"), to(1));
 }
 
 #[test]

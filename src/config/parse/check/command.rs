@@ -13,13 +13,13 @@ pub(super) fn read(section: &Section<'_>, base: &CheckKind) -> Option<CommandChe
     let item = section.required("command", &format!("add {EXAMPLE}"))?;
     let hint = format!("no shell is involved: write {EXAMPLE}");
     let words = item.list("a list of a program and its arguments", &hint)?;
-    if words.is_empty() {
+    let texts: Vec<_> = words.iter().map(|word| word.text()).collect();
+    let mut texts = texts.into_iter().map(|text| Some(text?.value));
+    let program = texts.next().unwrap_or_else(|| Some(String::new()))?;
+    if program.is_empty() {
         item.report("command has no program in it", format!("write {EXAMPLE}"));
         return None;
     }
-    let texts: Vec<_> = words.iter().map(|word| word.text()).collect();
-    let mut texts = texts.into_iter().map(|text| Some(text?.value));
-    let program = texts.next()??;
     // As in a shell: a bare name is looked for along PATH, everything else is a path.
     let program = if program.contains('/') {
         section.folder().join(program)

@@ -1,0 +1,21 @@
+//! How a request that waits in the hold is called.
+
+use super::Downstream;
+
+impl Downstream {
+    /// The request looks at its clock at `due`, and otherwise waits until it is called.
+    pub(crate) fn wait_for_call(&self, due: u64) {
+        self.wait_until(due);
+        self.watches.set(false);
+    }
+
+    /// A place has become free.
+    pub(crate) fn call(&self) {
+        self.called.set(true);
+        self.wake();
+    }
+
+    pub(crate) fn was_called(&self) -> bool {
+        self.called.take()
+    }
+}

@@ -1,0 +1,88 @@
+//! What the worker tells a client connection: that time has passed, that there is a new snapshot, that the drain begins.
+
+use super::{Cut, Downstream, Phase, millis};
+
+/// Milliseconds that a fresh connection has for its first byte once the drain has begun.
+pub(super) const DRAIN_PATIENCE: u64 = 1000;
+
+impl Downstream {
+    /// Looks at the clock: wakes the task if something is due.
+    pub(crate) fn sweep(&self, now: u64) {
+        let mut due = self.due.get();
+        if due != 0 && now >= due && !self.flushed.get() {
+            // The last response is still on its way out, and a next request can't be read before: only the write's clock counts.
+            due = now + self.patience();
+            self.due.set(due);
+        }
+        if due != 0 && now >= due {
+            self.cut(if self.phase.get() == Phase::Idle {
+                Cut::Idle
+            } else {
+                Cut::Head
+            });
+        } else if self.write.is_over(now) {
+            self.cut(Cut::Write);
+        } else {
+            let is_due = |due: u64| due != 0 && now >= due;
+            if self.body.is_over(now)
+                || is_due(self.request_due.get())
+                || is_due(self.body_due.get())
+            {
+                self.body_due.set(0);
+                self.wake();
+            }
+        }
+    }
+
+    /// Milliseconds for the next head to begin, or to end.
+    fn patience(&self) -> u64 {
+        let view = self.worker.view();
+        millis(match self.phase.get() {
+            Phase::Idle => view.limits().idle_timeout,
+            Phase::Head | Phase::Request => view.limits().header_timeout,
+        })
+    }
+
+    /// There is a new snapshot.
+    pub(crate) fn snapshot_changed(&self) {
+        if self.watches.get() {
+            self.wake();
+        }
+    }
+
+    /// The drain begins: a connection that was just made and has said nothing yet is not waited for as long as usual.
+    pub(crate) fn begin_drain(&self) {
+        if self.phase.get() == Phase::Head && !self.head_begun.get() {
+            let soon = self.worker.now() + DRAIN_PATIENCE;
+            self.due.set(self.due.get().min(soon));
+        }
+        self.wake();
+    }
+
+    /// Whether a request is on its way, or the very first one is waited for.
+    pub(crate) fn is_expecting_head(&self) -> bool {
+        self.phase.get() == Phase::Head
+    }
+
+    /// The drain has come to its deadline.
+    pub(crate) fn end_now(&self) {
+        self.cut(Cut::Drain);
+    }
+
+    /// Why the connection is to end now, if it is.
+    pub(in crate::proxy) fn is_cut(&self) -> Option<Cut> {
+        self.cut.get()
+    }
+
+    /// Whether a byte of the current head has come.
+    pub(in crate::proxy) fn has_begun_head(&self) -> bool {
+        self.head_begun.get()
+    }
+
+    fn cut(&self, cut: Cut) {
+        if self.cut.get().is_none() {
+            self.cut.set(Some(cut));
+            self.wake();
+        }
+    }
+}
