@@ -11,14 +11,21 @@ pub mod parse;
 mod pool;
 mod raw;
 mod route;
+mod secret;
+mod tls;
 mod warnings;
 mod zone;
 
-pub use check::{Check, CheckKind, HttpCheck};
+pub use check::{
+    Check, CheckKind, CommandCheck, Expect, GrpcCheck, HttpCheck, RedisCheck, TlsCheck,
+};
 pub use load::{LoadError, load};
 pub use pool::{MinHealthy, Pool, Sticky};
 pub(crate) use raw::closest;
 pub use route::{HostPattern, Route};
+pub use secret::Secret;
+pub(crate) use tls::provider;
+pub use tls::{Identity, TlsClient, TlsTerms};
 pub use zone::{Address, Backend, Dependency, Zone};
 
 use std::net::SocketAddr;
@@ -100,27 +107,6 @@ impl std::fmt::Display for AdminBind {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
-    }
-}
-
-/// A value that must never be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    pub(crate) fn new(value: String) -> Self {
-        Self(value)
-    }
-
-    /// The value itself, for comparing or sending; never for a log.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(…)")
     }
 }
 

@@ -36,6 +36,10 @@ const SPAWNERS: &[(&str, &str)] = &[
     ("src/admin", "its own connections, in a JoinSet"),
     ("src/health/monitor", "probes, in a JoinSet"),
     (
+        "src/health/probe/command",
+        "commands, killed with the probe; they start on a thread that may wait for the disk",
+    ),
+    (
         "src/health/program",
         "the operators' programs, killed with their process group",
     ),

@@ -9,8 +9,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use firedoor::config::{Check, CheckKind, HttpCheck};
-use firedoor::health::probe::probe;
+use firedoor::health::probe::{Prober, Subject};
 use firedoor::outcome::{CheckCode, Outcome};
+use firedoor::zone::ComponentKey;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
@@ -265,6 +266,19 @@ async fn a_body_that_breaks_off_before_the_expected_text_is_l7rsp() {
     );
 }
 
+async fn probe(address: SocketAddr, authority: &str, check: &Check) -> Outcome {
+    let component = ComponentKey {
+        zone: "fz-1".into(),
+        name: "app-1".into(),
+    };
+    let subject = Subject {
+        component: &component,
+        address,
+        authority,
+    };
+    Prober::default().probe(subject, check).await
+}
+
 type Script = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 async fn all_well(timeout: Duration, answer: &'static [u8]) -> Outcome {
@@ -324,6 +338,7 @@ fn expecting(timeout: Duration, change: impl FnOnce(&mut HttpCheck)) -> Check {
         host: None,
         expect: vec![(200, 399)],
         body: None,
+        tls: None,
     };
     change(&mut check);
     Check {

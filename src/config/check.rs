@@ -1,7 +1,10 @@
 //! How one component is tested.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use super::{Secret, TlsClient};
 
 /// A configured test of one component. Equal checks of equal addresses are the same check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,27 @@ pub enum CheckKind {
     Tcp,
     /// A request whose answer is as expected passes.
     Http(HttpCheck),
+    /// A TLS handshake with a certificate that is in order passes.
+    Tls(TlsCheck),
+    /// A Redis that answers, and is in the expected role, passes.
+    Redis(RedisCheck),
+    /// A server that says of itself, or of one of its services, that it is serving passes.
+    Grpc(GrpcCheck),
+    /// A program that ends with exit code 0 passes.
+    Command(CommandCheck),
+}
+
+impl CheckKind {
+    /// How TLS is spoken, where it is.
+    pub fn tls(&self) -> Option<&TlsClient> {
+        match self {
+            Self::Tcp | Self::Command(_) => None,
+            Self::Http(check) => check.tls.as_ref(),
+            Self::Tls(check) => Some(&check.tls),
+            Self::Redis(check) => check.tls.as_ref(),
+            Self::Grpc(check) => check.tls.as_ref(),
+        }
+    }
 }
 
 /// An HTTP/1.1 request and what its answer must be.
@@ -42,4 +66,60 @@ pub struct HttpCheck {
     pub expect: Vec<(u16, u16)>,
     /// Text that the body (its first 64 KiB) must contain.
     pub body: Option<String>,
+    /// `None`: cleartext.
+    pub tls: Option<TlsClient>,
+}
+
+/// A TLS handshake and no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsCheck {
+    /// Whom to trust.
+    pub tls: TlsClient,
+    /// How long before its end a certificate is worth a word. It passes all the same.
+    pub expires_within: Duration,
+}
+
+/// PING, and who the server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisCheck {
+    /// Of an access control list; without, the password is the default user's.
+    pub user: Option<String>,
+    /// Sent before anything else.
+    pub password: Option<Secret>,
+    /// What passes.
+    pub expect: Expect,
+    /// `None`: cleartext.
+    pub tls: Option<TlsClient>,
+}
+
+/// gRPC's standard health service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrpcCheck {
+    /// Of whom the server is asked; empty: of itself as a whole.
+    pub service: String,
+    /// The `:authority`; by default the component's address.
+    pub host: Option<http::uri::Authority>,
+    /// `None`: cleartext, with prior knowledge of HTTP/2.
+    pub tls: Option<TlsClient>,
+}
+
+/// A program of the operator's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandCheck {
+    /// A path, or a name that is looked for along `PATH`.
+    pub program: PathBuf,
+    /// Handed over as they are: no shell looks at them. They may hold what no log may.
+    pub arguments: Vec<Secret>,
+}
+
+/// What a data store must be good for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expect {
+    /// It answers.
+    #[default]
+    Reachable,
+    /// It takes writes: a primary.
+    Writable,
+    /// It follows a primary, and is connected to it.
+    Replica,
 }

@@ -2,13 +2,20 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
-/// What `${…}` in a configuration may refer to.
+use rustls::RootCertStore;
+
+/// What a configuration refers to outside of itself.
 pub trait Environment {
     /// The variable's value, or `None` if it isn't set.
     fn variable(&self, name: &str) -> Option<String>;
     /// The file's text without its final newline, or why it can't be read.
     fn file(&self, path: &Path) -> Result<String, String>;
+    /// The certificates that this system trusts; asked for only where TLS is.
+    fn system_roots(&self) -> Arc<RootCertStore> {
+        Arc::new(RootCertStore::empty())
+    }
 }
 
 /// Why a string can't be expanded. Quotes the reference, never a value.

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use rustls::RootCertStore;
 
 use super::Config;
 use super::error::ConfigError;
@@ -34,11 +37,15 @@ impl std::error::Error for LoadError {}
 pub fn load(file: &Path) -> Result<Config, LoadError> {
     let text = fs::read_to_string(file)
         .map_err(|error| LoadError::Unreadable(file.to_owned(), error.to_string()))?;
-    Config::parse(&text, file, &Process).map_err(LoadError::Invalid)
+    Config::parse(&text, file, &Process::default()).map_err(LoadError::Invalid)
 }
 
 /// The environment of this process.
-struct Process;
+#[derive(Default)]
+struct Process {
+    /// Read once for all that ask, and anew with each configuration.
+    roots: OnceLock<Arc<RootCertStore>>,
+}
 
 impl Environment for Process {
     fn variable(&self, name: &str) -> Option<String> {
@@ -54,5 +61,15 @@ impl Environment for Process {
             }
         }
         Ok(text)
+    }
+
+    fn system_roots(&self) -> Arc<RootCertStore> {
+        let load = || {
+            let mut roots = RootCertStore::empty();
+            // What can't be read is passed over: one odd file must not make all the others worthless.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            Arc::new(roots)
+        };
+        Arc::clone(self.roots.get_or_init(load))
     }
 }

@@ -6,6 +6,7 @@ mod failover;
 mod pool;
 mod route;
 mod server;
+mod tls;
 mod traffic;
 mod values;
 mod zone;

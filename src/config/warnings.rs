@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::error::Problem;
-use super::{Address, Config, Failback, HostPattern, Route};
+use super::{Address, Check, Config, Failback, HostPattern, Route};
 
 /// When Node.js and Apache close a kept-alive connection, by default.
 const COMMON_KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -45,6 +45,7 @@ impl Config {
         }
         warnings.extend(self.shared_addresses());
         warnings.extend(self.unrouted_pools());
+        warnings.extend(self.unverified_servers());
         warnings.extend(self.shared_cookies());
         warnings.extend(self.idle_priorities());
         warnings
@@ -162,6 +163,32 @@ impl Config {
             })
             .collect()
     }
+
+    /// Checks that would pass for anybody who can answer at the address.
+    fn unverified_servers(&self) -> Vec<Problem> {
+        let pools = self.pools.iter().enumerate();
+        let pools = pools.map(|(index, pool)| (format!("pool[{index}].check"), &pool.check));
+        let zones = self.zones.iter().enumerate();
+        let dependencies = zones.flat_map(|(index, zone)| {
+            let dependencies = zone.dependencies.iter().enumerate();
+            dependencies.map(move |(at, dependency)| {
+                let key = format!("zone[{index}].dependency[{at}].check");
+                (key, &dependency.check)
+            })
+        });
+        let unverified = |check: &Check| check.kind.tls().is_some_and(|tls| !tls.terms().verify);
+        pools
+            .chain(dependencies)
+            .filter(|(_, check)| unverified(check))
+            .map(|(key, _)| {
+                warning(
+                    &format!("{key}.tls.verify"),
+                    "any certificate will do, so the check can't tell the component from somebody who poses as it, and gives its password to both",
+                    "name the signer's certificate instead: tls = { ca = \"ca.pem\" }",
+                )
+            })
+            .collect()
+    }
 }
 
 fn warning(key: &str, message: &str, hint: &str) -> Problem {
@@ -209,7 +236,10 @@ mod tests {
             [[zone]]
             name = "fz-2"
             backend = [{ address = "10.0.1.1:80" }, { address = "10.0.1.1:81", pool = "hq" }]
-            dependency = [{ check = { kind = "tcp", address = "10.0.0.9:5432" } }]
+            dependency = [
+              { check = { kind = "tcp", address = "10.0.0.9:5432" } },
+              { check = { kind = "tls", address = "10.0.1.9:443", tls = { verify = false } } },
+            ]
         "#;
         let config = Config::parse(text, Path::new("firedoor.toml"), &Nothing).unwrap();
         let keys: Vec<String> = config
@@ -224,7 +254,8 @@ mod tests {
                 "failover.failback",
                 "failover.promote_timeout",
                 "zone[1].dependency[0].check.address",
-                "route"
+                "route",
+                "zone[1].dependency[1].check.tls.verify"
             ]
         );
     }

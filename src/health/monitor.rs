@@ -27,7 +27,7 @@ use tracing::error;
 
 use crate::config::Config;
 use crate::health::checker::{Checker, Probe};
-use crate::health::probe::probe;
+use crate::health::probe::{Prober, Subject};
 use crate::health::report::Report;
 use crate::journal::Entry;
 use crate::memory::Memory;
@@ -60,7 +60,7 @@ const OWN_FAULT_PAUSE: Duration = Duration::from_secs(60);
 const REQUESTS: usize = 64;
 /// Observations taken in one go.
 const OBSERVATIONS: usize = 256;
-/// How long the end waits for the disk.
+/// How long the end waits for the disk, and for commands to die.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// See the module's promise. Made by [`Monitor::build`], works in [`Monitor::run`].
@@ -72,6 +72,7 @@ pub struct Monitor {
     bridgehead: Bridgehead,
     recorder: Recorder,
     chronicle: Chronicle,
+    prober: Prober,
     probes: JoinSet<(ComponentId, u64, Outcome)>,
     drain: Drain,
     promoter: Promoter,
@@ -129,6 +130,7 @@ impl Monitor {
             bridgehead,
             recorder,
             chronicle,
+            prober: Prober::default(),
             probes: JoinSet::new(),
             drain: Drain::default(),
             promoter: Promoter::default(),
@@ -333,15 +335,23 @@ impl Monitor {
         let Probe {
             component,
             round,
+            key,
             address,
             check,
-            ..
         } = due;
+        let prober = self.prober.clone();
         let target = self.resolver.target(&address);
         self.probes.spawn(async move {
             let began = Instant::now();
             let outcome = match target.address(check.timeout).await {
-                Ok(found) => probe(found, &address.to_string(), &check).await,
+                Ok(found) => {
+                    let subject = Subject {
+                        component: &key,
+                        address: found,
+                        authority: &address.to_string(),
+                    };
+                    prober.probe(subject, &check).await
+                }
                 Err(problem) => Outcome {
                     code: CheckCode::L4Con,
                     detail: problem,
@@ -358,15 +368,22 @@ impl Monitor {
         self.report.store(Arc::new(self.checker.report(now)));
     }
 
-    /// Lets the disk finish, within bounds. Whoever still waits for an answer is told that we are stopping.
+    /// Ends the probes, and lets the disk finish, within bounds. Whoever still waits for an answer is told that we are stopping.
     async fn end(mut self) {
+        self.probes.shutdown().await;
+        let prober = self.prober.clone();
+        let commands = timeout(LAST_WORDS, prober.rest());
         let rest = timeout(LAST_WORDS, async {
             while !self.recorder.is_idle() {
                 let written = self.recorder.written().await;
                 self.handle_written(written);
             }
         });
-        if rest.await.is_err() {
+        let (commands, rest) = tokio::join!(commands, rest);
+        if commands.is_err() {
+            error!("a command of a check can't be killed: it may outlast firedoor");
+        }
+        if rest.is_err() {
             error!("the disk has not answered: the last journal entries may be missing");
             self.chronicle.announce(u64::MAX);
         }

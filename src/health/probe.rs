@@ -1,8 +1,13 @@
-//! One probe of one component: opens a fresh connection (an old one would hide a firewall), asks, and returns an
-//! [`Outcome`]. Judges nothing.
+//! One probe of one component: opens a fresh connection (an old one would hide a firewall) or runs a command, asks, and
+//! returns an [`Outcome`]. Judges nothing.
 
+mod command;
+mod grpc;
 mod http;
+mod redis;
+mod stream;
 mod tcp;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,29 +16,86 @@ use tokio::time::Instant;
 
 use crate::config::{Check, CheckKind};
 use crate::outcome::{CheckCode, Outcome};
+use crate::zone::ComponentKey;
+use command::Turns;
 
-/// Probes `address` once, as `check` says, and answers within `check.timeout`. `authority` is the component's address as
-/// configured (`"10.1.0.11:8080"`, `"app.example:8080"`): the `Host` of an HTTP probe unless the check names another.
-///
-/// # Cancel safety
-/// Dropping the future closes the connection; nothing else is left behind.
-pub async fn probe(address: SocketAddr, authority: &str, check: &Check) -> Outcome {
-    let began = Instant::now();
-    let deadline = began + check.timeout;
-    let finding = match tcp::connect(address, deadline).await {
-        Err(finding) => finding.within(check),
-        Ok(stream) => match &check.kind {
-            CheckKind::Tcp => Finding::new(CheckCode::L4Ok, "connected"),
-            CheckKind::Http(http) => http::ask(stream, authority, http, deadline)
-                .await
-                .within(check),
-        },
-    };
-    Outcome {
-        code: finding.code,
-        detail: finding.detail,
-        took: began.elapsed(),
-        status: finding.status,
+/// What is probed.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Who it is.
+    pub component: &'a ComponentKey,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// The same as configured (`"10.1.0.11:8080"`, `"app.example:8080"`): the `Host` of an HTTP probe unless the check names
+    /// another, and whom a certificate must be for.
+    pub authority: &'a str,
+}
+
+/// Probes components. Cheap to clone; what one clone has begun, the others know of.
+#[derive(Clone, Debug, Default)]
+pub struct Prober {
+    turns: Turns,
+}
+
+impl Prober {
+    /// Probes `subject` once, as `check` says, and answers within `check.timeout`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection, or kills the command and all that it started; nothing else is left behind.
+    pub async fn probe(&self, subject: Subject<'_>, check: &Check) -> Outcome {
+        let began = Instant::now();
+        let deadline = began + check.timeout;
+        let finding = self.find(subject, &check.kind, deadline).await;
+        let finding = finding.unwrap_or_else(|early| early).within(check);
+        Outcome {
+            code: finding.code,
+            detail: finding.detail,
+            took: began.elapsed(),
+            status: finding.status,
+        }
+    }
+
+    /// Waits until no command is left, once all probes are dropped: one that was just being started is killed only when it has
+    /// started.
+    pub async fn rest(&self) {
+        self.turns.over().await;
+    }
+
+    /// `Err` is a finding too: one that came before the last question was asked.
+    async fn find(
+        &self,
+        subject: Subject<'_>,
+        kind: &CheckKind,
+        deadline: Instant,
+    ) -> Result<Finding, Finding> {
+        let Subject {
+            address, authority, ..
+        } = subject;
+        match kind {
+            CheckKind::Tcp => {
+                tcp::connect(address, deadline).await?;
+                Ok(Finding::new(CheckCode::L4Ok, "connected"))
+            }
+            CheckKind::Tls(check) => {
+                let stream = tcp::connect(address, deadline).await?;
+                tls::ask(stream, authority, check, deadline).await
+            }
+            CheckKind::Http(check) => {
+                let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
+                Ok(http::ask(stream, authority, check, deadline).await)
+            }
+            CheckKind::Redis(check) => {
+                let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
+                redis::ask(stream, check, deadline).await
+            }
+            CheckKind::Grpc(check) => {
+                let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
+                grpc::ask(stream, authority, check, deadline).await
+            }
+            CheckKind::Command(command) => {
+                command::run(subject, command, &self.turns, deadline).await
+            }
+        }
     }
 }
 
@@ -63,7 +125,10 @@ impl Finding {
 
     /// Adds the time allowed to what a timeout says.
     fn within(mut self, check: &Check) -> Self {
-        if matches!(self.code, CheckCode::L4Timeout | CheckCode::L7Timeout) {
+        if matches!(
+            self.code,
+            CheckCode::L4Timeout | CheckCode::L6Timeout | CheckCode::L7Timeout
+        ) {
             self.detail
                 .push_str(&format!(" within {} ms", check.timeout.as_millis()));
         }
@@ -77,11 +142,32 @@ fn words(error: &io::Error) -> String {
         io::ErrorKind::ConnectionRefused => "connection refused".into(),
         io::ErrorKind::ConnectionReset => "connection reset".into(),
         io::ErrorKind::ConnectionAborted => "connection aborted".into(),
-        io::ErrorKind::BrokenPipe => "connection closed by the other side".into(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+            "connection closed by the other side".into()
+        }
         io::ErrorKind::HostUnreachable => "host unreachable".into(),
         io::ErrorKind::NetworkUnreachable => "network unreachable".into(),
         io::ErrorKind::TimedOut => "connection timed out".into(),
         io::ErrorKind::AddrNotAvailable => "no local port left to connect from".into(),
         _ => error.to_string(),
     }
+}
+
+/// What the other side said, fit for a log line: one line, no control characters, at most `limit` characters.
+fn plain(said: &str, limit: usize) -> String {
+    let mut plain = String::new();
+    let mut words = said.split(|c: char| c.is_control() || c.is_whitespace());
+    for word in words.by_ref().filter(|word| !word.is_empty()) {
+        let gap = usize::from(!plain.is_empty());
+        let room = limit.saturating_sub(plain.chars().count() + gap);
+        if gap == 1 {
+            plain.push(' ');
+        }
+        plain.extend(word.chars().take(room));
+        if word.chars().count() > room {
+            plain.push('…');
+            break;
+        }
+    }
+    plain
 }

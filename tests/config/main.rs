@@ -109,6 +109,10 @@ fn the_complete_file_has_every_key() {
         "{ODD}[server]\n{ODD}[[listener]]\n{ODD}[admin]\n{ODD}[limits]\n{ODD}[upstream]\n{ODD}[check]\n{ODD}[failover]\n{ODD}\
          [access_log]\n{ODD}[[pool]]\n{ODD}[[route]]\n{ODD}[[zone]]\n{ODD}[[zone.backend]]\n{ODD}[[zone.dependency]]\n{ODD}"
     );
+    let kinds = ["tcp", "tls", "redis", "grpc", "command"];
+    let odd = kinds.iter().fold(odd, |odd, kind| {
+        format!("{odd}[[zone.dependency]]\n[zone.dependency.check]\nkind = \"{kind}\"\n{ODD}[zone.dependency.check.tls]\n{ODD}")
+    });
     let error = parse(&odd).unwrap_err();
     let hints = error.problems.iter().filter_map(|problem| {
         let hint = problem.hint.as_deref()?;
@@ -166,11 +170,14 @@ fn every_mistake_is_found_and_explained() {
 #[test]
 fn secrets_are_used_but_never_shown() {
     let text = format!(
-        "{LISTENER}{ZONES}[admin]\nbind = \"0.0.0.0:9900\"\ntoken_file = \"admin.token\"\n[check]\nbody = \"${{file:admin.token}}\"\n"
+        "{LISTENER}{ZONES}dependency = [{{ check = {{ kind = \"redis\", address = \"127.0.0.1:6379\", password = \"${{file:admin.token}}\" }} }}]\n\
+         [admin]\nbind = \"0.0.0.0:9900\"\ntoken_file = \"admin.token\"\n[check]\nbody = \"${{file:admin.token}}\"\n"
     );
     let config = parse(&text).unwrap();
     assert_eq!(config.admin.token.as_ref().unwrap().expose(), SECRETS[1]);
-    assert!(!format!("{:?}", config.admin).contains(SECRETS[1]));
+    for shown in [format!("{:?}", config.admin), format!("{:?}", config.zones)] {
+        assert!(!shown.contains(SECRETS[1]), "{shown}");
+    }
 
     // Every key that takes a string gets one that it must refuse.
     for secret in ["${SECRET}", "${file:admin.token}"] {

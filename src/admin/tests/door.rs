@@ -67,7 +67,7 @@ impl Door {
             readiness: readiness.clone(),
             reload: reload_handle(Arc::clone(&reloaded)),
             started: Moment::now(),
-            token: token.map(|token| Secret::new(token.to_owned())),
+            token: token.map(Secret::new),
             held: Arc::new(AtomicUsize::new(0)),
             counters: Counters::new(1),
         };

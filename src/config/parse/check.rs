@@ -1,77 +1,56 @@
 //! `[check]`, `pool.check` and `dependency.check`: how components are tested, and who inherits what.
 
+mod command;
+mod grpc;
+mod http;
+mod redis;
+mod tls;
+
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use http::uri::PathAndQuery;
-use http::{HeaderValue, Method};
+use crate::config::raw::Section;
+use crate::config::{Check, CheckKind};
 
-use crate::config::raw::{Form, Refusal, Section};
-use crate::config::{Check, CheckKind, HttpCheck};
+use super::values::PERIOD;
 
-use super::values::{PERIOD, STATUSES};
+const LATER: &[&str] = &["postgres", "mysql"];
 
-const LATER: &[&str] = &["tls", "grpc", "postgres", "mysql", "redis", "command"];
+/// Which keys, besides those of the timing, a kind of check has.
+const KINDS: &[(&str, Kind, &[&str])] = &[
+    ("tcp", Kind::Tcp, &[]),
+    (
+        "http",
+        Kind::Http,
+        &["method", "host", "path", "expect", "body", "tls"],
+    ),
+    ("tls", Kind::Tls, &["tls", "expires_within"]),
+    ("redis", Kind::Redis, &["user", "password", "expect", "tls"]),
+    ("grpc", Kind::Grpc, &["service", "host", "tls"]),
+    ("command", Kind::Command, &["command"]),
+];
 
-const METHOD: Form<Method> = Form {
-    noun: "a method",
-    example: "\"GET\" or \"HEAD\"",
-    parse: |text| {
-        let method = Method::from_bytes(text.as_bytes());
-        match method {
-            Ok(Method::CONNECT) => Err(Refusal::unsuitable("for tunnels only")),
-            Ok(method) => Ok(method),
-            Err(_) => Err(Refusal::malformed(
-                "only the characters of a token are possible",
-            )),
-        }
-    },
-};
-
-const HOST: Form<HeaderValue> = Form {
-    noun: "a host",
-    example: "\"app.example\"",
-    parse: |text| {
-        HeaderValue::from_str(text)
-            .ok()
-            .filter(|_| !text.is_empty() && !text.contains([' ', '/', '\t']))
-            .ok_or_else(|| Refusal::malformed("only a name and perhaps a port are possible"))
-    },
-};
-
-const PATH: Form<PathAndQuery> = Form {
-    noun: "a path",
-    example: "\"/healthz\"",
-    parse: |text| {
-        if !text.starts_with('/') {
-            return Err(Refusal::malformed("it doesn't start with \"/\""));
-        }
-        text.parse()
-            .map_err(|_| Refusal::malformed("it has characters that a URL can't have"))
-    },
-};
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Tcp,
+    Http,
+    Tls,
+    Redis,
+    Grpc,
+    Command,
+}
 
 /// What `[check]` changes about this is the default for all backends.
 pub(super) fn builtin() -> Check {
     const TWO: NonZeroU32 = NonZeroU32::new(2).unwrap();
     const THREE: NonZeroU32 = NonZeroU32::new(3).unwrap();
     Check {
-        kind: CheckKind::Http(http_builtin()),
+        kind: CheckKind::Http(http::builtin()),
         interval: Duration::from_secs(1),
         timeout: Duration::from_millis(500),
         confirm_interval: Duration::from_millis(50),
         fall: TWO,
         rise: THREE,
-    }
-}
-
-fn http_builtin() -> HttpCheck {
-    HttpCheck {
-        method: Method::GET,
-        path: PathAndQuery::from_static("/"),
-        host: None,
-        expect: vec![(200, 399)],
-        body: None,
     }
 }
 
@@ -95,54 +74,59 @@ fn streak(section: &Section<'_>, key: &'static str) -> Option<NonZeroU32> {
         .and_then(NonZeroU32::new)
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Tcp,
-    Http,
-}
-
+/// The kind that is named, or the one of `base`; what the section leaves out comes from `base` where that is of the same kind.
 fn kind(section: &mut Section<'_>, base: &CheckKind) -> CheckKind {
-    let named = section.choice("kind", &[("tcp", Kind::Tcp), ("http", Kind::Http)], LATER);
+    let choices: Vec<(&str, Kind)> = KINDS.iter().map(|(name, kind, _)| (*name, *kind)).collect();
+    let named = section.choice("kind", &choices, LATER);
     if named.is_none() && section.has("kind") {
         // Nobody can say which keys belong to a kind that isn't known.
         section.ignore_rest();
         return base.clone();
     }
-    match (named, base) {
-        (None | Some(Kind::Http), CheckKind::Http(base)) => CheckKind::Http(http(section, base)),
-        (Some(Kind::Http), CheckKind::Tcp) => CheckKind::Http(http(section, &http_builtin())),
-        (Some(Kind::Tcp), _) | (None, CheckKind::Tcp) => {
-            refuse_http_keys(section);
-            CheckKind::Tcp
-        }
+    let kind = named.unwrap_or(match base {
+        CheckKind::Tcp => Kind::Tcp,
+        CheckKind::Http(_) => Kind::Http,
+        CheckKind::Tls(_) => Kind::Tls,
+        CheckKind::Redis(_) => Kind::Redis,
+        CheckKind::Grpc(_) => Kind::Grpc,
+        CheckKind::Command(_) => Kind::Command,
+    });
+    refuse_foreign_keys(section, kind);
+    match kind {
+        Kind::Tcp => CheckKind::Tcp,
+        Kind::Http => CheckKind::Http(http::read(section, base)),
+        Kind::Tls => tls::read(section, base).map_or(CheckKind::Tcp, CheckKind::Tls),
+        Kind::Redis => CheckKind::Redis(redis::read(section, base)),
+        Kind::Grpc => CheckKind::Grpc(grpc::read(section, base)),
+        Kind::Command => command::read(section, base).map_or(CheckKind::Tcp, CheckKind::Command),
     }
 }
 
-fn refuse_http_keys(section: &Section<'_>) {
-    for key in ["method", "host", "path", "expect", "body"] {
-        if let Some(item) = section.item(key) {
-            item.report(
-                format!("{key} does nothing in a tcp check"),
-                "remove it, or set kind = \"http\"",
-            );
-        }
-    }
-}
-
-fn http(section: &Section<'_>, base: &HttpCheck) -> HttpCheck {
-    let body = section.item("body").and_then(|item| item.text());
-    HttpCheck {
-        method: section
-            .read("method", &METHOD)
-            .unwrap_or_else(|| base.method.clone()),
-        path: section
-            .read("path", &PATH)
-            .unwrap_or_else(|| base.path.clone()),
-        host: section.read("host", &HOST).or_else(|| base.host.clone()),
-        expect: section
-            .read("expect", &STATUSES)
-            .unwrap_or_else(|| base.expect.clone()),
-        body: body.map(|text| text.value).or_else(|| base.body.clone()),
+/// A key of another kind isn't unknown, but does nothing.
+fn refuse_foreign_keys(section: &Section<'_>, kind: Kind) {
+    let own = |(_, other, _): &&(&str, Kind, &[&str])| *other == kind;
+    let Some((name, _, own)) = KINDS.iter().find(own) else {
+        return;
+    };
+    let mut foreign: Vec<&str> = KINDS
+        .iter()
+        .flat_map(|(_, _, keys)| *keys)
+        .copied()
+        .collect();
+    foreign.retain(|key| !own.contains(key));
+    foreign.sort_unstable();
+    foreign.dedup();
+    for key in foreign {
+        let Some(item) = section.misplaced(key) else {
+            continue;
+        };
+        let owners = KINDS.iter().filter(|(_, _, keys)| keys.contains(&key));
+        let owners: Vec<String> = owners.map(|(name, ..)| format!("{name:?}")).collect();
+        let hint = match owners.as_slice() {
+            [_] | [_, _] => format!("remove it, or set kind = {}", owners.join(" or ")),
+            _ => "remove it, or set another kind".to_owned(),
+        };
+        item.report(format!("{key} does nothing in a {name} check"), hint);
     }
 }
 
@@ -150,9 +134,11 @@ fn http(section: &Section<'_>, base: &HttpCheck) -> HttpCheck {
 mod tests {
     use std::path::Path;
 
+    use ::http::Method;
+
     use super::*;
-    use crate::config::Config;
     use crate::config::parse::Environment;
+    use crate::config::{Config, HttpCheck};
 
     struct Nothing;
 
@@ -183,7 +169,7 @@ mod tests {
     fn http_of(check: &Check) -> &HttpCheck {
         match &check.kind {
             CheckKind::Http(http) => http,
-            CheckKind::Tcp => panic!("{check:?}"),
+            _ => panic!("{check:?}"),
         }
     }
 
@@ -221,7 +207,7 @@ mod tests {
         let config =
             parse("[check]\npath = \"/ready\"\nexpect = \"204\"\ninterval = \"7s\"\nrise = 5\n");
         let check = &config.zones[0].dependencies[0].check;
-        assert_eq!(*http_of(check), http_builtin());
+        assert_eq!(*http_of(check), http::builtin());
         assert_eq!(check.interval, Duration::from_secs(7));
         assert_eq!(check.rise.get(), 9);
     }

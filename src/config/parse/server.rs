@@ -145,5 +145,5 @@ fn token(item: &Item<'_>) -> Option<Secret> {
         );
         return None;
     }
-    Some(Secret::new(token.to_owned()))
+    Some(Secret::new(token))
 }

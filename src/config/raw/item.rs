@@ -12,6 +12,7 @@ use super::form::Fault;
 use super::{Form, Reader, Section, closest};
 
 /// One value and its place.
+#[derive(Clone)]
 pub(crate) struct Item<'a> {
     pub(super) reader: &'a Reader<'a>,
     pub(super) key: String,
@@ -98,7 +99,7 @@ impl<'a> Item<'a> {
     }
 
     /// Whether it is written like this, quotes aside.
-    pub(super) fn says(&self, text: &str) -> bool {
+    pub(crate) fn says(&self, text: &str) -> bool {
         match self.value {
             DeValue::String(raw) => raw == text,
             DeValue::Boolean(value) => value.to_string() == text,
@@ -164,6 +165,11 @@ impl<'a> Item<'a> {
         matches!(self.value, DeValue::Integer(_))
     }
 
+    /// Whether it is a table, for keys that take two types.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.value, DeValue::Table(_))
+    }
+
     /// A file that this value names, read through the environment, so that this code stays free of IO.
     pub(crate) fn file(&self) -> Option<String> {
         let text = self.text()?;
@@ -188,6 +194,7 @@ impl<'a> Item<'a> {
         let shown = match self.value {
             DeValue::String(raw) => format!("{raw:?}"),
             DeValue::Integer(digits) => digits.to_string(),
+            DeValue::Boolean(value) => value.to_string(),
             _ => "this".to_owned(),
         };
         self.report(format!("{shown} is {fault}"), hint);

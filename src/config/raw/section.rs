@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustls::RootCertStore;
 use toml::de::DeTable;
 
 use crate::config::error::Problem;
@@ -64,13 +66,25 @@ impl<'a> Section<'a> {
         self.reader.environment.variable(name)
     }
 
+    /// The certificates that this system trusts.
+    pub(crate) fn system_roots(&self) -> Arc<RootCertStore> {
+        self.reader.environment.system_roots()
+    }
+
     /// The value of `key`, if it is there.
     pub(crate) fn item(&self, key: &'static str) -> Option<Item<'a>> {
         self.known.borrow_mut().push(key);
         self.lookup(key)
     }
 
-    fn lookup(&self, key: &str) -> Option<Item<'a>> {
+    /// The value of `key`, which doesn't belong here: neither unknown, nor worth suggesting.
+    pub(crate) fn misplaced(&self, key: &'static str) -> Option<Item<'a>> {
+        self.withheld.borrow_mut().push(key);
+        self.lookup(key)
+    }
+
+    /// As [`Self::item`], for a key that is asked for elsewhere.
+    pub(crate) fn lookup(&self, key: &str) -> Option<Item<'a>> {
         let value = self.table?.get(key)?;
         Some(Item {
             reader: self.reader,

@@ -10,9 +10,9 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
+use super::stream::Stream;
 use super::{Finding, words};
 use crate::config::HttpCheck;
 use crate::outcome::CheckCode;
@@ -24,7 +24,7 @@ const BODY_LIMIT: usize = 64 * 1024;
 
 /// Sends the request of `check` and compares the answer.
 pub(super) async fn ask(
-    stream: TcpStream,
+    stream: Stream,
     authority: &str,
     check: &HttpCheck,
     deadline: Instant,

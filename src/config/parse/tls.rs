@@ -1,0 +1,182 @@
+//! `tls` of a check: `true`, `false`, or a table that says whom to trust and who firedoor is itself.
+
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+
+use crate::config::raw::{Form, Item, Refusal, Section};
+use crate::config::{Identity, TlsClient, TlsTerms};
+
+const SERVER_NAME: Form<ServerName<'static>> = Form {
+    noun: "a server name",
+    example: "\"db.example\" or \"10.1.0.21\"",
+    parse: |text| {
+        ServerName::try_from(text.to_owned()).map_err(|_| {
+            Refusal::malformed("a DNS name or an IP address is needed, without a port")
+        })
+    },
+};
+
+/// For protocols that may be spoken with or without TLS; `None`: without. `base` is what is inherited, `alpn` what the
+/// protocol is called.
+pub(super) fn optional(
+    section: &Section<'_>,
+    base: Option<&TlsClient>,
+    alpn: &'static [&'static str],
+) -> Option<TlsClient> {
+    let Some(item) = section.item("tls") else {
+        return base.cloned();
+    };
+    if item.is_table() {
+        let table = item.clone().into_section()?;
+        return client(section, Some(&table), base, alpn);
+    }
+    if item.boolean()? {
+        client(section, None, base, alpn)
+    } else {
+        None
+    }
+}
+
+/// For a check that is about TLS itself.
+pub(super) fn required(section: &Section<'_>, base: Option<&TlsClient>) -> Option<TlsClient> {
+    let client = optional(section, base, &[]);
+    let item = section.lookup("tls");
+    match (&client, item) {
+        (None, None) => self::client(section, None, None, &[]),
+        (None, Some(item)) if item.says("false") => {
+            item.refuse(
+                "of no use in a tls check",
+                "remove it, or set kind = \"tcp\"",
+            );
+            None
+        }
+        _ => client,
+    }
+}
+
+/// What `base` says, unless `table` says otherwise.
+fn client(
+    section: &Section<'_>,
+    table: Option<&Section<'_>>,
+    base: Option<&TlsClient>,
+    alpn: &'static [&'static str],
+) -> Option<TlsClient> {
+    let item = |key| table.and_then(|table| table.item(key));
+    let base = base.map(TlsClient::terms);
+    // All of it is read before anything is given up, so that every problem is found.
+    let server_name = item("server_name").map(|item| item.read(&SERVER_NAME));
+    let verify = item("verify").map(|item| item.boolean());
+    let ca = item("ca");
+    let trusted = ca.as_ref().map(roots);
+    let identity = table.and_then(identity);
+
+    let verify = verify.unwrap_or_else(|| Some(base.is_none_or(|base| base.verify)))?;
+    let roots = match (trusted, base) {
+        (Some(trusted), _) => Arc::new(trusted?),
+        (None, Some(base)) => Arc::clone(&base.roots),
+        (None, None) => section.system_roots(),
+    };
+    if verify && roots.is_empty() {
+        section.report(
+            "this system trusts no certificates at all, so no TLS server can be verified",
+            "install its ca-certificates, or name the signer's certificate: tls = { ca = \"ca.pem\" }",
+        );
+        return None;
+    }
+    if let (Some(ca), false) = (&ca, verify) {
+        ca.refuse(
+            "not looked at when nothing is verified",
+            "remove ca, or verify = false",
+        );
+    }
+    let terms = TlsTerms {
+        server_name: match server_name {
+            Some(given) => Some(given?),
+            None => base.and_then(|base| base.server_name.clone()),
+        },
+        roots,
+        verify,
+        identity: identity.or_else(|| base.and_then(|base| base.identity.clone())),
+        alpn,
+    };
+    match TlsClient::new(terms) {
+        Ok(client) => Some(client),
+        Err(error) => {
+            let message = format!("the key is not usable with the certificate: {error}");
+            let hint = "cert and key must be the two files of one certificate";
+            match item("key") {
+                Some(key) => key.report(message, hint),
+                None => section.report(&message, hint),
+            }
+            None
+        }
+    }
+}
+
+fn roots(ca: &Item<'_>) -> Option<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(ca)? {
+        if roots.add(certificate).is_err() {
+            ca.refuse(
+                "a file with a certificate that can't be read as X.509",
+                "it must hold the certificates of those who sign the servers'",
+            );
+            return None;
+        }
+    }
+    Some(roots)
+}
+
+/// `cert` and `key`, which come together.
+fn identity(table: &Section<'_>) -> Option<Identity> {
+    let (cert, key) = (table.item("cert"), table.item("key"));
+    let chain = cert.as_ref().and_then(certificates);
+    let private = key.as_ref().and_then(private_key);
+    match (cert, key) {
+        (Some(_), None) => table.miss(
+            "key",
+            "key is missing",
+            "add the certificate's private key: key = \"client.key\"",
+        ),
+        (None, Some(_)) => table.miss(
+            "cert",
+            "cert is missing",
+            "add the key's certificate: cert = \"client.pem\"",
+        ),
+        _ => {}
+    }
+    Some(Identity {
+        chain: chain?,
+        key: Arc::new(private?),
+    })
+}
+
+fn certificates(item: &Item<'_>) -> Option<Vec<CertificateDer<'static>>> {
+    let text = item.file()?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    match found {
+        Ok(found) if !found.is_empty() => Some(found),
+        _ => {
+            item.refuse(
+                "a file without a certificate in PEM form",
+                "it must have \"-----BEGIN CERTIFICATE-----\" in it",
+            );
+            None
+        }
+    }
+}
+
+fn private_key(item: &Item<'_>) -> Option<PrivateKeyDer<'static>> {
+    let text = item.file()?;
+    let found = PrivateKeyDer::from_pem_slice(text.as_bytes());
+    if found.is_err() {
+        item.refuse(
+            "a file without a private key in PEM form",
+            "it must have \"-----BEGIN PRIVATE KEY-----\" in it, and no passphrase",
+        );
+    }
+    found.ok()
+}

@@ -1,0 +1,170 @@
+//! TLS towards a component: whom firedoor trusts there, and who it is itself. Built when the configuration is read, so that a
+//! probe has nothing left to fail on but the other side.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+/// What a file says about TLS towards a component.
+#[derive(Clone)]
+pub struct TlsTerms {
+    /// Sent as SNI, and what the certificate must be for. `None`: the host of the component's address.
+    pub server_name: Option<ServerName<'static>>,
+    /// Who may have signed the certificate.
+    pub roots: Arc<RootCertStore>,
+    /// Without, any certificate will do, so whoever can answer at the address can pose as the component.
+    pub verify: bool,
+    /// For servers that ask for a certificate.
+    pub identity: Option<Identity>,
+    /// Application protocols to offer (ALPN); empty: the extension isn't sent.
+    pub alpn: &'static [&'static str],
+}
+
+/// A client certificate.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Ours first, then those that signed it.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Ours.
+    pub key: Arc<PrivateKeyDer<'static>>,
+}
+
+/// TLS towards a component, ready for use. Cheap to clone.
+#[derive(Clone)]
+pub struct TlsClient {
+    terms: Arc<TlsTerms>,
+    config: Arc<ClientConfig>,
+}
+
+impl TlsClient {
+    /// Fails only when the identity's key isn't the key of its certificate, or of a kind that isn't supported.
+    pub fn new(terms: TlsTerms) -> Result<Self, Error> {
+        // The provider is named here, never taken from the process's default: that one panics when it has to choose.
+        let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
+            .with_safe_default_protocol_versions()?;
+        let builder = if terms.verify {
+            builder.with_root_certificates(Arc::clone(&terms.roots))
+        } else {
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Unverified(provider())))
+        };
+        let mut config = match &terms.identity {
+            Some(identity) => {
+                builder.with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = terms.alpn.iter().map(|name| (*name).into()).collect();
+        // A resumed session shows no certificate: one that has expired or was replaced since would go unnoticed.
+        config.resumption = Resumption::disabled();
+        Ok(Self {
+            terms: Arc::new(terms),
+            config: Arc::new(config),
+        })
+    }
+
+    /// What it was made of.
+    pub fn terms(&self) -> &TlsTerms {
+        &self.terms
+    }
+
+    /// For rustls.
+    pub fn config(&self) -> &Arc<ClientConfig> {
+        &self.config
+    }
+}
+
+/// The one provider of cryptography.
+pub(crate) fn provider() -> CryptoProvider {
+    aws_lc_rs::default_provider()
+}
+
+impl PartialEq for TlsTerms {
+    fn eq(&self, other: &Self) -> bool {
+        self.server_name == other.server_name
+            && self.roots.roots == other.roots.roots
+            && self.verify == other.verify
+            && self.identity == other.identity
+            && self.alpn == other.alpn
+    }
+}
+
+impl Eq for TlsTerms {}
+
+impl PartialEq for TlsClient {
+    fn eq(&self, other: &Self) -> bool {
+        self.terms == other.terms
+    }
+}
+
+impl Eq for TlsClient {}
+
+impl fmt::Debug for TlsTerms {
+    /// Neither the key nor a hundred roots.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsTerms")
+            .field("server_name", &self.server_name)
+            .field("roots", &self.roots.len())
+            .field("verify", &self.verify)
+            .field("identity", &self.identity.is_some())
+            .field("alpn", &self.alpn)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity(…)")
+    }
+}
+
+impl fmt::Debug for TlsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.terms.fmt(f)
+    }
+}
+
+/// `verify = false`: takes any certificate, even one that can't be read.
+#[derive(Debug)]
+struct Unverified(CryptoProvider);
+
+impl ServerCertVerifier for Unverified {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

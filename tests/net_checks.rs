@@ -1,0 +1,26 @@
+//! Checks that know the component, against real servers in the states that matter, and against peers that lie.
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test fails by panicking; its rooms are read like any other"
+)]
+
+#[path = "net_checks/asking.rs"]
+mod asking;
+#[path = "net_checks/authority.rs"]
+mod authority;
+#[path = "net_checks/command.rs"]
+mod command;
+#[path = "net_checks/grpc.rs"]
+mod grpc;
+#[path = "net_checks/liar.rs"]
+mod liar;
+#[path = "net_checks/nginx.rs"]
+mod nginx;
+#[path = "net_checks/redis.rs"]
+mod redis;
+#[path = "net_checks/server.rs"]
+mod server;
+mod support;
+#[path = "net_checks/tls.rs"]
+mod tls;

@@ -1,0 +1,69 @@
+//! A certificate authority, and certificates of all kinds of wrong.
+
+use std::fs;
+use std::path::Path;
+
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
+
+/// A certificate authority of its own.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: String,
+}
+
+impl Authority {
+    pub fn new(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().pem();
+        Self {
+            issuer: Issuer::new(params, key),
+            certificate,
+        }
+    }
+
+    /// `ca.pem`
+    pub fn write(&self, directory: &Path) {
+        fs::write(directory.join("ca.pem"), &self.certificate).unwrap();
+    }
+
+    /// `NAME.pem` and `NAME.key`: valid from a year ago until `days` from now (or ago), for `host`.
+    pub fn sign(&self, directory: &Path, name: &str, host: &str, days: i64) {
+        let mut params = CertificateParams::new([host.to_owned()]).unwrap();
+        let ((from, month_from, day_from), (to, month_to, day_to)) = (day(-400), day(days));
+        params.not_before = date_time_ymd(from, month_from, day_from);
+        params.not_after = date_time_ymd(to, month_to, day_to);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        write(directory, name, &certificate.pem(), &key);
+    }
+}
+
+/// `NAME.pem` and `NAME.key`, as `openssl req -x509` makes them: signed by itself, and allowed to sign others.
+pub fn self_signed(directory: &Path, name: &str, host: &str) {
+    let mut params = CertificateParams::new([host.to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    write(directory, name, &certificate.pem(), &key);
+}
+
+fn write(directory: &Path, name: &str, certificate: &str, key: &KeyPair) {
+    fs::write(directory.join(format!("{name}.pem")), certificate).unwrap();
+    fs::write(directory.join(format!("{name}.key")), key.serialize_pem()).unwrap();
+}
+
+/// Year, month and day that many days from now.
+fn day(days: i64) -> (i32, u8, u8) {
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let date = today.checked_add(days.days()).unwrap();
+    let (month, day) = (date.month().unsigned_abs(), date.day().unsigned_abs());
+    (date.year().into(), month, day)
+}
