@@ -26,6 +26,20 @@ pub(crate) enum Lost {
     Abandoned,
 }
 
+/// The same request again, for a retry; `None` if its body is passed on as it comes.
+pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let body = match request.body() {
+        RequestBody::Kept(bytes) => RequestBody::Kept(bytes.clone()),
+        RequestBody::Empty => RequestBody::Empty,
+        RequestBody::Streamed(_) => return None,
+    };
+    let mut copy = Request::new(body);
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    Some(copy)
+}
+
 /// Connects to `upstream`, unless it takes too long or the backend is found dead meanwhile. `Err(None)`: our own system couldn't,
 /// which is no news about the backend.
 pub(crate) async fn connect(
@@ -140,18 +154,4 @@ fn relay_interim(state: &Rc<Downstream>, connection: &Connection, rules: Rules) 
 
 fn is_nonsense(error: &hyper::Error) -> bool {
     error.is_parse() || error.is_parse_too_large() || error.is_parse_status()
-}
-
-/// The same request again, for a retry; `None` if its body is passed on as it comes.
-pub(super) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let body = match request.body() {
-        RequestBody::Kept(bytes) => RequestBody::Kept(bytes.clone()),
-        RequestBody::Empty => RequestBody::Empty,
-        RequestBody::Streamed(_) => return None,
-    };
-    let mut copy = Request::new(body);
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    copy.headers_mut().clone_from(request.headers());
-    Some(copy)
 }

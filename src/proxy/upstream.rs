@@ -32,7 +32,7 @@ pub(crate) struct Upstream {
     left: Cell<bool>,
     in_flight: Cell<u32>,
     latency_us: Cell<f32>,
-    /// Worker time of the last answer and of the last report of trouble, in milliseconds.
+    /// Worker time of the last answer and of the last report of trouble, in milliseconds; 0 before the first.
     answered_at: Cell<u64>,
     reported_at: Cell<u64>,
     /// Worker time before which no connection is opened ahead.
@@ -179,7 +179,8 @@ impl Upstream {
             Trouble::ServerError => 50,
             _ => 5,
         };
-        let news = now >= self.reported_at.get() + quiet;
+        let last = self.reported_at.get();
+        let news = last == 0 || now >= last + quiet;
         if news {
             self.reported_at.set(now);
         }
