@@ -40,6 +40,10 @@ const SPAWNERS: &[(&str, &str)] = &[
         "commands, killed with the probe; they start on a thread that may wait for the disk",
     ),
     (
+        "src/health/probe/postgres",
+        "the hash of a password, on a thread that it may keep busy: it ends by itself, within the library's bound",
+    ),
+    (
         "src/health/program",
         "the operators' programs, killed with their process group",
     ),

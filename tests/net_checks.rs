@@ -17,6 +17,8 @@ mod grpc;
 mod liar;
 #[path = "net_checks/nginx.rs"]
 mod nginx;
+#[path = "net_checks/postgres.rs"]
+mod postgres;
 #[path = "net_checks/redis.rs"]
 mod redis;
 #[path = "net_checks/server.rs"]

@@ -32,6 +32,8 @@ pub enum CheckKind {
     Http(HttpCheck),
     /// A TLS handshake with a certificate that is in order passes.
     Tls(TlsCheck),
+    /// A PostgreSQL that answers, and is in the expected role, passes.
+    Postgres(PostgresCheck),
     /// A Redis that answers, and is in the expected role, passes.
     Redis(RedisCheck),
     /// A server that says of itself, or of one of its services, that it is serving passes.
@@ -47,6 +49,7 @@ impl CheckKind {
             Self::Tcp | Self::Command(_) => None,
             Self::Http(check) => check.tls.as_ref(),
             Self::Tls(check) => Some(&check.tls),
+            Self::Postgres(check) => check.tls.as_ref(),
             Self::Redis(check) => check.tls.as_ref(),
             Self::Grpc(check) => check.tls.as_ref(),
         }
@@ -77,6 +80,30 @@ pub struct TlsCheck {
     pub tls: TlsClient,
     /// How long before its end a certificate is worth a word. It passes all the same.
     pub expires_within: Duration,
+}
+
+/// A start-up handshake, and with a login, who the server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostgresCheck {
+    /// `None`: nobody logs in, and who is asked for a login knows enough.
+    pub login: Option<PostgresLogin>,
+    /// `None`: cleartext.
+    pub tls: Option<TlsClient>,
+}
+
+/// Who logs in at a PostgreSQL, and what for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostgresLogin {
+    /// Without a zero byte, as everything that goes into its messages.
+    pub user: String,
+    /// For servers that ask for one.
+    pub password: Option<Secret>,
+    /// `None`: the one that is named as the user.
+    pub database: Option<String>,
+    /// What passes.
+    pub expect: Expect,
+    /// How old a replica's data may be. `None`: any age, as long as it is connected.
+    pub max_lag: Option<Duration>,
 }
 
 /// PING, and who the server is.

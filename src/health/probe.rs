@@ -4,6 +4,7 @@
 mod command;
 mod grpc;
 mod http;
+mod postgres;
 mod redis;
 mod stream;
 mod tcp;
@@ -83,6 +84,10 @@ impl Prober {
             CheckKind::Http(check) => {
                 let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
                 Ok(http::ask(stream, authority, check, deadline).await)
+            }
+            CheckKind::Postgres(check) => {
+                let stream = tcp::connect(address, deadline).await?;
+                postgres::ask(stream, subject, check, deadline).await
             }
             CheckKind::Redis(check) => {
                 let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;

@@ -48,6 +48,37 @@ pub async fn echoing(lead: &'static str, tail: &'static str) -> SocketAddr {
     .await
 }
 
+/// Answers each thing that it is told with what `reply` makes of it, and of how many there were before.
+pub async fn replying(
+    reply: impl Fn(usize, &[u8]) -> Vec<u8> + Clone + Send + Sync + 'static,
+) -> SocketAddr {
+    serve(move |mut stream| {
+        let reply = reply.clone();
+        async move {
+            let mut heard = [0; 4096];
+            for turn in 0.. {
+                let Ok(count @ 1..) = stream.read(&mut heard).await else {
+                    return;
+                };
+                let answer = reply(turn, &heard[..count]);
+                if stream.write_all(&answer).await.is_err() {
+                    return;
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// Says `words` again and again.
+pub async fn repeating(words: Vec<u8>) -> SocketAddr {
+    serve(move |mut stream| {
+        let words = words.clone();
+        async move { while stream.write_all(&words).await.is_ok() {} }
+    })
+    .await
+}
+
 /// Answers every call over HTTP/2 as gRPC does, with this body and these trailers.
 pub async fn calling(body: &'static [u8], trailers: &[(&'static str, &'static str)]) -> SocketAddr {
     let mut fields = HeaderMap::new();
