@@ -3,6 +3,7 @@
 mod command;
 mod grpc;
 mod http;
+mod mysql;
 mod redis;
 mod tls;
 
@@ -14,7 +15,7 @@ use crate::config::{Check, CheckKind};
 
 use super::values::PERIOD;
 
-const LATER: &[&str] = &["postgres", "mysql"];
+const LATER: &[&str] = &["postgres"];
 
 /// Which keys, besides those of the timing, a kind of check has.
 const KINDS: &[(&str, Kind, &[&str])] = &[
@@ -26,6 +27,11 @@ const KINDS: &[(&str, Kind, &[&str])] = &[
     ),
     ("tls", Kind::Tls, &["tls", "expires_within"]),
     ("redis", Kind::Redis, &["user", "password", "expect", "tls"]),
+    (
+        "mysql",
+        Kind::Mysql,
+        &["user", "password", "expect", "max_lag", "tls"],
+    ),
     ("grpc", Kind::Grpc, &["service", "host", "tls"]),
     ("command", Kind::Command, &["command"]),
 ];
@@ -36,6 +42,7 @@ enum Kind {
     Http,
     Tls,
     Redis,
+    Mysql,
     Grpc,
     Command,
 }
@@ -88,6 +95,7 @@ fn kind(section: &mut Section<'_>, base: &CheckKind) -> CheckKind {
         CheckKind::Http(_) => Kind::Http,
         CheckKind::Tls(_) => Kind::Tls,
         CheckKind::Redis(_) => Kind::Redis,
+        CheckKind::Mysql(_) => Kind::Mysql,
         CheckKind::Grpc(_) => Kind::Grpc,
         CheckKind::Command(_) => Kind::Command,
     });
@@ -97,6 +105,7 @@ fn kind(section: &mut Section<'_>, base: &CheckKind) -> CheckKind {
         Kind::Http => CheckKind::Http(http::read(section, base)),
         Kind::Tls => tls::read(section, base).map_or(CheckKind::Tcp, CheckKind::Tls),
         Kind::Redis => CheckKind::Redis(redis::read(section, base)),
+        Kind::Mysql => CheckKind::Mysql(mysql::read(section, base)),
         Kind::Grpc => CheckKind::Grpc(grpc::read(section, base)),
         Kind::Command => command::read(section, base).map_or(CheckKind::Tcp, CheckKind::Command),
     }
