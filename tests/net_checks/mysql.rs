@@ -56,6 +56,14 @@ async fn one_that_is_up_greets_strangers_and_tells_its_users_more() {
     let said = "its user may not ask this (\"Access denied; you need";
     assert!(outcome.detail.starts_with(said), "{outcome}");
 
+    // As README advises those who want to keep the log quiet.
+    mariadb.sql("CREATE USER firedoor ACCOUNT LOCK");
+    let log = mariadb.log();
+    assert!(log.contains("Access denied for user 'firedoor'@"), "{log}");
+    let outcome = probe(&mariadb, "").await;
+    assert_eq!(outcome.code, CheckCode::L7Ok, "{outcome}");
+    assert_eq!(mariadb.log(), log);
+
     let left = mariadb.sql("SHOW GLOBAL STATUS LIKE 'Aborted_clients'");
     assert_eq!(left, "Aborted_clients\t0", "all of them have said goodbye");
     assert!(!mariadb.log().contains("Aborted"), "{}", mariadb.log());
