@@ -15,6 +15,10 @@ mod command;
 mod grpc;
 #[path = "net_checks/liar.rs"]
 mod liar;
+#[path = "net_checks/mariadb.rs"]
+mod mariadb;
+#[path = "net_checks/mysql.rs"]
+mod mysql;
 #[path = "net_checks/nginx.rs"]
 mod nginx;
 #[path = "net_checks/postgres.rs"]

@@ -36,6 +36,8 @@ pub enum CheckKind {
     Postgres(PostgresCheck),
     /// A Redis that answers, and is in the expected role, passes.
     Redis(RedisCheck),
+    /// A MySQL or MariaDB that greets us, or lets us in and is in the expected role, passes.
+    Mysql(MysqlCheck),
     /// A server that says of itself, or of one of its services, that it is serving passes.
     Grpc(GrpcCheck),
     /// A program that ends with exit code 0 passes.
@@ -51,6 +53,7 @@ impl CheckKind {
             Self::Tls(check) => Some(&check.tls),
             Self::Postgres(check) => check.tls.as_ref(),
             Self::Redis(check) => check.tls.as_ref(),
+            Self::Mysql(check) => check.tls.as_ref(),
             Self::Grpc(check) => check.tls.as_ref(),
         }
     }
@@ -117,6 +120,28 @@ pub struct RedisCheck {
     pub expect: Expect,
     /// `None`: cleartext.
     pub tls: Option<TlsClient>,
+}
+
+/// A handshake with MySQL or MariaDB, and where there is a login, who the server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MysqlCheck {
+    /// `None`: the server must greet us, and no more.
+    pub login: Option<MysqlLogin>,
+    /// `None`: cleartext.
+    pub tls: Option<TlsClient>,
+}
+
+/// As whom we ask a MySQL or MariaDB, and what for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MysqlLogin {
+    /// Not empty, and without a NUL.
+    pub user: String,
+    /// Empty: the user has none.
+    pub password: Secret,
+    /// What passes.
+    pub expect: Expect,
+    /// How far a replica may be behind; only with [`Expect::Replica`].
+    pub max_lag: Option<Duration>,
 }
 
 /// gRPC's standard health service.

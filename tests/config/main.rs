@@ -109,7 +109,9 @@ fn the_complete_file_has_every_key() {
         "{ODD}[server]\n{ODD}[[listener]]\n{ODD}[admin]\n{ODD}[limits]\n{ODD}[upstream]\n{ODD}[check]\n{ODD}[failover]\n{ODD}\
          [access_log]\n{ODD}[[pool]]\n{ODD}[[route]]\n{ODD}[[zone]]\n{ODD}[[zone.backend]]\n{ODD}[[zone.dependency]]\n{ODD}"
     );
-    let kinds = ["tcp", "tls", "postgres", "redis", "grpc", "command"];
+    let kinds = [
+        "tcp", "tls", "postgres", "redis", "mysql", "grpc", "command",
+    ];
     let odd = kinds.iter().fold(odd, |odd, kind| {
         format!("{odd}[[zone.dependency]]\n[zone.dependency.check]\nkind = \"{kind}\"\n{ODD}[zone.dependency.check.tls]\n{ODD}")
     });

@@ -3,6 +3,7 @@
 mod command;
 mod grpc;
 mod http;
+mod mysql;
 mod postgres;
 mod redis;
 mod tls;
@@ -14,8 +15,6 @@ use crate::config::raw::Section;
 use crate::config::{Check, CheckKind, Expect};
 
 use super::values::PERIOD;
-
-const LATER: &[&str] = &["mysql"];
 
 /// Which keys, besides those of the timing, a kind of check has.
 const KINDS: &[(&str, Kind, &[&str])] = &[
@@ -32,6 +31,11 @@ const KINDS: &[(&str, Kind, &[&str])] = &[
         &["user", "password", "database", "expect", "max_lag", "tls"],
     ),
     ("redis", Kind::Redis, &["user", "password", "expect", "tls"]),
+    (
+        "mysql",
+        Kind::Mysql,
+        &["user", "password", "expect", "max_lag", "tls"],
+    ),
     ("grpc", Kind::Grpc, &["service", "host", "tls"]),
     ("command", Kind::Command, &["command"]),
 ];
@@ -50,6 +54,7 @@ enum Kind {
     Tls,
     Postgres,
     Redis,
+    Mysql,
     Grpc,
     Command,
 }
@@ -91,7 +96,7 @@ fn streak(section: &Section<'_>, key: &'static str) -> Option<NonZeroU32> {
 /// The kind that is named, or the one of `base`; what the section leaves out comes from `base` where that is of the same kind.
 fn kind(section: &mut Section<'_>, base: &CheckKind) -> CheckKind {
     let choices: Vec<(&str, Kind)> = KINDS.iter().map(|(name, kind, _)| (*name, *kind)).collect();
-    let named = section.choice("kind", &choices, LATER);
+    let named = section.choice("kind", &choices, &[]);
     if named.is_none() && section.has("kind") {
         // Nobody can say which keys belong to a kind that isn't known.
         section.ignore_rest();
@@ -103,6 +108,7 @@ fn kind(section: &mut Section<'_>, base: &CheckKind) -> CheckKind {
         CheckKind::Tls(_) => Kind::Tls,
         CheckKind::Postgres(_) => Kind::Postgres,
         CheckKind::Redis(_) => Kind::Redis,
+        CheckKind::Mysql(_) => Kind::Mysql,
         CheckKind::Grpc(_) => Kind::Grpc,
         CheckKind::Command(_) => Kind::Command,
     });
@@ -113,6 +119,7 @@ fn kind(section: &mut Section<'_>, base: &CheckKind) -> CheckKind {
         Kind::Tls => tls::read(section, base).map_or(CheckKind::Tcp, CheckKind::Tls),
         Kind::Postgres => CheckKind::Postgres(postgres::read(section, base)),
         Kind::Redis => CheckKind::Redis(redis::read(section, base)),
+        Kind::Mysql => CheckKind::Mysql(mysql::read(section, base)),
         Kind::Grpc => CheckKind::Grpc(grpc::read(section, base)),
         Kind::Command => command::read(section, base).map_or(CheckKind::Tcp, CheckKind::Command),
     }
