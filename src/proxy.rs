@@ -9,6 +9,7 @@ pub(crate) mod attempt;
 pub(crate) mod balance;
 pub(crate) mod body;
 pub(crate) mod connections;
+mod doorbell;
 pub(crate) mod downstream;
 pub(crate) mod error;
 pub(crate) mod forward;

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tokio::task::unconstrained;
 
 use super::body::RequestBody;
 use super::connections::Connection;
@@ -101,15 +102,15 @@ pub(crate) async fn send(
     rules: Rules,
 ) -> Result<Response<Incoming>, Lost> {
     let worker = &state.worker;
-    connection.traffic.reset();
     let mut written = 0;
     let mut due = worker.now() + rules.limit;
     state.wait_until(due);
     let _debt = rules.whole.then(|| upstream.owe(worker.now()));
-    let mut answer = pin!(connection.sender.try_send_request(request));
-    let result = poll_fn(|cx| {
-        // First the bytes, then the answer, without a waker: see `Connection::drive`.
-        connection.drive(cx);
+    let mut answer = pin!(unconstrained(connection.send(request, &state.task())));
+    let result = poll_fn(|_| {
+        // First the bytes, then the answer, without a waker: see `Connection::drive`. Unconstrained, since the runtime would wake
+        // that waker to have us give way, and nobody would come back.
+        connection.drive();
         if relay_interim(state, connection, rules) {
             worker.heard(upstream);
         }

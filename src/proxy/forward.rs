@@ -224,7 +224,8 @@ async fn forward(
         if dressed {
             headers::stamp(request.headers_mut(), &view.zone, &view.epoch);
         } else {
-            prepared.dress(request.headers_mut(), state, &view);
+            let identity = record.identity().expect("it is prepared");
+            prepared.dress(request.headers_mut(), state, identity, &view);
         }
         dressed = false;
         if version == Version::HTTP_10 && !request.headers().contains_key(HOST) {
