@@ -26,6 +26,7 @@ pub(crate) mod retry;
 pub(crate) mod route;
 pub(crate) mod session;
 pub mod shed;
+pub(crate) mod silence;
 pub(crate) mod survey;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;

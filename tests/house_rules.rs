@@ -27,6 +27,7 @@ const PURE: &[&str] = &[
     "src/proxy/headers",
     "src/proxy/retry",
     "src/proxy/route",
+    "src/proxy/silence",
 ];
 
 /// Where tasks and threads may begin, and what for. Whoever begins one is also the one who ends it.

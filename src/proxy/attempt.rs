@@ -52,7 +52,10 @@ pub(crate) async fn connect(
     let Some(address) = upstream.address else {
         return Err(Some(Trouble::Connect));
     };
+    // The clock may be a tick behind: what begins now must not seem to have begun before.
+    state.worker.tick();
     let due = state.worker.now() + millis(settings.connect_timeout);
+    let _debt = upstream.owe(state.worker.now());
     state.wait_until(due);
     let mut opening = pin!(Connection::open(
         address,
@@ -80,6 +83,8 @@ pub(crate) async fn connect(
 pub(crate) struct Rules {
     /// Milliseconds of silence.
     pub(crate) limit: u64,
+    /// It is sent as a whole, now: from then on an answer is owed. A body that is streamed takes as long as its client likes.
+    pub(crate) whole: bool,
     /// Give up as soon as the backend is found dead, since the request can be made elsewhere.
     pub(crate) may_leave: bool,
     /// The client holds its body back until it is asked for it.
@@ -100,12 +105,15 @@ pub(crate) async fn send(
     let mut written = 0;
     let mut due = worker.now() + rules.limit;
     state.wait_until(due);
+    let _debt = rules.whole.then(|| upstream.owe(worker.now()));
     let mut answer = pin!(unconstrained(connection.send(request, &state.task())));
     let result = poll_fn(|_| {
         // First the bytes, then the answer, without a waker: see `Connection::drive`. Unconstrained, since the runtime would wake
         // that waker to have us give way, and nobody would come back.
         connection.drive();
-        relay_interim(state, connection, rules);
+        if relay_interim(state, connection, rules) {
+            worker.heard(upstream);
+        }
         let mut unwoken = Context::from_waker(Waker::noop());
         let mut head = answer.as_mut().poll(&mut unwoken);
         if head.is_pending() && connection.is_finished() {
@@ -140,10 +148,12 @@ pub(crate) async fn send(
     result
 }
 
-/// Sends on what the backend has said before its response.
-fn relay_interim(state: &Rc<Downstream>, connection: &Connection, rules: Rules) {
+/// Sends on what the backend has said before its response. Whether it has said something.
+fn relay_interim(state: &Rc<Downstream>, connection: &Connection, rules: Rules) -> bool {
     let mut interim = connection.traffic.interim.borrow_mut();
-    let Some(heads) = interim.take() else { return };
+    let Some(heads) = interim.take() else {
+        return false;
+    };
     if rules.expects && interim.is_continued() && !state.is_continued() {
         // hyper gives the client its 100 when the body is first wanted; that is what this lets happen.
         state.set_continued();
@@ -151,6 +161,7 @@ fn relay_interim(state: &Rc<Downstream>, connection: &Connection, rules: Rules) 
     } else if rules.interim {
         state.send_interim(&heads);
     }
+    true
 }
 
 fn is_nonsense(error: &hyper::Error) -> bool {

@@ -314,6 +314,8 @@ impl Relay {
                 }
                 if self.incoming.is_end_stream() {
                     self.complete = true;
+                } else {
+                    self.state.worker.heard(self.flight.upstream());
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

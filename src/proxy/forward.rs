@@ -240,20 +240,20 @@ async fn forward(
         let may_repeat =
             spare.is_some() && prepared.idempotent && retries < config.upstream.retries;
         // One reading of the clock less for the usual request, which has been sent as soon as it had come.
-        let sent_at = if first { begun } else { Instant::now() };
-        first = false;
+        if !std::mem::take(&mut first) {
+            worker.tick();
+        }
+        let sent_at = worker.micros();
         let rules = Rules {
             limit: millis(config.upstream.response_timeout),
+            whole: spare.is_some(),
             may_leave: may_repeat,
             expects: prepared.expects,
             interim: version == Version::HTTP_11,
         };
         match attempt::send(state, &upstream, &mut connection, request, rules).await {
             Ok(response) => {
-                if spare.is_some() {
-                    // A body that is streamed takes as long as its client likes.
-                    worker.answered(&upstream, sent_at);
-                }
+                worker.answered(&upstream, spare.is_some().then_some(sent_at));
                 let status = response.status();
                 let found = Survey::of(response.headers());
                 if !survey::response_is_sound(response.headers(), &found) {

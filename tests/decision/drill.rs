@@ -71,6 +71,18 @@ fn a_drill_returns_by_itself_when_its_time_is_over() {
 }
 
 #[test]
+fn an_end_that_waits_for_another_flip_keeps_nobody_busy() {
+    let mut stage = away();
+    stage.pass(TEN_MINUTES - SECOND);
+    assert_eq!(stage.activate("fz-1", true), Ok(Accepted::FlipBegun(0)));
+    stage.now = stage.now.after(SECOND * 2);
+    stage.checker.handle_timeout(stage.now);
+    stage.answer();
+    assert!(stage.checker.is_flipping());
+    assert!(stage.checker.poll_timeout().unwrap() > stage.now.instant);
+}
+
+#[test]
 fn a_drill_is_aborted_when_requests_fail_more_often_than_before() {
     let mut stage = running(two_zones());
     for _ in 0..30 {
