@@ -89,23 +89,23 @@ pub struct TlsCheck {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostgresCheck {
     /// `None`: nobody logs in, and who is asked for a login knows enough.
-    pub login: Option<PostgresLogin>,
+    pub login: Option<Login>,
     /// `None`: cleartext.
     pub tls: Option<TlsClient>,
 }
 
-/// Who logs in at a PostgreSQL, and what for.
+/// Who logs in at a database, and what for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PostgresLogin {
-    /// Without a zero byte, as everything that goes into its messages.
+pub struct Login {
+    /// Not empty and without a zero byte, as everything that goes into the messages.
     pub user: String,
     /// For servers that ask for one.
     pub password: Option<Secret>,
-    /// `None`: the one that is named as the user.
+    /// PostgreSQL only; `None`: the one that is named as the user.
     pub database: Option<String>,
     /// What passes.
     pub expect: Expect,
-    /// How old a replica's data may be. `None`: any age, as long as it is connected.
+    /// How old a replica's data may be; only with [`Expect::Replica`]. `None`: any age, as long as it is connected.
     pub max_lag: Option<Duration>,
 }
 
@@ -126,22 +126,9 @@ pub struct RedisCheck {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MysqlCheck {
     /// `None`: the server must greet us, and no more.
-    pub login: Option<MysqlLogin>,
+    pub login: Option<Login>,
     /// `None`: cleartext.
     pub tls: Option<TlsClient>,
-}
-
-/// As whom we ask a MySQL or MariaDB, and what for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MysqlLogin {
-    /// Not empty, and without a NUL.
-    pub user: String,
-    /// Empty: the user has none.
-    pub password: Secret,
-    /// What passes.
-    pub expect: Expect,
-    /// How far a replica may be behind; only with [`Expect::Replica`].
-    pub max_lag: Option<Duration>,
 }
 
 /// gRPC's standard health service.

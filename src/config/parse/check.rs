@@ -3,6 +3,7 @@
 mod command;
 mod grpc;
 mod http;
+mod login;
 mod mysql;
 mod postgres;
 mod redis;

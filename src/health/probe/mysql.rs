@@ -17,7 +17,7 @@ mod waiting;
 use tokio::time::Instant;
 
 use super::{Finding, Subject, plain};
-use crate::config::{Expect, MysqlCheck, MysqlLogin};
+use crate::config::{self, Expect, MysqlCheck, Secret};
 use crate::outcome::CheckCode;
 use greeting::Greeting;
 use login::{Account, Login};
@@ -72,8 +72,8 @@ async fn connect(
 /// `authority` is the address as configured.
 async fn converse(mut talk: Talk, authority: &str, check: &MysqlCheck) -> Result<Finding, Finding> {
     let login = check.login.as_ref();
-    if let Some(login) = login {
-        talk.conceal(&login.password);
+    if let Some(password) = login.and_then(|login| login.password.as_ref()) {
+        talk.conceal(password);
     }
     let greeting = talk.greeting().await?;
     let objection = match &check.tls {
@@ -112,10 +112,14 @@ async fn visit(talk: &mut Talk, greeting: &Greeting) -> Result<Finding, Finding>
     Ok(Finding::new(CheckCode::L7Ok, format!("{version} greets")))
 }
 
-async fn log_in(talk: &mut Talk, greeting: &Greeting, check: &MysqlLogin) -> Result<(), Finding> {
+async fn log_in(
+    talk: &mut Talk,
+    greeting: &Greeting,
+    check: &config::Login,
+) -> Result<(), Finding> {
     let account = Account {
         user: &check.user,
-        password: check.password.expose(),
+        password: check.password.as_ref().map_or("", Secret::expose),
     };
     let mut login = Login::new(Some(account), greeting, talk.is_secure());
     let Err(refusal) = talk.log_in(&mut login, greeting).await? else {
@@ -134,7 +138,7 @@ async fn log_in(talk: &mut Talk, greeting: &Greeting, check: &MysqlLogin) -> Res
 async fn judge(
     talk: &mut Talk,
     greeting: &Greeting,
-    check: &MysqlLogin,
+    check: &config::Login,
 ) -> Result<Finding, Finding> {
     let (question, older) = match check.expect {
         Expect::Reachable => {

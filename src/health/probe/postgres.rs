@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::stream::Stream;
 use super::{Finding, Subject};
-use crate::config::{Expect, PostgresCheck, PostgresLogin};
+use crate::config::{Expect, Login, PostgresCheck};
 use crate::outcome::CheckCode;
 use talk::{Row, Talk};
 
@@ -75,11 +75,7 @@ async fn knock(talk: &mut Talk<'_>) -> Result<Finding, Finding> {
 }
 
 /// Logs in, and asks who the server is.
-async fn visit(
-    talk: &mut Talk<'_>,
-    login: &PostgresLogin,
-    sealed: bool,
-) -> Result<Finding, Finding> {
+async fn visit(talk: &mut Talk<'_>, login: &Login, sealed: bool) -> Result<Finding, Finding> {
     talk.start(&login.user, login.database.as_deref()).await;
     login::log_in(talk, login, sealed).await?;
     talk.ready().await?;

@@ -9,7 +9,7 @@ use tokio::time::timeout_at;
 
 use super::failed;
 use super::talk::Talk;
-use crate::config::{PostgresLogin, Secret};
+use crate::config::{Login, Secret};
 use crate::health::probe::Finding;
 use crate::outcome::CheckCode;
 
@@ -30,7 +30,7 @@ pub(super) fn is_request(message: &Message) -> bool {
 /// Answers until the server lets us in. `sealed`: nobody can listen.
 pub(super) async fn log_in(
     talk: &mut Talk<'_>,
-    login: &PostgresLogin,
+    login: &Login,
     sealed: bool,
 ) -> Result<(), Finding> {
     let password = || {
