@@ -6,7 +6,7 @@
 mod call;
 mod clock;
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::certificate::ClientCertificate;
 use super::headers;
 use super::upgrade::Tunnel;
 use super::window::Window;
@@ -27,6 +28,12 @@ pub(crate) struct Downstream {
     pub(crate) peer: SocketAddr,
     /// `peer` as an element of `X-Forwarded-For`.
     pub(crate) client: HeaderValue,
+    /// `http` or `https`.
+    pub(crate) scheme: &'static str,
+    /// What the client has shown in its TLS handshake.
+    pub(crate) certificate: OnceCell<Box<ClientCertificate>>,
+    /// Since when it shakes hands; 0: it doesn't.
+    handshake: Cell<u64>,
     /// Whether what this peer says of its own clients is believed.
     pub(crate) trusted: bool,
     /// A response has gone out that can't be told from a complete one by its framing: the connection must be reset.
@@ -110,6 +117,13 @@ impl Downstream {
         Rc::new(Self {
             peer,
             client: headers::client_value(ip),
+            scheme: if listener.tls.is_some() {
+                "https"
+            } else {
+                "http"
+            },
+            certificate: OnceCell::new(),
+            handshake: Cell::new(0),
             trusted: listener.trusted_proxies.iter().any(|net| net.contains(&ip)),
             reset: Cell::new(false),
             tunnel: RefCell::new(None),
@@ -135,7 +149,18 @@ impl Downstream {
         })
     }
 
+    /// Whether it came over TLS.
+    pub(crate) fn is_secured(&self) -> bool {
+        self.scheme == "https"
+    }
+
     // === what the socket tells
+
+    /// Its TLS handshake begins, or has come to an end.
+    pub(crate) fn set_handshake(&self, under_way: bool) {
+        let now = self.worker.now();
+        self.handshake.set(if under_way { now } else { 0 });
+    }
 
     pub(crate) fn has_read(&self) {
         match self.phase.get() {

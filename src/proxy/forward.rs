@@ -38,9 +38,10 @@ use crate::outcome::Trouble;
 use crate::zone::ComponentId;
 
 /// Answers one request. Never fails: what goes wrong before the response head is an answer of our own.
-pub(crate) async fn request(
+pub(crate) async fn request<S>(
     state: Rc<Downstream>,
     request: Request<Incoming>,
+    _: std::marker::PhantomData<S>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     state.begin_request();
     let begun = state.worker.tick();
@@ -367,11 +368,10 @@ impl Answer {
         let (mut parts, incoming) = response.into_parts();
         record.answered(parts.status);
         state.begin_answer();
-        let named = if found.names_fields() {
-            headers::named_by_connection(&parts.headers)
-        } else {
-            Vec::new()
-        };
+        let mut named = Vec::new();
+        if found.names_fields() {
+            named = headers::named_by_connection(&parts.headers);
+        }
         headers::clean_response(&mut parts.headers, &found, parts.status, parts.version);
         if let Some(pin) = pin {
             pin.put_into(&mut parts.headers);

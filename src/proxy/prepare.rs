@@ -54,12 +54,15 @@ impl Prepared {
             &Additions {
                 client: &state.client,
                 trusted: state.trusted,
-                scheme: "http",
+                scheme: state.scheme,
                 version: self.version,
                 identity,
             },
         );
         headers::stamp(headers, &view.zone, &view.epoch);
+        if let Some(certificate) = state.certificate.get() {
+            certificate.put_into(headers);
+        }
         if let Some(session) = &self.session {
             session.learn_scheme(headers);
         }
@@ -147,6 +150,9 @@ pub(crate) async fn prepare(
         Vec::new()
     };
     headers::clean_request(request.headers_mut(), &found, state.trusted, upgrade);
+    if found.claim && state.is_secured() {
+        headers::strip_certificates(request.headers_mut());
+    }
     let session = view
         .affinity(goal.pool)
         .map(|affinity| affinity.take(request.headers_mut()));

@@ -82,6 +82,7 @@ pub(crate) fn config(
             drain_timeout: Duration::from_secs(30),
         },
         listeners: vec![Listener {
+            tls: None,
             bind: ([127, 0, 0, 1], 0).into(),
             trusted_proxies: Vec::new(),
             max_connections: 100,

@@ -8,6 +8,7 @@ use crate::config::raw::{Item, Section};
 use crate::config::{Admin, AdminBind, Listener, Secret, Server};
 
 use super::address::BIND;
+use super::tls;
 use super::values::{DURATION, NETWORK};
 
 const ADMIN_BIND: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
@@ -71,7 +72,10 @@ pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
 
 /// All of the keys are read even if there is no usable address, so that their problems are reported.
 fn listener(section: &Section<'_>, bind: Option<SocketAddr>) -> Option<Listener> {
-    section.later("tls");
+    let tls = match section.item("tls").and_then(Item::into_section) {
+        Some(table) => tls::server::server(&table),
+        None => None,
+    };
     section.later_unless("proxy_protocol", "false");
     section.later_unless("h2c", "false");
     let networks = section
@@ -87,6 +91,7 @@ fn listener(section: &Section<'_>, bind: Option<SocketAddr>) -> Option<Listener>
         .unwrap_or(20_000);
     Some(Listener {
         bind: bind?,
+        tls,
         trusted_proxies,
         max_connections,
     })
