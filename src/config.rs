@@ -83,6 +83,10 @@ pub struct Listener {
     pub bind: SocketAddr,
     /// `None`: cleartext.
     pub tls: Option<TlsServer>,
+    /// How long browsers are told to come over TLS only: `Strict-Transport-Security`.
+    pub hsts: Option<Duration>,
+    /// Requests aren't served here, but sent to the same host over TLS: the port that clients find it at.
+    pub redirect: Option<u16>,
     /// Peers whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Connections at once, over all workers.

@@ -24,6 +24,7 @@ pub(crate) mod prepare;
 pub(crate) mod prewarm;
 pub(crate) mod queue;
 pub(crate) mod record;
+pub(crate) mod redirect;
 pub(crate) mod retry;
 pub(crate) mod route;
 pub(crate) mod session;

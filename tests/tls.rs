@@ -20,6 +20,8 @@ mod identity;
 mod people;
 #[path = "tls/records.rs"]
 mod records;
+#[path = "tls/redirect.rs"]
+mod redirect;
 #[path = "tls/renewal.rs"]
 mod renewal;
 #[path = "tls/site.rs"]

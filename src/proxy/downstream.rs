@@ -13,10 +13,13 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::header::STRICT_TRANSPORT_SECURITY;
+use http::{HeaderMap, HeaderValue};
 
 use super::certificate::ClientCertificate;
 use super::headers;
+use super::redirect::{self, Redirect};
+use super::stream::ClientStream;
 use super::upgrade::Tunnel;
 use super::window::Window;
 use crate::config::Listener;
@@ -32,6 +35,11 @@ pub(crate) struct Downstream {
     pub(crate) scheme: &'static str,
     /// What the client has shown in its TLS handshake.
     pub(crate) certificate: OnceCell<Box<ClientCertificate>>,
+    /// `Strict-Transport-Security`. A copy of this connection's own: a clone of a value shared between workers would write to a
+    /// shared cache line.
+    hsts: Option<HeaderValue>,
+    /// Where all requests are sent on to, over TLS.
+    pub(crate) redirect: Option<Box<Redirect>>,
     /// Since when it shakes hands; 0: it doesn't.
     handshake: Cell<u64>,
     /// Whether what this peer says of its own clients is believed.
@@ -123,6 +131,8 @@ impl Downstream {
                 "http"
             },
             certificate: OnceCell::new(),
+            hsts: listener.hsts.map(redirect::promise),
+            redirect: listener.redirect.map(|port| Box::new(Redirect::to(port))),
             handshake: Cell::new(0),
             trusted: listener.trusted_proxies.iter().any(|net| net.contains(&ip)),
             reset: Cell::new(false),
@@ -152,6 +162,17 @@ impl Downstream {
     /// Whether it came over TLS.
     pub(crate) fn is_secured(&self) -> bool {
         self.scheme == "https"
+    }
+
+    /// Tells browsers to come over TLS only, unless the app has something to say about it. They may not believe that in cleartext
+    /// (RFC 6797 7.2).
+    pub(crate) fn promise<S: ClientStream>(&self, headers: &mut HeaderMap) {
+        if S::SECURED
+            && let Some(hsts) = &self.hsts
+            && !headers.contains_key(STRICT_TRANSPORT_SECURITY)
+        {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
     }
 
     // === what the socket tells

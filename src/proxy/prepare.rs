@@ -18,7 +18,7 @@ use super::identity::Identity;
 use super::record::Record;
 use super::retry;
 use super::route::Lookup;
-use super::survey::{self, Survey};
+use super::survey::{self, Flaw, Survey};
 use super::view::View;
 use crate::zone::ComponentId;
 
@@ -134,6 +134,10 @@ pub(crate) async fn prepare(
         .get(HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or("");
+    if let Some(redirect) = &state.redirect {
+        let aimed = redirect.aim(host, request.uri());
+        return Err(aimed.map_or(Refusal::Flawed(Flaw::Host), |()| Refusal::Redirect));
+    }
     let goal = match view.routes.lookup(host, request.uri().path()) {
         Lookup::To(goal) => goal,
         Lookup::UnknownHost => return Err(Refusal::UnknownHost),

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,8 +29,7 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
     let service = {
         let state = Rc::clone(&state);
         // One copy for each kind of stream: a common one would no longer be compiled into the one place that calls it.
-        let kind = PhantomData::<S>;
-        service_fn(move |request| forward::request(Rc::clone(&state), request, kind))
+        service_fn(move |request| forward::request::<S>(Rc::clone(&state), request))
     };
     let mut connection =
         builder(state.worker.view().limits()).serve_connection(TokioIo::new(socket), service);

@@ -83,6 +83,8 @@ pub(crate) fn config(
         },
         listeners: vec![Listener {
             tls: None,
+            hsts: None,
+            redirect: None,
             bind: ([127, 0, 0, 1], 0).into(),
             trusted_proxies: Vec::new(),
             max_connections: 100,
