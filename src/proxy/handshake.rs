@@ -37,7 +37,8 @@ pub(crate) async fn serve(state: Rc<Downstream>, mut stream: TcpStream, config: 
             Record::cleartext(&state).finish();
             complain(&state, "it speaks HTTP without TLS");
             stream.bid_farewell(CLEARTEXT);
-            return session::linger(stream).await;
+            // Boxed as in a session: these futures are large, and a connection that is silent or well-behaved never needs them.
+            return Box::pin(session::linger(stream)).await;
         }
         Some(Ok(Some(_))) => {}
         // Whoever comes without a word, as health checks do, needs none.
@@ -64,7 +65,7 @@ pub(crate) async fn serve(state: Rc<Downstream>, mut stream: TcpStream, config: 
         Some(Err((error, stream))) => {
             complain(&state, &error.to_string());
             // rustls has said what is wrong, and a reset could overtake it.
-            session::linger(stream).await;
+            Box::pin(session::linger(stream)).await;
         }
         None => complain(&state, "it took too long"),
     }
