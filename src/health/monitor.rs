@@ -52,8 +52,8 @@ pub use handle::{Done, MonitorHandle};
 const MEMORY_PATIENCE: Duration = Duration::from_millis(250);
 /// How old a report may be. Making one for every single outcome would cost more than all of the probes.
 const REPORT_PAUSE: Duration = Duration::from_millis(50);
-/// Between two looks at what the workers have counted.
-const TALLY_PAUSE: Duration = Duration::from_secs(1);
+/// Between two looks at what the workers have counted: a pool that cuts every answer is to be left after a few of them.
+const TALLY_PAUSE: Duration = Duration::from_millis(100);
 /// Between two complaints that probes fail because of ourselves.
 const OWN_FAULT_PAUSE: Duration = Duration::from_secs(60);
 /// Requests to the monitor that may wait at once.

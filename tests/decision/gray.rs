@@ -6,8 +6,8 @@ use super::*;
 fn a_gray_backend_leaves_picking_and_gets_another_chance() {
     let mut stage = running(two_zones());
     stage.tally(0, 1, 100, 0);
-    stage.tally(0, 0, 9, 9);
-    assert!(!stage.backend(0, 0).gray, "nine requests say nothing");
+    stage.tally(0, 0, 5, 5);
+    assert!(!stage.backend(0, 0).gray, "five requests say nothing");
     stage.tally(0, 0, 1, 1);
     assert!(stage.backend(0, 0).gray);
     assert_eq!(
@@ -31,6 +31,30 @@ fn a_gray_backend_leaves_picking_and_gets_another_chance() {
         stage.count(|what| matches!(what, What::Gray { gray: false, .. })),
         2
     );
+}
+
+#[test]
+fn a_pool_that_cuts_every_answer_is_left_after_a_few_of_them_however_well_it_did_before() {
+    let policy = Failover {
+        gray: Gray::FailZone,
+        ..failover()
+    };
+    let mut stage = running(build(&["fz-1", "fz-2"], &["app-1", "app-2"], policy));
+    for _ in 0..30 {
+        for slot in 0..2 {
+            stage.tally(0, slot, 3, 0);
+        }
+        stage.pass(SECOND / 10);
+    }
+    let mut failed = 0;
+    while stage.active() == "fz-1" {
+        for slot in 0..2 {
+            stage.tally(0, slot, 3, 3);
+            failed += 3;
+        }
+        stage.pass(SECOND / 10);
+        assert!(failed < 30, "{failed} failed, and the zone isn't left");
+    }
 }
 
 #[test]

@@ -31,6 +31,14 @@ impl Checker {
         let Role::Backend { pool } = self.zones[zone].components[slot].role else {
             return;
         };
+        if self.zones[zone].components[slot]
+            .live
+            .bad_stretch()
+            .is_none()
+        {
+            // The usual case, before all siblings are looked at.
+            return;
+        }
         for component in self.zones.iter_mut().flat_map(|zone| &mut zone.components) {
             component.live.forget(now.instant);
         }
@@ -38,11 +46,12 @@ impl Checker {
         let siblings = self
             .components()
             .filter(|c| c.id != judged.id && is_backend_of(c, pool));
-        let to_blame = gray::is_to_blame(&judged.live, siblings.map(|sibling| &sibling.live));
-        if judged.status != Status::Up || judged.live.is_gray() || !to_blame {
+        let blame = gray::blame(&judged.live, siblings.map(|sibling| &sibling.live));
+        let Some(stretch) = blame.filter(|_| judged.status == Status::Up && !judged.live.is_gray())
+        else {
             return;
-        }
-        let numbers = gray::describe(judged.live.recent());
+        };
+        let numbers = stretch.describe(now.instant);
         let key = judged.key.clone();
         let length = self.zones[zone].components[slot]
             .live
@@ -83,12 +92,14 @@ impl Checker {
                 .iter()
                 .filter(|c| is_candidate(c, *pool))
                 .peekable();
-            backends.peek().is_some() && backends.all(|backend| backend.live.turned_bad())
+            backends.peek().is_some() && backends.all(|backend| backend.live.turned_bad().is_some())
         });
         let Some(bad) = bad else { return };
         let backends = zone.components.iter().filter(|c| is_candidate(c, bad));
-        let numbers =
-            backends.map(|c| format!("{}: {}", c.key.name, gray::describe(c.live.recent())));
+        let numbers = backends.filter_map(|c| {
+            let stretch = c.live.turned_bad()?;
+            Some(format!("{}: {}", c.key.name, stretch.describe(now.instant)))
+        });
         let reason = format!(
             "pool {} passes its checks, but is gray as a whole: {}",
             self.needs[bad].pool,
