@@ -357,9 +357,13 @@ impl Checker {
         })
     }
 
-    /// When time ends the drill.
+    /// When time ends the drill. Not while another flip is under way: that decides what becomes of it.
     pub(super) fn drill_due(&self) -> Option<Instant> {
-        let drill = self.drills.current.as_ref()?;
+        let drill = self
+            .drills
+            .current
+            .as_ref()
+            .filter(|_| self.pending.is_none())?;
         (drill.phase == Phase::Away).then_some(drill.until.instant)
     }
 
