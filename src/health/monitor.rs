@@ -10,6 +10,7 @@ mod chronicle;
 mod disk;
 mod drain;
 mod handle;
+mod probes;
 mod promotion;
 mod recorder;
 mod request;
@@ -21,18 +22,18 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 use tracing::error;
 
 use crate::config::Config;
-use crate::health::checker::{Checker, Probe};
-use crate::health::probe::{Prober, Subject};
+use crate::health::checker::Checker;
+use crate::health::probe::Prober;
 use crate::health::report::Report;
 use crate::journal::Entry;
 use crate::memory::Memory;
 use crate::moment::Moment;
-use crate::outcome::{CheckCode, Observation, Outcome};
+use crate::outcome::{Observation, Outcome};
 use crate::snapshot::Subscriber;
 use crate::telemetry::counters::Counters;
 use crate::zone::ComponentId;
@@ -184,38 +185,6 @@ impl Monitor {
         self.end().await;
     }
 
-    fn handle_finished(&mut self, finished: Result<(ComponentId, u64, Outcome), JoinError>) {
-        let now = Moment::now();
-        // As often as anything could be decided by it.
-        self.checker.handle_load(&self.bridgehead.load(), now);
-        let mut next = Some(finished);
-        while let Some(finished) = next {
-            match finished {
-                Ok((component, round, outcome)) => {
-                    self.note_own_fault(&outcome, now.instant);
-                    self.checker.handle_outcome(component, round, outcome, now);
-                }
-                // The checker gives up on it in time, with an outcome of its own.
-                Err(error) => error!("a probe ended badly: {error}"),
-            }
-            next = self.probes.try_join_next();
-        }
-        self.report_due.get_or_insert(now.instant + REPORT_PAUSE);
-    }
-
-    /// Says it loudly when probes fail because of ourselves, but not for each of them.
-    fn note_own_fault(&mut self, outcome: &Outcome, now: Instant) {
-        let quiet = |told: Instant| told + OWN_FAULT_PAUSE > now;
-        if outcome.is_conclusive() || self.own_fault_told.is_some_and(quiet) {
-            return;
-        }
-        self.own_fault_told = Some(now);
-        error!(
-            "firedoor itself can't make connections ({}): probes are blind, and as long as they are no component goes up or down",
-            outcome.detail
-        );
-    }
-
     /// When time alone will be an input.
     fn wake(&self) -> Instant {
         [
@@ -329,38 +298,6 @@ impl Monitor {
         if waited.await.is_err() {
             self.handle_silence();
         }
-    }
-
-    fn start(&mut self, due: Probe) {
-        let Probe {
-            component,
-            round,
-            key,
-            address,
-            check,
-        } = due;
-        let prober = self.prober.clone();
-        let target = self.resolver.target(&address);
-        self.probes.spawn(async move {
-            let began = Instant::now();
-            let outcome = match target.address(check.timeout).await {
-                Ok(found) => {
-                    let subject = Subject {
-                        component: &key,
-                        address: found,
-                        authority: &address.to_string(),
-                    };
-                    prober.probe(subject, &check).await
-                }
-                Err(problem) => Outcome {
-                    code: CheckCode::L4Con,
-                    detail: problem,
-                    took: began.elapsed(),
-                    status: None,
-                },
-            };
-            (component, round, outcome)
-        });
     }
 
     fn publish_report(&mut self, now: Moment) {
