@@ -2,18 +2,25 @@
 
 mod line;
 mod lines;
+mod outcomes;
 mod past;
+mod reading;
+mod retelling;
 mod sentence;
+mod told;
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::health::report::Event;
-use lines::{Lines, ROTATE_AT};
+use lines::{Done, Lines};
 
 pub use line::{cause, kind};
+pub(crate) use lines::ROTATE_AT;
+pub use outcomes::{Appended, Outcomes, line};
 pub use past::{KEPT, LastFlip, Past};
+pub use reading::{Reading, Unreadable, read};
 
 const NAME: &str = "journal.jsonl";
 const ROTATED: &str = "journal.1.jsonl";
@@ -100,7 +107,7 @@ impl Journal {
         if length > 0 && length + self.backlog.len() as u64 > self.rotate_at {
             self.lines.rotate()?;
         }
-        self.lines.append(&self.backlog)
+        self.lines.append(&self.backlog, Done::Durable)
     }
 
     /// Keeps the backlog within its bound, in whole lines.

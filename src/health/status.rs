@@ -4,6 +4,7 @@
 //! the status wipes the streak out. There is deliberately no second counter and no average: an operator must be able to
 //! redo the conclusion from the last outcomes by hand.
 
+mod known;
 pub mod schedule;
 
 use std::collections::VecDeque;

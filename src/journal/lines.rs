@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::past;
 
 /// Past this many bytes a new file begins; the one before is kept.
-pub(super) const ROTATE_AT: u64 = 64 * 1024 * 1024;
+pub(crate) const ROTATE_AT: u64 = 64 * 1024 * 1024;
 
 /// See the module's promise. All of its methods wait for the disk.
 #[derive(Debug)]
@@ -16,6 +16,15 @@ pub(super) struct Lines {
     path: PathBuf,
     rotated: PathBuf,
     file: Option<File>,
+}
+
+/// When an append is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    /// When it survives a power cut.
+    Durable,
+    /// When the system has it: it survives the end of this process only.
+    Handed,
 }
 
 impl Lines {
@@ -33,11 +42,14 @@ impl Lines {
         Ok(self.file()?.metadata()?.len())
     }
 
-    /// Appends whole lines; on `Ok` they survive a power cut. On `Err` the file is as it was before.
-    pub(super) fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+    /// Appends whole lines. On `Err` the file is as it was before.
+    pub(super) fn append(&mut self, lines: &[u8], done: Done) -> io::Result<()> {
         let length = self.open()?;
         let file = self.file()?;
-        let written = file.write_all(lines).and_then(|()| file.sync_data());
+        let written = file.write_all(lines).and_then(|()| match done {
+            Done::Durable => file.sync_data(),
+            Done::Handed => Ok(()),
+        });
         if written.is_err() {
             // Half of a line may be in the file (no space left): what comes next must not be glued to it. If this fails
             // too, opening the file again will find the torn line.

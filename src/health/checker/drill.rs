@@ -359,12 +359,8 @@ impl Checker {
 
     /// When time ends the drill. Not while another flip is under way: that decides what becomes of it.
     pub(super) fn drill_due(&self) -> Option<Instant> {
-        let drill = self
-            .drills
-            .current
-            .as_ref()
-            .filter(|_| self.pending.is_none())?;
-        (drill.phase == Phase::Away).then_some(drill.until.instant)
+        let drill = self.drills.current.as_ref()?;
+        (drill.phase == Phase::Away && self.pending.is_none()).then_some(drill.until.instant)
     }
 
     /// Whether the drill decides when the traffic returns.

@@ -6,7 +6,7 @@ use tokio::task::JoinError;
 use tracing::error;
 
 use super::{Monitor, OWN_FAULT_PAUSE, REPORT_PAUSE};
-use crate::health::checker::Probe;
+use crate::health::checker::{Input, Probe};
 use crate::health::probe::Subject;
 use crate::moment::Moment;
 use crate::outcome::{CheckCode, Outcome};
@@ -57,7 +57,7 @@ impl Monitor {
             match finished {
                 Ok((component, round, outcome)) => {
                     self.note_own_fault(&outcome, now.instant);
-                    self.checker.handle_outcome(component, round, outcome, now);
+                    self.put(Input::Outcome(component, round, outcome), now);
                 }
                 // The checker gives up on it in time, with an outcome of its own.
                 Err(error) => error!("a probe ended badly: {error}"),
