@@ -203,6 +203,7 @@ fn fill_and_clear(sections: &str, size: &'static str) -> Proxy {
         "the journal can't be written",
         "maintenance can't be stored",
     ] {
+        until_logged(&proxy, error);
         assert_eq!(proxy.log().matches(error).count(), 1, "{}", proxy.log());
     }
 
@@ -217,12 +218,17 @@ fn fill_and_clear(sections: &str, size: &'static str) -> Proxy {
         .collect();
     assert_eq!(on_disk, journal(&proxy, "flip"));
     assert_eq!(on_disk.len(), 4);
-    let log = proxy.log();
-    assert!(
-        log.contains("the journal is written again, and nothing is missing in it"),
-        "{log}"
+    until_logged(
+        &proxy,
+        "the journal is written again, and nothing is missing in it",
     );
     proxy
+}
+
+/// The log is written by a thread of its own, a moment after what it tells of.
+#[track_caller]
+fn until_logged(proxy: &Proxy, words: &str) {
+    eventually(PATIENCE, words, || proxy.log().contains(words));
 }
 
 /// Takes all the room there is.
