@@ -17,7 +17,8 @@ mod warnings;
 mod zone;
 
 pub use check::{
-    Check, CheckKind, CommandCheck, Expect, GrpcCheck, HttpCheck, RedisCheck, TlsCheck,
+    Check, CheckKind, CommandCheck, Expect, GrpcCheck, HttpCheck, Login, MysqlCheck, PostgresCheck,
+    RedisCheck, TlsCheck,
 };
 pub use load::{LoadError, load};
 pub use pool::{MinHealthy, Pool, Sticky};

@@ -131,13 +131,31 @@ impl fmt::Display for CheckCode {
     }
 }
 
-/// What a live request saw of a backend. It doesn't judge: it asks for confirming probes at once.
+/// What live requests saw of a backend. It doesn't judge: it asks for confirming probes at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Observation {
     /// The backend.
     pub component: ComponentId,
-    /// What happened.
-    pub trouble: Trouble,
+    /// What they saw.
+    pub sign: Sign,
+}
+
+/// A sign that something may be wrong with a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sign {
+    /// A live request failed there.
+    Trouble(Trouble),
+    /// It owes answers, and nothing comes from it.
+    Silence(Silence),
+}
+
+/// For how long nothing has come from a backend that owes answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Silence {
+    /// So far.
+    pub lasted: Duration,
+    /// How long its answers usually take; `None` before the first.
+    pub usual: Option<Duration>,
 }
 
 /// How a live request failed at a backend.
@@ -155,6 +173,32 @@ pub enum Trouble {
     Protocol,
     /// A complete response with a 5xx status of the application.
     ServerError,
+}
+
+impl From<Trouble> for Sign {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl fmt::Display for Sign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trouble(trouble) => trouble.fmt(f),
+            Self::Silence(silence) => silence.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Silence {
+    /// `no answer for 120 ms, usually after 12.3 ms`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer for {} ms", self.lasted.as_millis())?;
+        match self.usual {
+            Some(usual) => write!(f, ", usually after {:.1} ms", usual.as_secs_f64() * 1e3),
+            None => f.write_str(", and there was none before"),
+        }
+    }
 }
 
 /// How live requests went at one backend since the last tally of it.

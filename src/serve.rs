@@ -105,6 +105,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     let foremen = start_workers(
         workers,
         &Parts {
+            started: started.instant,
             subscriber: subscriber.clone(),
             observations,
             counters: counters.clone(),

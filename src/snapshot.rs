@@ -141,6 +141,23 @@ pub struct BackendState {
 }
 
 impl Snapshot {
+    /// Whether whoever found nobody to ask in `before` finds nobody else here: what else may have changed, such as the zone that
+    /// a flip in sight would lead to, is no reason to ask the same backends again.
+    pub(crate) fn offers_the_same(&self, before: &Self) -> bool {
+        let offer = |snapshot: &Self| -> Vec<_> {
+            let zone = snapshot.zones.get(snapshot.active);
+            let backends = zone.map_or(&[][..], |zone| &zone.backends);
+            backends
+                .iter()
+                .map(|backend| (backend.id, backend.address, backend.pickable()))
+                .collect()
+        };
+        Arc::ptr_eq(&self.config, &before.config)
+            && self.epoch == before.epoch
+            && self.admission == before.admission
+            && offer(self) == offer(before)
+    }
+
     /// Puts the decision, the settings and the resolved addresses together. `routing` must be of the same `config`.
     /// `address` and `load` are asked once for each backend, in config order.
     pub fn compile(

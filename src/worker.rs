@@ -1,9 +1,11 @@
 //! A worker: one thread, one `current_thread` runtime, and everything that requests on it share: connections to backends,
 //! clock, retry budget, log buffer. Nothing here is shared with another worker, so nothing here is locked.
 
+mod clock;
 pub mod crew;
 mod prewarm;
 mod release;
+mod silence;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -19,7 +21,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::config::LogTarget;
-use crate::outcome::{Observation, Trouble};
+use crate::outcome::{Observation, Sign, Trouble};
 use crate::proxy::accept;
 use crate::proxy::connections::Connection;
 use crate::proxy::downstream::{Downstream, millis};
@@ -44,8 +46,8 @@ const LOG_BATCH: usize = 32 * 1024;
 /// See the module's promise.
 pub(crate) struct Worker {
     index: usize,
-    started: Instant,
-    /// Milliseconds since `started`, as of the last look at the clock.
+    /// Microseconds and milliseconds since the process started, as of the last look at the clock.
+    micros: Cell<u64>,
     now: Cell<u64>,
     cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     view: RefCell<Rc<View>>,
@@ -63,11 +65,10 @@ impl Worker {
     fn new(index: usize, parts: Parts) -> Rc<Self> {
         let snapshot = parts.subscriber.current();
         let budget = Budget::new(snapshot.config.upstream.retry_budget);
-        let started = Instant::now();
+        let started = parts.started;
         Rc::new(Self {
             index,
-            started,
-            // 0 means "no deadline" elsewhere.
+            micros: Cell::new(0),
             now: Cell::new(1),
             cache: RefCell::new(parts.subscriber.cache()),
             view: RefCell::new(Rc::new(View::new(snapshot, None, &parts.demands, started))),
@@ -89,9 +90,14 @@ impl Worker {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut deadline: Option<Instant> = None;
+        let mut listening: Option<Instant> = None;
         loop {
             tokio::select! {
-                _ = ticks.tick() => self.sweep(),
+                _ = ticks.tick() => listening = self.sweep(),
+                () = silence::until(listening) => {
+                    self.tick();
+                    listening = self.listen();
+                }
                 changed = subscriber.changed() => match changed {
                     Ok(()) => self.snapshot_changed(),
                     // The monitor ends last; without it there is nothing to route by.
@@ -141,8 +147,8 @@ impl Worker {
         self.flush_log();
     }
 
-    /// Looks at the clock, and at everything that may be due.
-    fn sweep(self: &Rc<Self>) {
+    /// Looks at the clock, and at everything that may be due. When to [`Self::listen`] before the next tick, if at all.
+    fn sweep(self: &Rc<Self>) -> Option<Instant> {
         self.tick();
         let now = self.now();
         for (_, downstream) in &*self.downstreams.borrow() {
@@ -158,6 +164,7 @@ impl Worker {
         self.prewarm();
         self.call_waiting();
         self.flush_log();
+        self.listen()
     }
 
     fn snapshot_changed(self: &Rc<Self>) {
@@ -194,18 +201,6 @@ impl Worker {
         self.index
     }
 
-    /// Worker milliseconds, as of the last look at the clock: up to a [`TICK`] old. Never 0.
-    pub(crate) fn now(&self) -> u64 {
-        self.now.get()
-    }
-
-    /// Reads the clock: when a request begins, and at every tick.
-    pub(crate) fn tick(&self) -> Instant {
-        let now = Instant::now();
-        self.now.set(millis(now - self.started));
-        now
-    }
-
     /// The current snapshot, digested. One atomic load, unless it has changed.
     pub(crate) fn view(&self) -> Rc<View> {
         let mut cache = self.cache.borrow_mut();
@@ -215,7 +210,12 @@ impl Worker {
             return Rc::clone(&view);
         }
         let demands = &self.parts.demands;
-        let new = View::new(Arc::clone(snapshot), Some(&view), demands, self.started);
+        let new = View::new(
+            Arc::clone(snapshot),
+            Some(&view),
+            demands,
+            self.parts.started,
+        );
         let new = Rc::new(new);
         drop(view);
         self.budget
@@ -279,17 +279,15 @@ impl Worker {
     /// Tells the monitor of trouble with a backend. Never waits: if the monitor is behind, it has news enough.
     pub(crate) fn report(&self, upstream: &Upstream, trouble: Trouble) {
         if upstream.is_news(trouble, self.now()) {
-            let _full = self.parts.observations.try_send(Observation {
-                component: upstream.id,
-                trouble,
-            });
+            self.observe(upstream, trouble.into());
         }
     }
 
-    /// A backend has answered a request that was sent at `sent_at`.
-    pub(crate) fn answered(&self, upstream: &Upstream, sent_at: Instant) {
-        let took = sent_at.elapsed();
-        upstream.answered(took.as_secs_f32() * 1e6, self.now());
+    fn observe(&self, upstream: &Upstream, sign: Sign) {
+        let _full = self.parts.observations.try_send(Observation {
+            component: upstream.id,
+            sign,
+        });
     }
 
     /// Counts a request for the retry budget.

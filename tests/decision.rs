@@ -20,6 +20,8 @@ mod operators;
 mod promotion;
 #[path = "decision/reload.rs"]
 mod reload;
+#[path = "decision/silence.rs"]
+mod silence;
 #[path = "decision/slow_start.rs"]
 mod slow_start;
 #[path = "simulation/stage.rs"]
@@ -34,7 +36,7 @@ use firedoor::config::{Config, Failback, Failover, Gray, MinHealthy};
 use firedoor::health::checker::{Accepted, Command, Refusal};
 use firedoor::health::report::{Cause, What};
 use firedoor::memory::Memory;
-use firedoor::outcome::{Observation, Trouble};
+use firedoor::outcome::{Observation, Sign, Trouble};
 use firedoor::snapshot::Admission;
 use firedoor::zone::{Operator, Status, Verdict};
 use stage::Stage;
@@ -145,7 +147,7 @@ fn live_trouble_makes_the_flip_come_within_a_confirm_interval() {
     stage.break_("fz-1:app-1");
     let observation = Observation {
         component: stage.backend(0, 0).id,
-        trouble: Trouble::Connect,
+        sign: Trouble::Connect.into(),
     };
     stage.checker.handle_observation(observation, stage.now);
     stage.pass(Duration::from_millis(50));
@@ -154,7 +156,7 @@ fn live_trouble_makes_the_flip_come_within_a_confirm_interval() {
         matches!(
             what,
             What::Transition {
-                hastened_by: Some(Trouble::Connect),
+                hastened_by: Some(Sign::Trouble(Trouble::Connect)),
                 ..
             }
         )
@@ -168,7 +170,7 @@ fn live_trouble_judges_nothing_itself() {
     for _ in 0..1000 {
         let observation = Observation {
             component: stage.backend(0, 0).id,
-            trouble: Trouble::ResponseTimeout,
+            sign: Trouble::ResponseTimeout.into(),
         };
         stage.checker.handle_observation(observation, stage.now);
         stage.pass(Duration::from_millis(1));

@@ -11,6 +11,7 @@ mod http {
     mod bodies;
     mod errors;
     mod retries;
+    mod statuses;
     mod streaming;
     mod tunnels;
 }

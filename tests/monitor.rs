@@ -109,8 +109,8 @@ async fn live_trouble_hastens_the_probes() {
     let mut house = house.start().await;
     house.origin(0).stop().await;
     let component = house.snapshot.current().zones[0].backends[0].id;
-    let trouble = Trouble::Connect;
-    let observation = Observation { component, trouble };
+    let sign = Trouble::Connect.into();
+    let observation = Observation { component, sign };
     house.observations.send(observation).await.unwrap();
     house
         .until("the flip", |snapshot| snapshot.active == 1)

@@ -15,8 +15,14 @@ mod command;
 mod grpc;
 #[path = "net_checks/liar.rs"]
 mod liar;
+#[path = "net_checks/mariadb.rs"]
+mod mariadb;
+#[path = "net_checks/mysql.rs"]
+mod mysql;
 #[path = "net_checks/nginx.rs"]
 mod nginx;
+#[path = "net_checks/postgres.rs"]
+mod postgres;
 #[path = "net_checks/redis.rs"]
 mod redis;
 #[path = "net_checks/server.rs"]

@@ -127,6 +127,7 @@ fn component(component: &ComponentReport, in_flight: Option<u32>) -> Value {
         "since": timestamp(component.since),
         "operator": component.operator.to_string(),
         "gray": component.gray,
+        "hastened_by": component.hastened_by.map(|sign| sign.to_string()),
         "last": outcomes.last(),
         "outcomes": outcomes,
     });

@@ -117,6 +117,10 @@ fn explain_component(out: &mut String, component: &Value, paint: Paint) {
         text(&component["address"]),
         paint.tone(Tone::of(&word), &word),
     ));
+    if component["hastened_by"].is_string() {
+        let sign = text(&component["hastened_by"]);
+        out.push_str(&format!("    a live request had noticed first: {sign}\n"));
+    }
     let outcomes = component["outcomes"]
         .as_array()
         .map_or(&[][..], Vec::as_slice);
@@ -206,7 +210,7 @@ mod tests {
             "reasons": ["fz-1:postgres is down: L4CON in 0 ms (connection refused), 2 in a row"],
             "evidence": [
                 {"component": "fz-1:postgres", "address": "10.0.0.1:5432", "status": "down", "operator": "ready",
-                 "gray": false, "outcomes": [
+                 "gray": false, "hastened_by": "connection broke off", "outcomes": [
                     {"time": "2025-03-01T11:58:59Z", "code": "L4CON", "ms": 0.1, "detail": "connection refused"}]}],
             "alternatives": ["stay in fz-1: it has failed"], "degraded": false, "detected_in_ms": 1050.2,
         })
@@ -221,7 +225,7 @@ mod tests {
             "  rule: the active zone failed and fz-2 is serving\n",
             "  decided 1050 ms after the first contrary outcome\n",
             "Evidence\n  - fz-1:postgres is down: L4CON",
-            "  fz-1:postgres (10.0.0.1:5432) was down\n    2025-03-0",
+            "  fz-1:postgres (10.0.0.1:5432) was down\n    a live request had noticed first: connection broke off\n    2025-03-0",
             "  L4CON in 0.1 ms (connection refused)\n\nNot done\n  - stay in fz-1",
             "Now\n  stay: fz-2 is serving\n  fz-1 is failed for 1 min 0 s\n    - fz-1:postgres is down\n",
             "    fz-1:cache is down for 1 min 0 s, taking part: L4CON in 0.1 ms (connection refused)\n",

@@ -32,8 +32,12 @@ pub enum CheckKind {
     Http(HttpCheck),
     /// A TLS handshake with a certificate that is in order passes.
     Tls(TlsCheck),
+    /// A PostgreSQL that answers, and is in the expected role, passes.
+    Postgres(PostgresCheck),
     /// A Redis that answers, and is in the expected role, passes.
     Redis(RedisCheck),
+    /// A MySQL or MariaDB that greets us, or lets us in and is in the expected role, passes.
+    Mysql(MysqlCheck),
     /// A server that says of itself, or of one of its services, that it is serving passes.
     Grpc(GrpcCheck),
     /// A program that ends with exit code 0 passes.
@@ -47,7 +51,9 @@ impl CheckKind {
             Self::Tcp | Self::Command(_) => None,
             Self::Http(check) => check.tls.as_ref(),
             Self::Tls(check) => Some(&check.tls),
+            Self::Postgres(check) => check.tls.as_ref(),
             Self::Redis(check) => check.tls.as_ref(),
+            Self::Mysql(check) => check.tls.as_ref(),
             Self::Grpc(check) => check.tls.as_ref(),
         }
     }
@@ -79,6 +85,30 @@ pub struct TlsCheck {
     pub expires_within: Duration,
 }
 
+/// A start-up handshake, and with a login, who the server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostgresCheck {
+    /// `None`: nobody logs in, and who is asked for a login knows enough.
+    pub login: Option<Login>,
+    /// `None`: cleartext.
+    pub tls: Option<TlsClient>,
+}
+
+/// Who logs in at a database, and what for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Not empty and without a zero byte, as everything that goes into the messages.
+    pub user: String,
+    /// For servers that ask for one.
+    pub password: Option<Secret>,
+    /// PostgreSQL only; `None`: the one that is named as the user.
+    pub database: Option<String>,
+    /// What passes.
+    pub expect: Expect,
+    /// How old a replica's data may be; only with [`Expect::Replica`]. `None`: any age, as long as it is connected.
+    pub max_lag: Option<Duration>,
+}
+
 /// PING, and who the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisCheck {
@@ -88,6 +118,15 @@ pub struct RedisCheck {
     pub password: Option<Secret>,
     /// What passes.
     pub expect: Expect,
+    /// `None`: cleartext.
+    pub tls: Option<TlsClient>,
+}
+
+/// A handshake with MySQL or MariaDB, and where there is a login, who the server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MysqlCheck {
+    /// `None`: the server must greet us, and no more.
+    pub login: Option<Login>,
     /// `None`: cleartext.
     pub tls: Option<TlsClient>,
 }

@@ -4,9 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
@@ -39,33 +39,33 @@ pub struct Identity {
 pub struct TlsClient {
     terms: Arc<TlsTerms>,
     config: Arc<ClientConfig>,
+    lenient: Arc<ClientConfig>,
+    /// `None`: any certificate will do.
+    verifier: Option<Arc<WebPkiServerVerifier>>,
 }
 
 impl TlsClient {
-    /// Fails only when the identity's key isn't the key of its certificate, or of a kind that isn't supported.
+    /// Fails when the identity's key isn't the key of its certificate, or of a kind that isn't supported, and when nobody is
+    /// trusted.
     pub fn new(terms: TlsTerms) -> Result<Self, Error> {
-        // The provider is named here, never taken from the process's default: that one panics when it has to choose.
-        let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
-            .with_safe_default_protocol_versions()?;
-        let builder = if terms.verify {
-            builder.with_root_certificates(Arc::clone(&terms.roots))
-        } else {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Unverified(provider())))
-        };
-        let mut config = match &terms.identity {
-            Some(identity) => {
-                builder.with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?
-            }
-            None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = terms.alpn.iter().map(|name| (*name).into()).collect();
-        // A resumed session shows no certificate: one that has expired or was replaced since would go unnoticed.
-        config.resumption = Resumption::disabled();
+        if !terms.verify {
+            let config = configured(&terms, Arc::new(Unverified(provider())))?;
+            return Ok(Self {
+                lenient: Arc::clone(&config),
+                config,
+                verifier: None,
+                terms: Arc::new(terms),
+            });
+        }
+        let roots = Arc::clone(&terms.roots);
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::new(provider()))
+            .build()
+            .map_err(|error| Error::General(error.to_string()))?;
         Ok(Self {
+            config: configured(&terms, Arc::clone(&verifier) as _)?,
+            lenient: configured(&terms, Arc::new(Unnamed(provider())))?,
+            verifier: Some(verifier),
             terms: Arc::new(terms),
-            config: Arc::new(config),
         })
     }
 
@@ -78,6 +78,47 @@ impl TlsClient {
     pub fn config(&self) -> &Arc<ClientConfig> {
         &self.config
     }
+
+    /// The same, but whose certificate it is remains to be asked: [`Self::verify`] has to be called before anything is said.
+    pub fn lenient_config(&self) -> &Arc<ClientConfig> {
+        &self.lenient
+    }
+
+    /// Whether the certificate that `chain` begins with is in order at the time `at`, and for `name`.
+    pub fn verify(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        at: UnixTime,
+    ) -> Result<(), Error> {
+        let Some(verifier) = &self.verifier else {
+            return Ok(());
+        };
+        let (server, signers) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
+        verifier.verify_server_cert(server, signers, name, &[], at)?;
+        Ok(())
+    }
+}
+
+fn configured(
+    terms: &TlsTerms,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<Arc<ClientConfig>, Error> {
+    // The provider is named here, never taken from the process's default: that one panics when it has to choose.
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider()))
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match &terms.identity {
+        Some(identity) => {
+            builder.with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = terms.alpn.iter().map(|name| (*name).into()).collect();
+    // A resumed session shows no certificate: one that has expired or was replaced since would go unnoticed.
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
 }
 
 /// The one provider of cryptography.
@@ -162,6 +203,47 @@ impl ServerCertVerifier for Unverified {
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// [`TlsClient::lenient_config`]: whoever has a certificate must own it; whose it is, is asked later.
+#[derive(Debug)]
+struct Unnamed(CryptoProvider);
+
+impl ServerCertVerifier for Unnamed {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -134,10 +134,10 @@ impl Checker {
         self.settle(now);
     }
 
-    /// A live request had trouble with a backend: asks for confirming probes at once, judges nothing.
+    /// Live requests saw a sign of trouble with a backend: asks for confirming probes at once, judges nothing.
     pub fn handle_observation(&mut self, observation: Observation, now: Moment) {
         if let Some((zone, slot)) = self.find(observation.component) {
-            self.zones[zone].components[slot].doubt(observation.trouble, now);
+            self.zones[zone].components[slot].doubt(observation.sign, now);
         }
         self.settle(now);
     }

@@ -124,6 +124,11 @@ fn nowhere_to_go(situation: &Situation<'_>) -> Decision {
     );
     if situation.zones.len() == 1 {
         reasons.push("there is no other zone".to_owned());
+    } else if situation.failed_together() {
+        reasons.push(
+            "all zones have failed at once: our own network? or something that they share?"
+                .to_owned(),
+        );
     }
     Decision::NowhereToGo { reasons }
 }

@@ -4,6 +4,8 @@
 mod command;
 mod grpc;
 mod http;
+mod mysql;
+mod postgres;
 mod redis;
 mod stream;
 mod tcp;
@@ -18,6 +20,7 @@ use crate::config::{Check, CheckKind};
 use crate::outcome::{CheckCode, Outcome};
 use crate::zone::ComponentKey;
 use command::Turns;
+use mysql::Waiting;
 
 /// What is probed.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +38,7 @@ pub struct Subject<'a> {
 #[derive(Clone, Debug, Default)]
 pub struct Prober {
     turns: Turns,
+    waiting: Waiting,
 }
 
 impl Prober {
@@ -84,10 +88,15 @@ impl Prober {
                 let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
                 Ok(http::ask(stream, authority, check, deadline).await)
             }
+            CheckKind::Postgres(check) => {
+                let stream = tcp::connect(address, deadline).await?;
+                postgres::ask(stream, subject, check, deadline).await
+            }
             CheckKind::Redis(check) => {
                 let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
                 redis::ask(stream, check, deadline).await
             }
+            CheckKind::Mysql(check) => mysql::ask(subject, check, &self.waiting, deadline).await,
             CheckKind::Grpc(check) => {
                 let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
                 grpc::ask(stream, authority, check, deadline).await

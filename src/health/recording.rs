@@ -14,7 +14,7 @@ use crate::health::checker::{Command, Promoted};
 use crate::health::report::Cause;
 use crate::memory::Memory;
 use crate::moment::Moment;
-use crate::outcome::{Outcome, Tally, Trouble};
+use crate::outcome::{Outcome, Sign, Tally};
 use crate::zone::{ComponentKey, Status};
 
 pub use track::{Sample, Track};
@@ -52,12 +52,12 @@ pub enum Recorded {
         /// How many since the last record of that component were like that one, and were left out.
         left_out: u64,
     },
-    /// A live request had trouble, and asked for a probe.
-    Trouble {
+    /// Live requests saw a sign of trouble.
+    Sign {
         /// With which backend.
         component: ComponentKey,
-        /// What.
-        trouble: Trouble,
+        /// What they saw.
+        sign: Sign,
     },
     /// How live requests went at these backends.
     Tally(Vec<(ComponentKey, Tally)>),

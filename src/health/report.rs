@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::outcome::{Outcome, Trouble};
+use crate::outcome::{Outcome, Sign};
 use crate::zone::{ComponentKey, Operator, Status, Verdict};
 
 pub use drill::{DrillOutcome, DrillReport, DrillState, Share};
@@ -72,6 +72,8 @@ pub struct ComponentReport {
     pub operator: Operator,
     /// Passes its checks but fails live requests.
     pub gray: bool,
+    /// What live requests saw first, where that hastened the probes which found it down.
+    pub hastened_by: Option<Sign>,
     /// Newest last, at most 8: the evidence.
     pub outcomes: Vec<(Timestamp, Outcome)>,
 }
@@ -113,8 +115,8 @@ pub enum What {
         to: Status,
         /// The outcomes that made it so, newest last.
         evidence: Vec<(Timestamp, Outcome)>,
-        /// The live trouble that hastened the probes, if any.
-        hastened_by: Option<Trouble>,
+        /// What live requests saw first, and hastened the probes by.
+        hastened_by: Option<Sign>,
     },
     /// An operator state changed.
     OperatorState {

@@ -4,6 +4,7 @@
 //! the status wipes the streak out. There is deliberately no second counter and no average: an operator must be able to
 //! redo the conclusion from the last outcomes by hand.
 
+mod composure;
 mod known;
 pub mod schedule;
 
@@ -15,9 +16,10 @@ use jiff::Timestamp;
 
 use crate::config::{Address, Check};
 use crate::health::gray::Live;
+use crate::health::status::composure::Composure;
 use crate::health::status::schedule::Schedule;
 use crate::moment::Moment;
-use crate::outcome::{CheckCode, Outcome, Trouble};
+use crate::outcome::{CheckCode, Outcome, Sign};
 use crate::zone::{ComponentId, ComponentKey, Operator, Status};
 
 /// How many outcomes are kept as evidence.
@@ -56,11 +58,14 @@ pub struct Component {
     /// The outcome that decided, in words: `L4CON in 0 ms (connection refused), 2 in a row`. Fixed while the status lasts, so
     /// that the reasons of a verdict stay the same as long as the verdict does.
     pub because: String,
+    /// The sign that hastened the probes which found it down.
+    pub hastened_by: Option<Sign>,
     /// When it is probed.
     pub schedule: Schedule,
     /// Consecutive outcomes against the present status.
     streak: u32,
     doubt: Option<Doubt>,
+    composure: Composure,
     outcomes: VecDeque<(Timestamp, Outcome)>,
 }
 
@@ -82,12 +87,12 @@ pub enum Role {
 /// Evidence against `Up` that is neither confirmed nor refuted yet.
 #[derive(Clone, Copy, Debug)]
 struct Doubt {
-    /// The first contrary outcome or live trouble.
+    /// The first contrary outcome or sign of live requests.
     since: Instant,
-    /// The last live trouble; only a probe that started after it can refute it.
+    /// The last sign; only a probe that started after it can refute it.
     asked: Option<Instant>,
-    /// The first live trouble.
-    trouble: Option<Trouble>,
+    /// The first sign.
+    sign: Option<Sign>,
 }
 
 /// A change of status, with its evidence.
@@ -99,8 +104,8 @@ pub struct Transition {
     pub to: Status,
     /// The outcomes that made it so, newest last.
     pub evidence: Vec<(Timestamp, Outcome)>,
-    /// The live trouble that hastened the probes.
-    pub hastened_by: Option<Trouble>,
+    /// What live requests saw first, and hastened the probes by.
+    pub hastened_by: Option<Sign>,
     /// From the first contrary evidence to now; zero for good news.
     pub detected_in: Duration,
 }
@@ -130,9 +135,11 @@ impl Component {
             status: Status::Unknown,
             since: now,
             because: String::new(),
+            hastened_by: None,
             schedule: Schedule::due_at(now.instant),
             streak: 0,
             doubt: None,
+            composure: Composure::default(),
             outcomes: VecDeque::with_capacity(EVIDENCE),
         }
     }
@@ -155,15 +162,16 @@ impl Component {
             (Status::Unknown, true) => Some(self.turn(Status::Up, 1, now)),
             (Status::Up, true) => {
                 self.streak = 0;
-                self.refute(started);
+                self.refute(started, now);
                 None
             }
             (Status::Unknown | Status::Up, false) => {
                 self.streak += 1;
+                self.composure = Composure::default();
                 self.doubt.get_or_insert(Doubt {
                     since: now.instant,
                     asked: None,
-                    trouble: None,
+                    sign: None,
                 });
                 (self.streak >= self.check.fall.get())
                     .then(|| self.turn(Status::Down, self.streak, now))
@@ -195,20 +203,29 @@ impl Component {
         self.schedule.after(Duration::ZERO, now.instant);
     }
 
-    /// A live request had trouble: asks for a confirming probe at once. It judges nothing, and `confirm_interval` lies between
-    /// any two probes that it causes, so that traffic can't cause a probe storm.
-    pub fn doubt(&mut self, trouble: Trouble, now: Moment) {
+    /// Live requests saw a sign of trouble: asks for a confirming probe at once. It judges nothing, and `confirm_interval` lies
+    /// between any two probes that it causes, so that traffic can't cause a probe storm. Silence causes fewer, see
+    /// [`Composure`].
+    pub fn doubt(&mut self, sign: Sign, now: Moment) {
         if self.status != Status::Up {
             // Unknown: confirmed already. Down: nothing new.
             return;
         }
-        let doubt = self.doubt.get_or_insert(Doubt {
-            since: now.instant,
-            asked: None,
-            trouble: None,
-        });
-        doubt.asked = Some(now.instant);
-        doubt.trouble.get_or_insert(trouble);
+        let silent = matches!(sign, Sign::Silence(_));
+        if silent && !self.composure.is_alarmed(&self.check, now.instant) {
+            return;
+        }
+        // In doubt already, silence is no news: each worker tells of the same one, and the probe that answers the first has answered
+        // them all.
+        if !silent || self.doubt.is_none() {
+            let doubt = self.doubt.get_or_insert(Doubt {
+                since: now.instant,
+                asked: None,
+                sign: None,
+            });
+            doubt.asked = Some(now.instant);
+            doubt.sign.get_or_insert(sign);
+        }
         self.schedule
             .hasten(self.check.confirm_interval, now.instant);
     }
@@ -292,22 +309,26 @@ impl Component {
         }
     }
 
-    fn refute(&mut self, started: Option<Instant>) {
+    fn refute(&mut self, started: Option<Instant>, now: Moment) {
         let asked_later = |doubt: &Doubt| match (doubt.asked, started) {
             (Some(asked), Some(started)) => started < asked,
             _ => false,
         };
-        // A probe that had been sent before the live trouble says nothing about it.
-        if !self.doubt.as_ref().is_some_and(asked_later) {
-            self.doubt = None;
+        // A probe that had been sent before the sign says nothing about it.
+        if self.doubt.as_ref().is_some_and(asked_later) {
+            return;
         }
+        let sign = self.doubt.take().and_then(|doubt| doubt.sign);
+        let silent = matches!(sign, Some(Sign::Silence(_)));
+        self.composure.pass(silent, &self.check, now.instant);
     }
 
     fn turn(&mut self, to: Status, streak: u32, now: Moment) -> Transition {
         let from = std::mem::replace(&mut self.status, to);
         self.since = now;
         self.streak = 0;
-        let doubt = self.doubt.take();
+        let doubt = self.doubt.take().filter(|_| to == Status::Down);
+        self.hastened_by = doubt.and_then(|doubt| doubt.sign);
         let first = self
             .outcomes
             .len()
@@ -325,14 +346,10 @@ impl Component {
             from,
             to,
             evidence,
-            hastened_by: doubt
-                .filter(|_| to == Status::Down)
-                .and_then(|doubt| doubt.trouble),
-            detected_in: doubt
-                .filter(|_| to == Status::Down)
-                .map_or(Duration::ZERO, |doubt| {
-                    now.instant.saturating_duration_since(doubt.since)
-                }),
+            hastened_by: self.hastened_by,
+            detected_in: doubt.map_or(Duration::ZERO, |doubt| {
+                now.instant.saturating_duration_since(doubt.since)
+            }),
         }
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::health::report::{Cause, ComponentReport, DrillReport, Event, Flip, Share, What};
-use crate::outcome::{Outcome, Trouble};
+use crate::outcome::{Outcome, Sign};
 
 /// The whole line: what every entry has, and the fields of its kind.
 pub(super) fn json(number: u64, epoch: u64, event: &Event) -> Value {
@@ -37,7 +37,7 @@ fn fields(what: &What) -> (&'static str, Value) {
                 "from": from.to_string(),
                 "to": to.to_string(),
                 "evidence": evidence.iter().map(outcome).collect::<Vec<_>>(),
-                "hastened_by": hastened_by.map(|trouble: Trouble| trouble.to_string()),
+                "hastened_by": hastened_by.map(sign),
             }),
         ),
         What::OperatorState {
@@ -190,8 +190,13 @@ fn component(component: &ComponentReport) -> Value {
         "since": component.since.to_string(),
         "operator": component.operator.to_string(),
         "gray": component.gray,
+        "hastened_by": component.hastened_by.map(sign),
         "outcomes": component.outcomes.iter().map(outcome).collect::<Vec<_>>(),
     })
+}
+
+fn sign(sign: Sign) -> String {
+    sign.to_string()
 }
 
 fn outcome((at, outcome): &(Timestamp, Outcome)) -> Value {
@@ -244,7 +249,7 @@ mod tests {
 
     use super::*;
     use crate::health::report::ComponentKind;
-    use crate::outcome::CheckCode;
+    use crate::outcome::{CheckCode, Silence, Trouble};
     use crate::zone::{ComponentKey, Operator, Status};
 
     #[test]
@@ -264,7 +269,7 @@ mod tests {
             from: Status::Up,
             to: Status::Down,
             evidence: vec![(at, refused.clone()), (at, refused)],
-            hastened_by: Some(Trouble::Reset),
+            hastened_by: Some(Trouble::Reset.into()),
         };
         let evidence = json!({
             "time": "2025-03-01T02:03:04Z", "code": "L4CON", "ms": 0.123, "status": null,
@@ -309,6 +314,10 @@ mod tests {
                 since: at,
                 operator: Operator::Ready,
                 gray: false,
+                hastened_by: Some(Sign::Silence(Silence {
+                    lasted: Duration::from_millis(104),
+                    usual: Some(Duration::from_micros(12_340)),
+                })),
                 outcomes: vec![(at, refused)],
             }],
             epoch: 8,
@@ -337,6 +346,7 @@ mod tests {
                 "since": "2025-03-01T02:03:04Z",
                 "operator": "ready",
                 "gray": false,
+                "hastened_by": "no answer for 104 ms, usually after 12.3 ms",
                 "outcomes": [{
                     "time": "2025-03-01T02:03:04Z", "code": "L4CON", "ms": 0.123, "status": null,
                     "detail": "connection refused",

@@ -5,6 +5,7 @@
 
 mod command;
 mod line;
+mod sign;
 
 use std::io;
 use std::path::Path;

@@ -34,8 +34,8 @@ impl fmt::Display for What {
                     }
                 }
                 proof(f, evidence)?;
-                if let Some(trouble) = hastened_by {
-                    write!(f, "; a live request had noticed first: {trouble}")?;
+                if let Some(sign) = hastened_by {
+                    write!(f, "; a live request had noticed first: {sign}")?;
                 }
                 Ok(())
             }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+use tokio::task::unconstrained;
 
 use super::body::RequestBody;
 use super::connections::Connection;
@@ -26,6 +27,20 @@ pub(crate) enum Lost {
     Abandoned,
 }
 
+/// The same request again, for a retry; `None` if its body is passed on as it comes.
+pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
+    let body = match request.body() {
+        RequestBody::Kept(bytes) => RequestBody::Kept(bytes.clone()),
+        RequestBody::Empty => RequestBody::Empty,
+        RequestBody::Streamed(_) => return None,
+    };
+    let mut copy = Request::new(body);
+    copy.method_mut().clone_from(request.method());
+    copy.uri_mut().clone_from(request.uri());
+    copy.headers_mut().clone_from(request.headers());
+    Some(copy)
+}
+
 /// Connects to `upstream`, unless it takes too long or the backend is found dead meanwhile. `Err(None)`: our own system couldn't,
 /// which is no news about the backend.
 pub(crate) async fn connect(
@@ -37,7 +52,10 @@ pub(crate) async fn connect(
     let Some(address) = upstream.address else {
         return Err(Some(Trouble::Connect));
     };
+    // The clock may be a tick behind: what begins now must not seem to have begun before.
+    state.worker.tick();
     let due = state.worker.now() + millis(settings.connect_timeout);
+    let _debt = upstream.owe(state.worker.now());
     state.wait_until(due);
     let mut opening = pin!(Connection::open(
         address,
@@ -65,6 +83,8 @@ pub(crate) async fn connect(
 pub(crate) struct Rules {
     /// Milliseconds of silence.
     pub(crate) limit: u64,
+    /// It is sent as a whole, now: from then on an answer is owed. A body that is streamed takes as long as its client likes.
+    pub(crate) whole: bool,
     /// Give up as soon as the backend is found dead, since the request can be made elsewhere.
     pub(crate) may_leave: bool,
     /// The client holds its body back until it is asked for it.
@@ -82,15 +102,18 @@ pub(crate) async fn send(
     rules: Rules,
 ) -> Result<Response<Incoming>, Lost> {
     let worker = &state.worker;
-    connection.traffic.reset();
     let mut written = 0;
     let mut due = worker.now() + rules.limit;
     state.wait_until(due);
-    let mut answer = pin!(connection.sender.try_send_request(request));
-    let result = poll_fn(|cx| {
-        // First the bytes, then the answer, without a waker: see `Connection::drive`.
-        connection.drive(cx);
-        relay_interim(state, connection, rules);
+    let _debt = rules.whole.then(|| upstream.owe(worker.now()));
+    let mut answer = pin!(unconstrained(connection.send(request, &state.task())));
+    let result = poll_fn(|_| {
+        // First the bytes, then the answer, without a waker: see `Connection::drive`. Unconstrained, since the runtime would wake
+        // that waker to have us give way, and nobody would come back.
+        connection.drive();
+        if relay_interim(state, connection, rules) {
+            worker.heard(upstream);
+        }
         let mut unwoken = Context::from_waker(Waker::noop());
         let mut head = answer.as_mut().poll(&mut unwoken);
         if head.is_pending() && connection.is_finished() {
@@ -125,10 +148,12 @@ pub(crate) async fn send(
     result
 }
 
-/// Sends on what the backend has said before its response.
-fn relay_interim(state: &Rc<Downstream>, connection: &Connection, rules: Rules) {
+/// Sends on what the backend has said before its response. Whether it has said something.
+fn relay_interim(state: &Rc<Downstream>, connection: &Connection, rules: Rules) -> bool {
     let mut interim = connection.traffic.interim.borrow_mut();
-    let Some(heads) = interim.take() else { return };
+    let Some(heads) = interim.take() else {
+        return false;
+    };
     if rules.expects && interim.is_continued() && !state.is_continued() {
         // hyper gives the client its 100 when the body is first wanted; that is what this lets happen.
         state.set_continued();
@@ -136,22 +161,9 @@ fn relay_interim(state: &Rc<Downstream>, connection: &Connection, rules: Rules) 
     } else if rules.interim {
         state.send_interim(&heads);
     }
+    true
 }
 
 fn is_nonsense(error: &hyper::Error) -> bool {
     error.is_parse() || error.is_parse_too_large() || error.is_parse_status()
-}
-
-/// The same request again, for a retry; `None` if its body is passed on as it comes.
-pub(super) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let body = match request.body() {
-        RequestBody::Kept(bytes) => RequestBody::Kept(bytes.clone()),
-        RequestBody::Empty => RequestBody::Empty,
-        RequestBody::Streamed(_) => return None,
-    };
-    let mut copy = Request::new(body);
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    copy.headers_mut().clone_from(request.headers());
-    Some(copy)
 }

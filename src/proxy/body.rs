@@ -4,7 +4,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::HeaderName;
@@ -237,13 +237,13 @@ impl Body for ResponseBody {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = self.get_mut();
         let polled = match &mut this.source {
             Source::Empty => Poll::Ready(None),
             Source::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Source::Relayed(relay) => relay.poll(cx),
+            Source::Relayed(relay) => relay.poll(),
         };
         if let (Some(record), Poll::Ready(Some(result))) = (&mut this.record, &polled) {
             match result {
@@ -298,16 +298,11 @@ impl Drop for ResponseBody {
 }
 
 impl Relay {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll(&mut self) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let Some(connection) = &mut self.connection else {
             return self.break_off();
         };
-        // Driven first and polled without a waker: a frame that this has made ready would otherwise wake the task that is
-        // about to take it.
-        connection.drive(cx);
-        let polled =
-            Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
-        match polled {
+        match connection.poll_frame(&mut self.incoming) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 if self.incoming.size_hint().exact().is_some() {
                     // A download of known length ends by itself; a stream of events may never, so that it is not given more
@@ -319,6 +314,8 @@ impl Relay {
                 }
                 if self.incoming.is_end_stream() {
                     self.complete = true;
+                } else {
+                    self.state.worker.heard(self.flight.upstream());
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -9,24 +9,32 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use hyper::client::conn::http1;
+use http::{Request, Response};
+use http_body::{Body as _, Frame};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::body::RequestBody;
+use super::doorbell::Doorbell;
 use super::io::{Traffic, UpstreamSocket};
 
 /// One connection to a backend.
 pub(crate) struct Connection {
-    pub(crate) sender: http1::SendRequest<RequestBody>,
+    sender: http1::SendRequest<RequestBody>,
     /// `None` once it has hung up.
     driver: Option<http1::Connection<TokioIo<UpstreamSocket>, RequestBody>>,
     /// The driver must not be polled after it has finished.
     finished: bool,
     pub(crate) traffic: Rc<Traffic>,
+    doorbell: Arc<Doorbell>,
+    /// `doorbell`, as hyper and the runtime know it.
+    waker: Waker,
     /// Worker time in milliseconds.
     idle_since: u64,
     /// It has carried a request before: that it breaks now says little about the backend.
@@ -40,7 +48,8 @@ impl Connection {
         // Small requests must not wait for the acknowledgement of the ones before.
         stream.set_nodelay(true)?;
         let traffic = Rc::new(Traffic::default());
-        let socket = UpstreamSocket::new(stream, Rc::clone(&traffic));
+        let doorbell = Arc::new(Doorbell::default());
+        let socket = UpstreamSocket::new(stream, Rc::clone(&traffic), Arc::clone(&doorbell));
         let (sender, driver) = http1::Builder::new()
             .max_header_size(max_header_size)
             // What a client that reads slowly leaves lying here. 128 KiB in all: of 64, 128 and 384 KiB none was
@@ -56,21 +65,50 @@ impl Connection {
             driver: Some(driver),
             finished: false,
             traffic,
+            waker: Waker::from(Arc::clone(&doorbell)),
+            doorbell,
             idle_since: 0,
             reused: false,
         }))
     }
 
+    /// Hands a request to the connection, which wakes `task` from now on. It is sent by [`Self::drive`].
+    pub(crate) fn send(
+        &mut self,
+        request: Request<RequestBody>,
+        task: &Waker,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
+    {
+        self.traffic.reset();
+        self.doorbell.call(task);
+        let Self {
+            doorbell, sender, ..
+        } = self;
+        doorbell.muffled(|| sender.try_send_request(request))
+    }
+
     /// Moves bytes both ways. Whatever this makes ready (response head, body frame) is ready when it returns, so that those
     /// can be polled without a waker of their own.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn drive(&mut self) {
+        let mut cx = Context::from_waker(&self.waker);
         if !self.finished
             && let Some(driver) = &mut self.driver
-            && let Poll::Ready(_) = Pin::new(driver).poll(cx)
+            && let Poll::Ready(_) = Pin::new(driver).poll(&mut cx)
         {
             // An error also reaches whoever waits for the head or the body, with more to say about it.
             self.finished = true;
         }
+    }
+
+    /// Drives the connection, then takes the next frame of `body`, which comes over it.
+    pub(crate) fn poll_frame(
+        &mut self,
+        body: &mut Incoming,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.drive();
+        let mut unwoken = Context::from_waker(Waker::noop());
+        self.doorbell
+            .muffled(|| Pin::new(body).poll_frame(&mut unwoken))
     }
 
     /// Gives back a request that the finished connection has not begun to send: hyper returns what is still queued only when the
@@ -86,7 +124,7 @@ impl Connection {
 
     /// Whether it can take another request, as far as can be seen without sending one.
     fn is_reusable(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
+        self.drive();
         !self.finished && self.sender.is_ready()
     }
 
@@ -125,6 +163,7 @@ impl Idle {
         if ready && self.stack.borrow().len() < room {
             connection.idle_since = now;
             connection.reused = true;
+            connection.doorbell.call_nobody();
             self.stack.borrow_mut().push(connection);
         }
         ready

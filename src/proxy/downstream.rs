@@ -292,6 +292,14 @@ impl Downstream {
         }
     }
 
+    /// The task that serves this connection.
+    pub(crate) fn task(&self) -> Waker {
+        self.waker
+            .borrow()
+            .clone()
+            .unwrap_or_else(|| Waker::noop().clone())
+    }
+
     pub(crate) fn register(&self, cx: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
         if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {

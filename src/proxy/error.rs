@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use super::body::ResponseBody;
 use super::downstream::BodyTrouble;
 use super::headers::X_REQUEST_ID;
+use super::identity::Identity;
 use super::record::Record;
 use super::survey::Flaw;
 use crate::outcome::Trouble;
@@ -134,7 +135,7 @@ impl Refusal {
             self.termination(),
             matches!(self, Self::Upstream(_)),
         );
-        let id = record.request_id().cloned();
+        let id = record.identity().map(Identity::request_id);
         let id_text = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or("");
         let text = if json {
             format!(

@@ -13,6 +13,7 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, HOST};
@@ -81,6 +82,8 @@ async fn forward(
     let mut breath = None;
     // How the last attempt that had been sent was lost.
     let mut failed: Option<Trouble> = None;
+    // An answer worth another try, for want of a better one.
+    let mut poor: Option<Answer> = None;
     // Not if it was held or its body has been waited for: that time is not the backend's.
     let mut first = matches!(request.body(), RequestBody::Empty);
     // The position in the queue of those that wait; 0 while it has never had to.
@@ -100,20 +103,16 @@ async fn forward(
             admitted = gate.enter(prepared.priority, worker.now());
             if admitted.is_none() {
                 worker.counters().sheds.add(1);
-                return Err(Refusal::Shed);
+                return poor.ok_or(Refusal::Shed);
             }
         }
-        let is_behind = ticket == 0 && tried.is_empty() && worker.queue().is_waiting(pool);
-        let picked = if is_behind {
+        // A session goes on where it was, also where those without one wait.
+        let session = prepared.session.as_ref();
+        let newcomer = ticket == 0 && tried.is_empty() && session.is_none();
+        let picked = if newcomer && worker.queue().is_waiting(pool) {
             None
         } else {
-            view.pick(
-                pool,
-                prepared.session.as_ref(),
-                &tried,
-                worker.index(),
-                worker.now(),
-            )
+            view.pick(pool, session, &tried, worker.index(), worker.now())
         };
         if ticket != 0 && picked.is_some() {
             if place.take().is_some() {
@@ -126,7 +125,7 @@ async fn forward(
             }
         }
         let Some(mut flight) = picked else {
-            let generation = view.snapshot.generation;
+            let before = Arc::clone(&view.snapshot);
             let failover = &config.failover;
             let patience = hold::patience(failover.hold_time, &config.pools[pool].check, failed);
             let due = *hold_due.get_or_insert_with(|| {
@@ -134,14 +133,14 @@ async fn forward(
                 worker.now() + patience
             });
             if patience == 0 {
-                return Err(failed.map_or(Refusal::NoZone, Refusal::Upstream));
+                return poor.ok_or(failed.map_or(Refusal::NoZone, Refusal::Upstream));
             }
             // Kept while it waits, however often it is called in vain: a newcomer must not take it.
             if place.is_none() {
                 place = worker.held().enter(failover.hold_requests);
                 if place.is_none() {
                     worker.counters().holds_refused.add(1);
-                    return Err(Refusal::HoldFull);
+                    return poor.ok_or(Refusal::HoldFull);
                 }
             }
             // Those that could not be connected to may only have been out of breath, and the probes see nothing wrong.
@@ -165,10 +164,10 @@ async fn forward(
             record.held(since.elapsed());
             if call.is_none() && worker.now() >= due {
                 worker.counters().holds_expired.add(1);
-                return Err(failed.map_or(Refusal::NoZone, Refusal::Upstream));
+                return poor.ok_or(failed.map_or(Refusal::NoZone, Refusal::Upstream));
             }
             let breath_taken = again < due && worker.now() >= again;
-            if breath_taken || worker.view().snapshot.generation != generation {
+            if breath_taken || !worker.view().snapshot.offers_the_same(&before) {
                 // Whoever failed before the change may be the only one to ask after it.
                 tried.clear();
                 breath = None;
@@ -178,6 +177,7 @@ async fn forward(
         flight.admitted = admitted;
         let upstream = Rc::clone(flight.upstream());
         record.attempt(&upstream, view.snapshot.epoch);
+        poor = None;
 
         // 6. checkout
         let idle = if fresh_only {
@@ -224,7 +224,8 @@ async fn forward(
         if dressed {
             headers::stamp(request.headers_mut(), &view.zone, &view.epoch);
         } else {
-            prepared.dress(request.headers_mut(), state, &view);
+            let identity = record.identity().expect("it is prepared");
+            prepared.dress(request.headers_mut(), state, identity, &view);
         }
         dressed = false;
         if version == Version::HTTP_10 && !request.headers().contains_key(HOST) {
@@ -239,34 +240,21 @@ async fn forward(
         let may_repeat =
             spare.is_some() && prepared.idempotent && retries < config.upstream.retries;
         // One reading of the clock less for the usual request, which has been sent as soon as it had come.
-        let sent_at = if first { begun } else { Instant::now() };
-        first = false;
+        if !std::mem::take(&mut first) {
+            worker.tick();
+        }
+        let sent_at = worker.micros();
         let rules = Rules {
             limit: millis(config.upstream.response_timeout),
+            whole: spare.is_some(),
             may_leave: may_repeat,
             expects: prepared.expects,
             interim: version == Version::HTTP_11,
         };
         match attempt::send(state, &upstream, &mut connection, request, rules).await {
             Ok(response) => {
-                if spare.is_some() {
-                    // A body that is streamed takes as long as its client likes.
-                    worker.answered(&upstream, sent_at);
-                }
+                worker.answered(&upstream, spare.is_some().then_some(sent_at));
                 let status = response.status();
-                let worth_it = may_repeat
-                    && config.upstream.retry_on_status.contains(&status.as_u16())
-                    && view.has_another(pool, &tried, upstream.id)
-                    && worker.withdraw_retry();
-                if let Some(again) = spare.filter(|_| worth_it) {
-                    if status.is_server_error() {
-                        record.lost();
-                    }
-                    retries += 1;
-                    tried.push(upstream.id);
-                    request = again;
-                    continue;
-                }
                 let found = Survey::of(response.headers());
                 if !survey::response_is_sound(response.headers(), &found) {
                     return Err(Refusal::Upstream(Trouble::Protocol));
@@ -274,18 +262,38 @@ async fn forward(
                 if status == StatusCode::SWITCHING_PROTOCOLS && !prepared.upgrade {
                     return Err(Refusal::Upstream(Trouble::Protocol));
                 }
-                if status.is_server_error() {
+                let bad = status.is_server_error();
+                if bad {
                     worker.report(&upstream, Trouble::ServerError);
                 }
                 let pin = prepared.pin(&view, pool, upstream.id);
-                return Ok(Answer {
+                let answer = Answer {
                     response,
                     found,
                     connection,
                     flight,
                     version,
                     pin,
-                });
+                };
+                let another = view.has_another(pool, &tried, upstream.id);
+                let worth_it = may_repeat
+                    && config.upstream.retry_on_status.contains(&status.as_u16())
+                    && (another || (bad && view.has_standby()))
+                    && worker.withdraw_retry();
+                let Some(again) = spare.filter(|_| worth_it) else {
+                    return Ok(answer);
+                };
+                if bad {
+                    record.lost();
+                }
+                if !another {
+                    // The probes have been asked: the next attempt is the standby's, or there is none.
+                    failed = Some(Trouble::ServerError);
+                }
+                poor = Some(answer);
+                retries += 1;
+                tried.push(upstream.id);
+                request = again;
             }
             Err(Lost::Unsent(unsent)) => {
                 match spare {
@@ -312,8 +320,7 @@ async fn forward(
                 worker.report(&upstream, trouble);
                 // hyper had taken the request, but the kernel has taken none of it: as good as unsent.
                 let unsent = connection.traffic.written.get() == 0;
-                let allowed = unsent
-                    || (may_repeat && trouble != Trouble::Protocol && worker.withdraw_retry());
+                let allowed = unsent || (may_repeat && worker.withdraw_retry());
                 let Some(again) = spare.filter(|_| allowed) else {
                     return Err(Refusal::Upstream(trouble));
                 };
@@ -322,7 +329,8 @@ async fn forward(
                     retries += 1;
                 }
                 failed = (!unsent).then_some(trouble);
-                if connection.reused {
+                // Nonsense is no sign of a connection that was about to close: a fresh one would bring more of it.
+                if connection.reused && trouble != Trouble::Protocol {
                     fresh_only = true;
                 } else {
                     tried.push(upstream.id);

@@ -11,6 +11,7 @@ use http::header::{
 };
 use http::{StatusCode, Version};
 
+use super::identity::Identity;
 use super::survey::{ConnectionField, Survey, is_claim};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -33,7 +34,6 @@ const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 const UPGRADE_OPTION: HeaderValue = HeaderValue::from_static("upgrade");
 
 /// What one request is given on its way to a backend.
-#[derive(Debug)]
 pub(crate) struct Additions<'a> {
     /// The client's address, as a field value made once a connection.
     pub(crate) client: &'a HeaderValue,
@@ -43,10 +43,8 @@ pub(crate) struct Additions<'a> {
     pub(crate) scheme: &'static str,
     /// The version that the client speaks.
     pub(crate) version: Version,
-    /// `X-Request-Id`.
-    pub(crate) request_id: &'a HeaderValue,
-    /// Of a trace that starts here; `None`: the client's own is passed on.
-    pub(crate) traceparent: Option<&'a HeaderValue>,
+    /// `X-Request-Id` and `traceparent`.
+    pub(crate) identity: &'a Identity,
 }
 
 /// Removes what concerns only the connection the request came on, and what a client may not claim. `upgrade` keeps
@@ -83,7 +81,7 @@ pub(crate) fn clean_request(headers: &mut HeaderMap, found: &Survey, trusted: bo
 }
 
 /// Adds what the app may rely on, after [`clean_request`].
-pub(crate) fn add_to_request(headers: &mut HeaderMap, add: &Additions<'_>) {
+pub(crate) fn add_to_request(headers: &mut HeaderMap, found: &Survey, add: &Additions<'_>) {
     // One growth instead of two or three.
     headers.reserve(10);
     let chain = if add.trusted {
@@ -100,13 +98,15 @@ pub(crate) fn add_to_request(headers: &mut HeaderMap, add: &Additions<'_>) {
     {
         headers.insert(X_FORWARDED_HOST, host);
     }
-    headers.insert(X_REQUEST_ID, add.request_id.clone());
-    if let Some(traceparent) = add.traceparent {
-        // Without its parent, a trace state means nothing.
-        headers.remove(TRACESTATE);
-        headers.insert(TRACEPARENT, traceparent.clone());
+    headers.insert(X_REQUEST_ID, add.identity.request_id());
+    if let Some(traceparent) = add.identity.traceparent() {
+        if found.tracestate {
+            // Without its parent, a trace state means nothing.
+            headers.remove(TRACESTATE);
+        }
+        headers.insert(TRACEPARENT, traceparent);
     }
-    add_via(headers, add.version);
+    add_via(headers, found, add.version);
 }
 
 /// Stamps the zone that the attempt goes to and the epoch it was decided in, so that a fenced-off zone can refuse it. Anew for
@@ -147,7 +147,7 @@ pub(crate) fn clean_response(
         // RFC 9110 8.6: never in a 1xx or 204.
         headers.remove(CONTENT_LENGTH);
     }
-    add_via(headers, version);
+    add_via(headers, found, version);
 }
 
 /// The next hop's `Max-Forwards` for OPTIONS and TRACE (RFC 9110 7.6.2): `Some(0)` means that it ends here.
@@ -269,14 +269,18 @@ fn extended(headers: &HeaderMap, name: &HeaderName, last: &HeaderValue) -> Optio
 }
 
 /// RFC 9110 7.6.3: an intermediary names itself, as the last element, with the version in which it has received the message.
-fn add_via(headers: &mut HeaderMap, version: Version) {
+fn add_via(headers: &mut HeaderMap, found: &Survey, version: Version) {
     let ours = if version == Version::HTTP_10 {
         VIA_1_0
     } else {
         VIA_1_1
     };
-    let via = extended(headers, &VIA, &ours).unwrap_or(ours);
-    headers.insert(VIA, via);
+    let chain = if found.via {
+        extended(headers, &VIA, &ours)
+    } else {
+        None
+    };
+    headers.insert(VIA, chain.unwrap_or(ours));
 }
 
 /// The fields that `Connection` names, which must not cross as trailers either. Empty for nearly every message.

@@ -52,8 +52,12 @@ pub(crate) fn patience(hold_time: Duration, check: &Check, failed: Option<Troubl
     let patience = match failed {
         None => hold_time,
         Some(Trouble::Reset | Trouble::Connect | Trouble::ConnectTimeout) => hold_time.min(settled),
+        // A backend that answers, if badly, answers its probes at once.
+        Some(Trouble::ServerError) => {
+            hold_time.min(check.confirm_interval * (check.fall.get() + 2))
+        }
         // The probes have had all of that time already.
-        Some(Trouble::ResponseTimeout | Trouble::Protocol | Trouble::ServerError) => Duration::ZERO,
+        Some(Trouble::ResponseTimeout | Trouble::Protocol) => Duration::ZERO,
     };
     u64::try_from(patience.as_millis()).unwrap_or(u64::MAX / 4)
 }

@@ -6,11 +6,13 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::doorbell::Doorbell;
 use super::downstream::Downstream;
 use super::interim::Interim;
 
@@ -18,12 +20,20 @@ use super::interim::Interim;
 pub(crate) struct DownstreamSocket {
     stream: TcpStream,
     state: Rc<Downstream>,
+    reading: Reading,
 }
 
 /// A backend's socket, which outlives the requests that use it.
 pub(crate) struct UpstreamSocket {
     stream: TcpStream,
     traffic: Rc<Traffic>,
+    reading: Reading,
+}
+
+/// The reading side of a socket: what was found empty is looked at again only when its doorbell has rung.
+struct Reading {
+    doorbell: Arc<Doorbell>,
+    empty: bool,
 }
 
 /// What has passed through an upstream socket since the current request was handed to it.
@@ -36,8 +46,13 @@ pub(crate) struct Traffic {
 }
 
 impl DownstreamSocket {
-    pub(crate) fn new(stream: TcpStream, state: Rc<Downstream>) -> Self {
-        Self { stream, state }
+    /// It must only ever be polled with `doorbell` as the waker.
+    pub(crate) fn new(stream: TcpStream, state: Rc<Downstream>, doorbell: Arc<Doorbell>) -> Self {
+        Self {
+            stream,
+            state,
+            reading: Reading::new(doorbell),
+        }
     }
 
     pub(crate) fn into_stream(self) -> TcpStream {
@@ -55,8 +70,13 @@ impl DownstreamSocket {
 }
 
 impl UpstreamSocket {
-    pub(crate) fn new(stream: TcpStream, traffic: Rc<Traffic>) -> Self {
-        Self { stream, traffic }
+    /// It must only ever be polled with `doorbell` as the waker.
+    pub(crate) fn new(stream: TcpStream, traffic: Rc<Traffic>, doorbell: Arc<Doorbell>) -> Self {
+        Self {
+            stream,
+            traffic,
+            reading: Reading::new(doorbell),
+        }
     }
 
     pub(crate) fn into_stream(self) -> TcpStream {
@@ -71,6 +91,30 @@ impl UpstreamSocket {
     }
 }
 
+impl Reading {
+    fn new(doorbell: Arc<Doorbell>) -> Self {
+        Self {
+            doorbell,
+            empty: false,
+        }
+    }
+
+    fn poll(
+        &mut self,
+        stream: &mut TcpStream,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.empty && !self.doorbell.has_rung() {
+            return Poll::Pending;
+        }
+        self.doorbell.listen();
+        let result = Pin::new(stream).poll_read(cx, buf);
+        self.empty = result.is_pending();
+        result
+    }
+}
+
 impl Traffic {
     /// A new request is about to use the socket.
     pub(crate) fn reset(&self) {
@@ -81,14 +125,15 @@ impl Traffic {
 
 impl AsyncRead for DownstreamSocket {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
         let before = buf.filled().len();
-        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let result = this.reading.poll(&mut this.stream, cx, buf);
         if buf.filled().len() > before {
-            self.state.has_read();
+            this.state.has_read();
         }
         result
     }
@@ -135,14 +180,15 @@ impl AsyncWrite for DownstreamSocket {
 
 impl AsyncRead for UpstreamSocket {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
         let before = buf.filled().len();
-        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let result = this.reading.poll(&mut this.stream, cx, buf);
         if buf.filled().len() > before {
-            self.traffic
+            this.traffic
                 .interim
                 .borrow_mut()
                 .see(&buf.filled()[before..]);

@@ -14,7 +14,7 @@ use super::body::{RequestBody, Streamed};
 use super::downstream::{BodyTrouble, Downstream};
 use super::error::Refusal;
 use super::headers::{self, Additions};
-use super::identity::Hex;
+use super::identity::Identity;
 use super::record::Record;
 use super::retry;
 use super::route::Lookup;
@@ -34,34 +34,29 @@ pub(crate) struct Prepared {
     pub(crate) expects: bool,
     /// The client's version.
     pub(crate) version: Version,
-    identity: Identity,
+    found: Survey,
     /// `None`: its pool has no sticky sessions.
     pub(crate) session: Option<Session>,
 }
 
-/// What names the request on its way, the same for each attempt.
-struct Identity {
-    request_id: HeaderValue,
-    /// `None`: the client's own is passed on.
-    traceparent: Option<HeaderValue>,
-}
-
 impl Prepared {
     /// Adds what the app may rely on to `headers`, for an attempt at a backend of `view`'s active zone.
-    pub(crate) fn dress(&self, headers: &mut HeaderMap, state: &Downstream, view: &View) {
-        let Identity {
-            request_id,
-            traceparent,
-        } = &self.identity;
+    pub(crate) fn dress(
+        &self,
+        headers: &mut HeaderMap,
+        state: &Downstream,
+        identity: &Identity,
+        view: &View,
+    ) {
         headers::add_to_request(
             headers,
+            &self.found,
             &Additions {
                 client: &state.client,
                 trusted: state.trusted,
                 scheme: "http",
                 version: self.version,
-                request_id,
-                traceparent: traceparent.as_ref(),
+                identity,
             },
         );
         headers::stamp(headers, &view.zone, &view.epoch);
@@ -104,7 +99,7 @@ pub(crate) async fn prepare(
     let view = worker.view();
     let config = &view.snapshot.config;
     worker.count_request();
-    let identity = identify(state, request.headers_mut(), &found, record);
+    identify(state, request.headers(), &found, record);
 
     // 2. admit
     let target = request
@@ -165,7 +160,7 @@ pub(crate) async fn prepare(
         upgrade,
         expects,
         version: request.version(),
-        identity,
+        found,
         session,
     };
     let replay_buffer = config.upstream.replay_buffer;
@@ -214,19 +209,12 @@ async fn keep(
 
 /// `X-Request-Id` and `traceparent`: taken over from a trusted peer, made otherwise. A client's own trace context is passed on: it
 /// names no person and grants nothing.
-fn identify(
-    state: &Downstream,
-    headers: &mut HeaderMap,
-    found: &Survey,
-    record: &mut Record,
-) -> Identity {
-    let random = Hex::of(fastrand::u128(1..));
+fn identify(state: &Downstream, headers: &HeaderMap, found: &Survey, record: &mut Record) {
     let kept = if found.has_request_id() && state.trusted {
         headers.get(headers::X_REQUEST_ID).cloned()
     } else {
         None
     };
-    let request_id = kept.unwrap_or_else(|| random.value());
     let known = if found.has_traceparent() {
         headers
             .get(headers::TRACEPARENT)
@@ -234,12 +222,7 @@ fn identify(
     } else {
         None
     };
-    record.identified(request_id.clone(), known.unwrap_or(random.as_str()));
-    let traceparent = known.is_none().then(|| random.parent());
-    Identity {
-        request_id,
-        traceparent,
-    }
+    record.identified(Identity::new(kept, known.is_some()), known);
 }
 
 /// Origin form towards the backend (RFC 9112 3.2.1), with the authority of an absolute form in `Host` (3.2.2).

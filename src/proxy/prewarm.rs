@@ -12,7 +12,7 @@
 //! check is no HTTP request, nothing is known that could be asked without harm, and nothing is opened.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderValue, Request};
-use http_body::Body as _;
 
 use super::body::RequestBody;
 use super::connections::Connection;
@@ -150,10 +149,10 @@ impl Opening {
 /// Sends `request` and reads the answer to its end, whatever it says.
 async fn ask(connection: &mut Connection, request: Request<RequestBody>) -> Option<()> {
     let mut unwoken = Context::from_waker(Waker::noop());
-    connection.traffic.reset();
-    let mut answer = pin!(connection.sender.try_send_request(request));
-    let response = poll_fn(|cx| {
-        connection.drive(cx);
+    let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+    let mut answer = pin!(connection.send(request, &task));
+    let response = poll_fn(|_| {
+        connection.drive();
         match answer.as_mut().poll(&mut unwoken) {
             Poll::Pending if connection.is_finished() => Poll::Ready(None),
             polled => polled.map(Result::ok),
@@ -162,10 +161,9 @@ async fn ask(connection: &mut Connection, request: Request<RequestBody>) -> Opti
     .await?;
     let mut body = response.into_body();
     let mut read = 0;
-    poll_fn(|cx| {
+    poll_fn(|_| {
         loop {
-            connection.drive(cx);
-            match Pin::new(&mut body).poll_frame(&mut unwoken) {
+            match connection.poll_frame(&mut body) {
                 Poll::Ready(None) => return Poll::Ready(Some(())),
                 Poll::Ready(Some(Ok(frame))) if read < BODY_LIMIT => {
                     read += frame.data_ref().map_or(0, bytes::Bytes::len);

@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
 use jiff::Timestamp;
 
 use super::downstream::Downstream;
+use super::identity::Identity;
 use super::upstream::Upstream;
 use crate::telemetry::access_log::Line;
 use crate::zone::ComponentKey;
@@ -23,7 +24,7 @@ pub(crate) struct Record {
     status: u16,
     bytes_out: u64,
     termination: &'static str,
-    request_id: Option<HeaderValue>,
+    identity: Option<Identity>,
     /// The backend of the last attempt.
     upstream: Option<Rc<Upstream>>,
     /// Whether it is to blame for how the request ended.
@@ -103,7 +104,7 @@ impl Record {
             status: 0,
             bytes_out: 0,
             termination: "--",
-            request_id: None,
+            identity: None,
             upstream: None,
             failed: false,
             counted: false,
@@ -120,15 +121,19 @@ impl Record {
         self.method == Method::HEAD
     }
 
-    pub(crate) fn identified(&mut self, request_id: HeaderValue, trace_id: &str) {
-        self.request_id = Some(request_id);
+    /// `trace`: the id of the trace that the client has begun.
+    pub(crate) fn identified(&mut self, identity: Identity, trace: Option<&str>) {
         if let Some(words) = &mut self.words {
-            trace_id.clone_into(&mut words.trace_id);
+            trace
+                .unwrap_or(identity.trace_id())
+                .clone_into(&mut words.trace_id);
         }
+        self.identity = Some(identity);
     }
 
-    pub(crate) fn request_id(&self) -> Option<&HeaderValue> {
-        self.request_id.as_ref()
+    /// `None` before it is prepared.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
     }
 
     /// An attempt begins.
@@ -223,11 +228,8 @@ impl Record {
                 .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
                 .unwrap_or_default()
         };
-        let (host, user_agent, request_id) = (
-            text(&words.host),
-            text(&words.user_agent),
-            text(&self.request_id),
-        );
+        let (host, user_agent) = (text(&words.host), text(&words.user_agent));
+        let request_id = self.identity.as_ref().map(Identity::request_id_text);
         let key: Option<&ComponentKey> = self.upstream.as_ref().map(|upstream| &upstream.key);
         let pool: Option<&Arc<str>> = self.upstream.as_ref().map(|upstream| &upstream.pool);
         let elapsed = self.begun.elapsed();
@@ -255,7 +257,7 @@ impl Record {
             } else {
                 "HTTP/1.1"
             },
-            request_id: &request_id,
+            request_id: request_id.as_deref().unwrap_or_default(),
             trace_id: &words.trace_id,
             zone: key.map_or("", |key| &*key.zone),
             pool: pool.map_or("", |pool| &**pool),

@@ -4,7 +4,8 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -12,6 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::doorbell::Doorbell;
 use super::downstream::{Cut, Downstream};
 use super::io::DownstreamSocket;
 use super::record::Record;
@@ -20,7 +22,9 @@ use crate::config::Limits;
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(state: Rc<Downstream>, stream: TcpStream) {
-    let socket = DownstreamSocket::new(stream, Rc::clone(&state));
+    let doorbell = Arc::new(Doorbell::default());
+    let waker = Waker::from(Arc::clone(&doorbell));
+    let socket = DownstreamSocket::new(stream, Rc::clone(&state), Arc::clone(&doorbell));
     let service = {
         let state = Rc::clone(&state);
         service_fn(move |request| forward::request(Rc::clone(&state), request))
@@ -30,6 +34,8 @@ pub(crate) async fn serve(state: Rc<Downstream>, stream: TcpStream) {
     let mut told_to_drain = false;
     let end = poll_fn(|cx| {
         state.register(cx);
+        doorbell.call(cx.waker());
+        let cx = &mut Context::from_waker(&waker);
         if let Some(cut) = state.is_cut() {
             return Poll::Ready(Err(cut));
         }

@@ -18,6 +18,8 @@ pub(crate) struct Survey {
     pub(super) expect: bool,
     /// A field that claims where the request came from is there.
     pub(super) claim: bool,
+    pub(super) via: bool,
+    pub(super) tracestate: bool,
     request_id: bool,
     traceparent: bool,
     accept: bool,
@@ -64,6 +66,8 @@ impl Survey {
                 }
                 "x-request-id" => found.request_id = true,
                 "traceparent" => found.traceparent = true,
+                "tracestate" => found.tracestate = true,
+                "via" => found.via = true,
                 "accept" => found.accept = true,
                 _ => found.claim |= is_claim(name),
             }
@@ -100,6 +104,9 @@ impl Survey {
 /// Fields by which a client could claim where its request came from. `X_Forwarded_For` is one too: it reaches a CGI-style app
 /// (WSGI, PHP) under the same name as `X-Forwarded-For`.
 pub(super) fn is_claim(name: &str) -> bool {
+    if !name.starts_with(['x', 'f']) {
+        return false;
+    }
     let by_name = |name: &str| match name.as_bytes() {
         [b'x', b'-', ..] => name.starts_with("x-forwarded-") || name == "x-real-ip",
         [b'f', ..] => name == "forwarded" || name.starts_with("firedoor"),
@@ -154,6 +161,36 @@ pub(crate) fn flaw(headers: &HeaderMap, found: &Survey, version: Version) -> Opt
     (found.lengths > 1).then_some(Flaw::ContentLength)
 }
 
+/// The bytes of a registered name. A comma is allowed by the grammar, but is how two Host fields look once somebody has joined them.
+const IN_HOST: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
+        let character = byte as u8;
+        table[byte] = character.is_ascii_alphanumeric()
+            || matches!(
+                character,
+                b'-' | b'.'
+                    | b'_'
+                    | b'~'
+                    | b'!'
+                    | b'$'
+                    | b'&'
+                    | b'\''
+                    | b'('
+                    | b')'
+                    | b'*'
+                    | b'+'
+                    | b';'
+                    | b'='
+                    | b'%'
+            );
+        byte += 1;
+    }
+    table
+};
+
 /// `uri-host [":" port]` without user information, and not empty (RFC 9110 4.2.1, 4.2.4, 7.2).
 pub(crate) fn is_host(value: &[u8]) -> bool {
     let (host, port) = match value {
@@ -170,14 +207,12 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
         _ => {
             let end = value.iter().position(|&b| b == b':').unwrap_or(value.len());
             let host = &value[..end];
-            let reg_name = host.iter().enumerate().all(|(at, &b)| match b {
-                b'%' => host
-                    .get(at + 1..at + 3)
-                    .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)),
-                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*'
-                | b'+' | b';' | b'=' => true,
-                // A comma is allowed by the grammar, but is how two Host fields look once somebody has joined them.
-                _ => b.is_ascii_alphanumeric(),
+            let reg_name = host.iter().enumerate().all(|(at, &b)| {
+                IN_HOST[usize::from(b)]
+                    && (b != b'%'
+                        || host
+                            .get(at + 1..at + 3)
+                            .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)))
             });
             if !reg_name {
                 return false;

@@ -1,4 +1,4 @@
-//! A backend as one worker knows it: whether it may be picked, how fast it has been, its idle connections.
+//! A backend as one worker knows it: whether it may be picked, how fast it has been, what it owes, its idle connections.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::balance::Candidate;
 use super::connections::Idle;
 use super::shed::Admitted;
+use super::silence::Stillness;
 use crate::config::Config;
 use crate::outcome::Trouble;
 use crate::snapshot::{BackendLoad, BackendRouting, KeepAlive};
@@ -32,9 +33,14 @@ pub(crate) struct Upstream {
     left: Cell<bool>,
     in_flight: Cell<u32>,
     latency_us: Cell<f32>,
-    /// Worker time of the last answer and of the last report of trouble, in milliseconds.
+    /// Worker time of the last answer and of the last report of trouble, in milliseconds; 0 before the first.
     answered_at: Cell<u64>,
     reported_at: Cell<u64>,
+    /// Requests that wait for a connection, or were sent as a whole and wait for a response head.
+    owed: Cell<u32>,
+    /// Worker time since which there has been one of these, and when the silence of some of them was told last.
+    owing_since: Cell<u64>,
+    silence_told_at: Cell<u64>,
     /// Worker time before which no connection is opened ahead.
     prewarm_at: Cell<u64>,
 }
@@ -59,6 +65,9 @@ impl Upstream {
             latency_us: Cell::new(0.0),
             answered_at: Cell::new(0),
             reported_at: Cell::new(0),
+            owed: Cell::new(0),
+            owing_since: Cell::new(0),
+            silence_told_at: Cell::new(0),
             prewarm_at: Cell::new(0),
         }
     }
@@ -173,13 +182,52 @@ impl Upstream {
         self.answered_at.set(now);
     }
 
+    /// Something has come from it.
+    pub(crate) fn heard(&self, worker: usize, now: u64) {
+        self.load.heard(worker, now);
+    }
+
+    /// It owes an answer from `now` on, until the returned debt is dropped.
+    pub(crate) fn owe(&self, now: u64) -> Debt<'_> {
+        let owed = self.owed.get();
+        if owed == 0 {
+            self.owing_since.set(now);
+        }
+        self.owed.set(owed + 1);
+        Debt(self)
+    }
+
+    /// For how long it has been still though it owes answers; `None` if there is nothing to tell of that before `horizon`.
+    /// A sign of life that a sibling has seen is one, or with many workers every slow answer would look like silence.
+    pub(crate) fn stillness(&self, horizon: u64) -> Option<Stillness> {
+        if self.owed.get() == 0 || self.abandoned.get() {
+            return None;
+        }
+        let own = Stillness {
+            since: self.owing_since.get().max(self.answered_at.get()),
+            usual_us: self.latency_us.get(),
+            told_at: self.silence_told_at.get(),
+        };
+        // The siblings' cache lines are left alone as long as the answer lies in our own.
+        (own.first_due() < horizon).then(|| Stillness {
+            since: own.since.max(self.load.heard_at()),
+            ..own
+        })
+    }
+
+    /// Its silence has been told.
+    pub(crate) fn silence_told(&self, now: u64) {
+        self.silence_told_at.set(now);
+    }
+
     /// Whether trouble with it should be reported now: a burst of failures is one piece of news.
     pub(crate) fn is_news(&self, trouble: Trouble, now: u64) -> bool {
         let quiet = match trouble {
             Trouble::ServerError => 50,
             _ => 5,
         };
-        let news = now >= self.reported_at.get() + quiet;
+        let last = self.reported_at.get();
+        let news = last == 0 || now >= last + quiet;
         if news {
             self.reported_at.set(now);
         }
@@ -189,6 +237,15 @@ impl Upstream {
     /// Counts one finished request for the monitor's tally.
     pub(crate) fn count(&self, worker: usize, failed: bool) {
         self.load.count(worker, failed);
+    }
+}
+
+/// An answer that a backend owes.
+pub(crate) struct Debt<'a>(&'a Upstream);
+
+impl Drop for Debt<'_> {
+    fn drop(&mut self) {
+        self.0.owed.set(self.0.owed.get() - 1);
     }
 }
 

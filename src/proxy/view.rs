@@ -142,6 +142,13 @@ impl View {
             .any(|u| u.is_pickable() && u.id != this && !tried.contains(&u.id))
     }
 
+    /// Whether another zone could take over.
+    pub(crate) fn has_standby(&self) -> bool {
+        let zones = self.snapshot.zones.iter().enumerate();
+        let mut others = zones.filter(|(index, _)| *index != self.snapshot.active);
+        others.any(|(_, zone)| zone.verdict == Verdict::Serving)
+    }
+
     /// The way into `pool`, where not everybody is let in. Whoever waits for a planned flip isn't too much for a zone: they
     /// come to its gate when they are released.
     pub(crate) fn gate(&self, pool: usize) -> Option<&Gate> {

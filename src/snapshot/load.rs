@@ -6,7 +6,7 @@ use crossbeam_utils::CachePadded;
 
 use super::KeepAlive;
 
-/// Requests in flight, requests and failures at one backend. Lives as long as the backend's identity, across snapshots and
+/// Requests in flight, requests, failures and signs of life at one backend. Lives as long as the backend's identity, across snapshots and
 /// reloads.
 #[derive(Debug)]
 pub struct BackendLoad {
@@ -22,6 +22,7 @@ struct Cell {
     in_flight: AtomicU32,
     requests: AtomicU64,
     failures: AtomicU64,
+    heard_at: AtomicU64,
 }
 
 /// Sums since the backend appeared; never go back.
@@ -76,6 +77,20 @@ impl BackendLoad {
         if failed {
             failures.store(failures.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
+    }
+
+    /// Something has come from it, at `now` (process milliseconds); by the worker itself only.
+    pub fn heard(&self, worker: usize, now: u64) {
+        self.per_worker[worker]
+            .heard_at
+            .store(now, Ordering::Relaxed);
+    }
+
+    /// When something last came from it, over all workers; 0 if nothing ever did.
+    pub fn heard_at(&self) -> u64 {
+        let cells = self.per_worker.iter();
+        let times = cells.map(|cell| cell.heard_at.load(Ordering::Relaxed));
+        times.max().unwrap_or(0)
     }
 
     /// In flight over all workers.
@@ -140,5 +155,9 @@ mod tests {
             failures: 1,
         };
         assert_eq!(load.totals(), both);
+        assert_eq!(load.heard_at(), 0);
+        load.heard(0, 120);
+        load.heard(1, 70);
+        assert_eq!(load.heard_at(), 120);
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
@@ -20,6 +20,8 @@ use crate::telemetry::counters::Counters;
 /// What a worker is made of.
 #[derive(Clone, Debug)]
 pub struct Parts {
+    /// When everybody's clock was at 0, so that workers can compare times.
+    pub started: Instant,
     /// Where requests may go.
     pub subscriber: Subscriber,
     /// Where trouble with backends is reported.

@@ -110,7 +110,9 @@ fn the_complete_file_has_every_key() {
         "{ODD}[server]\n{ODD}[[listener]]\n{ODD}[admin]\n{ODD}[limits]\n{ODD}[upstream]\n{ODD}[check]\n{ODD}[failover]\n{ODD}\
          [access_log]\n{ODD}[journal]\n{ODD}[[pool]]\n{ODD}[[route]]\n{ODD}[[zone]]\n{ODD}[[zone.backend]]\n{ODD}[[zone.dependency]]\n{ODD}"
     );
-    let kinds = ["tcp", "tls", "redis", "grpc", "command"];
+    let kinds = [
+        "tcp", "tls", "postgres", "redis", "mysql", "grpc", "command",
+    ];
     let odd = kinds.iter().fold(odd, |odd, kind| {
         format!("{odd}[[zone.dependency]]\n[zone.dependency.check]\nkind = \"{kind}\"\n{ODD}[zone.dependency.check.tls]\n{ODD}")
     });
@@ -171,7 +173,8 @@ fn every_mistake_is_found_and_explained() {
 #[test]
 fn secrets_are_used_but_never_shown() {
     let text = format!(
-        "{LISTENER}{ZONES}dependency = [{{ check = {{ kind = \"redis\", address = \"127.0.0.1:6379\", password = \"${{file:admin.token}}\" }} }}]\n\
+        "{LISTENER}{ZONES}dependency = [{{ check = {{ kind = \"redis\", address = \"127.0.0.1:6379\", password = \"${{file:admin.token}}\" }} }},\n\
+         {{ check = {{ kind = \"postgres\", address = \"127.0.0.1:5432\", user = \"health\", password = \"${{file:admin.token}}\" }} }}]\n\
          [admin]\nbind = \"0.0.0.0:9900\"\ntoken_file = \"admin.token\"\n[check]\nbody = \"${{file:admin.token}}\"\n"
     );
     let config = parse(&text).unwrap();

@@ -151,6 +151,49 @@ fn an_idempotent_request_that_was_lost_goes_to_the_sibling() {
 }
 
 #[test]
+fn an_idempotent_request_that_was_answered_with_nonsense_goes_to_the_sibling_and_a_post_does_not() {
+    let served = AtomicUsize::new(0);
+    let turning = Origin::start(behaviour::custom(move |exchange| {
+        exchange.read_body();
+        // Sound at first, so that the nonsense comes over a kept connection too.
+        if served.fetch_add(1, Ordering::Relaxed) == 0 {
+            return exchange.send(&behaviour::response(200, &[], b"sound"));
+        }
+        exchange.send(b"\x16\x03nonsense\r\n\r\n");
+        Next::Close
+    }));
+    let sound = Origin::named("sound");
+    let proxy = rarely_checked()
+        .server("workers = 1")
+        .toml("[upstream]\nbalance = \"round-robin\"\nretries = 1\n[failover]\ngray = \"report\"")
+        .zone("fz-1", &[&turning, &sound])
+        .start();
+    let mut client = proxy.client();
+    for at in 0..6 {
+        let request =
+            format!("PUT /{at} HTTP/1.1\r\nHost: app.example\r\nContent-Length: 5\r\n\r\nhello");
+        assert_eq!(client.exchange(request).text(), "sound", "request {at}");
+    }
+    assert!(
+        turning.count() > 1,
+        "it was never asked, so nothing was sent again"
+    );
+
+    let statuses: Vec<u16> = (0..6)
+        .map(|at| {
+            let request = format!(
+                "POST / HTTP/1.1\r\nHost: app.example\r\nX-Id: {at}\r\nContent-Length: 5\r\n\r\nhello"
+            );
+            proxy.client().exchange(request).status
+        })
+        .collect();
+    assert!(statuses.contains(&502), "{statuses:?}");
+    for (id, count) in turning.posts() {
+        assert_eq!((count, sound.posts().get(&id)), (1, None), "POST {id}");
+    }
+}
+
+#[test]
 fn a_body_beyond_the_replay_buffer_is_not_sent_again() {
     let (first, second) = (
         Origin::start(behaviour::close()),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use http::{HeaderMap, HeaderValue, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 
 /// Says `words` to everybody, and then waits for them to leave.
 pub async fn saying(words: &'static [u8]) -> SocketAddr {
@@ -22,6 +23,28 @@ pub async fn saying_goodbye(words: &'static [u8]) -> SocketAddr {
         let _ = stream.write_all(words).await;
     })
     .await
+}
+
+/// Says `words` to everybody without being asked, and closes.
+pub async fn saying_goodbye_at_once(words: &'static [u8]) -> SocketAddr {
+    serve(move |mut stream| async move {
+        let _ = stream.write_all(words).await;
+    })
+    .await
+}
+
+/// Says `words` to the first who comes, and then only listens; the second value is what it heard until they left.
+pub async fn listening(words: &'static [u8]) -> (SocketAddr, JoinHandle<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let heard = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(words).await.unwrap();
+        let mut heard = Vec::new();
+        let _ = stream.read_to_end(&mut heard).await;
+        heard
+    });
+    (address, heard)
 }
 
 /// Says `lead`, and then the same byte for ever.
@@ -44,6 +67,37 @@ pub async fn echoing(lead: &'static str, tail: &'static str) -> SocketAddr {
                 return;
             }
         }
+    })
+    .await
+}
+
+/// Answers each thing that it is told with what `reply` makes of it, and of how many there were before.
+pub async fn replying(
+    reply: impl Fn(usize, &[u8]) -> Vec<u8> + Clone + Send + Sync + 'static,
+) -> SocketAddr {
+    serve(move |mut stream| {
+        let reply = reply.clone();
+        async move {
+            let mut heard = [0; 4096];
+            for turn in 0.. {
+                let Ok(count @ 1..) = stream.read(&mut heard).await else {
+                    return;
+                };
+                let answer = reply(turn, &heard[..count]);
+                if stream.write_all(&answer).await.is_err() {
+                    return;
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// Says `words` again and again.
+pub async fn repeating(words: Vec<u8>) -> SocketAddr {
+    serve(move |mut stream| {
+        let words = words.clone();
+        async move { while stream.write_all(&words).await.is_ok() {} }
     })
     .await
 }

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Pid;
 use tempfile::TempDir;
 
-use crate::support::port;
-use crate::support::wait::{PATIENCE, eventually, eventually_some};
+use crate::support::wait::{PATIENCE, eventually_some};
+use crate::support::{port, process};
 
 /// The file by which a server says that it listens.
 pub const READY: &str = "ready.pid";
@@ -59,21 +59,13 @@ impl Server {
         self.directory.path()
     }
 
-    /// SIGSTOP: the kernel still accepts for it.
+    /// The kernel still accepts for it.
     pub fn freeze(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
-        // Each thread stops when it gets there; until then it may still answer.
-        let tasks = format!("/proc/{}/task", self.child.id());
-        eventually(PATIENCE, "all threads are stopped", || {
-            fs::read_dir(&tasks).unwrap().all(|task| {
-                let stat = fs::read_to_string(task.unwrap().path().join("stat"));
-                stat.is_ok_and(|stat| stat.rsplit(") ").next().unwrap().starts_with('T'))
-            })
-        });
+        process::freeze(Pid::from_child(&self.child));
     }
 
     pub fn thaw(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::CONT).unwrap();
+        process::thaw(Pid::from_child(&self.child));
     }
 
     pub fn kill(&mut self) {

@@ -9,7 +9,7 @@ use firedoor::config::{Config, Detail, Failback, Failover, MinHealthy};
 use firedoor::health::checker::{Checker, Command, Input, Probe};
 use firedoor::memory::Memory;
 use firedoor::moment::Moment;
-use firedoor::outcome::{Observation, Trouble};
+use firedoor::outcome::{Observation, Sign};
 
 use crate::example::{self, pass, refused, zone};
 use crate::tape::Tape;
@@ -71,6 +71,7 @@ impl Plant {
             let late = Duration::from_micros(self.rng.u64(20..3_000));
             let next = next.max(self.now.instant) + late;
             if next > end {
+                self.now = self.now.after(end - self.now.instant);
                 return;
             }
             self.now = self.now.after(next - self.now.instant);
@@ -102,11 +103,10 @@ impl Plant {
         self.look();
     }
 
-    /// A live request had trouble with a backend of the first zone.
-    pub(crate) fn trouble(&mut self) {
+    /// Live requests saw a sign of trouble at a backend of the first zone.
+    pub(crate) fn see(&mut self, sign: Sign) {
         let component = self.checker.routing().backends[0][0].id;
-        let trouble = Trouble::Reset;
-        self.put(Input::Observation(Observation { component, trouble }));
+        self.put(Input::Observation(Observation { component, sign }));
         self.look();
     }
 

@@ -8,6 +8,7 @@ use fastrand::Rng;
 use firedoor::config::Detail;
 use firedoor::health::checker::{Checker, Command, Replayed};
 use firedoor::health::report::{Cause, Flip};
+use firedoor::outcome::{Sign, Silence, Trouble};
 use firedoor::zone::{ComponentKey, Operator};
 use jiff::Timestamp;
 
@@ -283,23 +284,54 @@ fn what_operators_did_is_done_again() {
     }
 }
 
-/// A backend whose live requests fail all the time, while its checks are fine.
+/// A backend whose live requests fail all the time, or are never answered, while its checks are fine.
 #[test]
 fn traffic_alone_does_not_fill_a_disk() {
-    for (detail, most) in [(Detail::All, 4000), (Detail::Changes, 12)] {
-        let start = start();
-        let mut plant = Plant::new(1, start, detail, 0);
-        for _ in 0..20_000 {
-            plant.trouble();
-            plant.live(Duration::from_millis(1));
-        }
-        let lines = plant.tape.lines();
-        assert!(lines < most, "{detail:?}: {lines} lines");
-        if detail == Detail::All {
-            let replayed = plant.tape.replay(&Arc::new(config()), start.instant);
-            assert_same(&plant, &replayed, Duration::ZERO);
+    let silence = Sign::Silence(Silence {
+        lasted: Duration::from_millis(100),
+        usual: None,
+    });
+    for sign in [Sign::Trouble(Trouble::Reset), silence] {
+        for (detail, most) in [(Detail::All, 4000), (Detail::Changes, 12)] {
+            let start = start();
+            let mut plant = Plant::new(1, start, detail, 12);
+            for _ in 0..20_000 {
+                plant.see(sign);
+                plant.live(Duration::from_millis(1));
+            }
+            let lines = plant.tape.lines();
+            assert!(lines < most, "{sign}, {detail:?}: {lines} lines");
+            if detail == Detail::All {
+                let replayed = plant.tape.replay(&Arc::new(config()), start.instant);
+                assert_same(&plant, &replayed, Duration::ZERO);
+            }
         }
     }
+}
+
+/// How soon a probe follows upon silence depends on when it was told before, and how soon a fault is found on that.
+#[test]
+fn what_silence_has_hastened_is_hastened_again() {
+    run(&["flips"], 24, |seed, at| {
+        let mut rng = Rng::with_seed(seed);
+        let mut plant = Plant::new(seed, at, Detail::All, 60);
+        let silence = Sign::Silence(Silence {
+            lasted: Duration::from_millis(100),
+            usual: None,
+        });
+        for _ in 0..1500 {
+            plant.see(silence);
+            let pause = match rng.u32(0..10) {
+                0 => rng.u64(1000..4000),
+                1..4 => rng.u64(1..20),
+                _ => rng.u64(50..300),
+            };
+            plant.live(Duration::from_millis(pause));
+        }
+        let replayed = plant.tape.replay(&Arc::new(config()), at.instant);
+        let flips = assert_same(&plant, &replayed, Duration::ZERO);
+        Seen::from([("flips", flips)])
+    });
 }
 
 /// Whatever has happened to a file: it is replayed as far as it is understood, or refused.

@@ -15,7 +15,7 @@ use firedoor::health::checker::{Checker, Command, Input, Probe};
 use firedoor::health::report::Event;
 use firedoor::memory::Memory;
 use firedoor::moment::Moment;
-use firedoor::outcome::{Observation, Outcome, Tally, Trouble};
+use firedoor::outcome::{Observation, Outcome, Sign, Silence, Tally, Trouble};
 use firedoor::zone::{ComponentId, ComponentKey, Operator};
 
 use crate::example::{self, ExampleZone, pass};
@@ -275,9 +275,18 @@ impl World {
         } else {
             ids[self.rng.usize(..ids.len())]
         };
-        let all = [Trouble::Connect, Trouble::Reset, Trouble::ResponseTimeout];
-        let trouble = all[self.rng.usize(..all.len())];
-        self.put(Input::Observation(Observation { component, trouble }));
+        let silence = Sign::Silence(Silence {
+            lasted: Duration::from_millis(104),
+            usual: None,
+        });
+        let all = [
+            Trouble::Connect.into(),
+            Trouble::Reset.into(),
+            Trouble::ResponseTimeout.into(),
+            silence,
+        ];
+        let sign = all[self.rng.usize(..all.len())];
+        self.put(Input::Observation(Observation { component, sign }));
     }
 
     /// Live requests go well in some places, and badly in others.

@@ -3,6 +3,9 @@
 mod command;
 mod grpc;
 mod http;
+mod login;
+mod mysql;
+mod postgres;
 mod redis;
 mod tls;
 
@@ -10,11 +13,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::config::raw::Section;
-use crate::config::{Check, CheckKind};
+use crate::config::{Check, CheckKind, Expect};
 
 use super::values::PERIOD;
-
-const LATER: &[&str] = &["postgres", "mysql"];
 
 /// Which keys, besides those of the timing, a kind of check has.
 const KINDS: &[(&str, Kind, &[&str])] = &[
@@ -25,9 +26,26 @@ const KINDS: &[(&str, Kind, &[&str])] = &[
         &["method", "host", "path", "expect", "body", "tls"],
     ),
     ("tls", Kind::Tls, &["tls", "expires_within"]),
+    (
+        "postgres",
+        Kind::Postgres,
+        &["user", "password", "database", "expect", "max_lag", "tls"],
+    ),
     ("redis", Kind::Redis, &["user", "password", "expect", "tls"]),
+    (
+        "mysql",
+        Kind::Mysql,
+        &["user", "password", "expect", "max_lag", "tls"],
+    ),
     ("grpc", Kind::Grpc, &["service", "host", "tls"]),
     ("command", Kind::Command, &["command"]),
+];
+
+/// What a data store may be expected to be.
+const EXPECTATIONS: &[(&str, Expect)] = &[
+    ("reachable", Expect::Reachable),
+    ("writable", Expect::Writable),
+    ("replica", Expect::Replica),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,7 +53,9 @@ enum Kind {
     Tcp,
     Http,
     Tls,
+    Postgres,
     Redis,
+    Mysql,
     Grpc,
     Command,
 }
@@ -77,7 +97,7 @@ fn streak(section: &Section<'_>, key: &'static str) -> Option<NonZeroU32> {
 /// The kind that is named, or the one of `base`; what the section leaves out comes from `base` where that is of the same kind.
 fn kind(section: &mut Section<'_>, base: &CheckKind) -> CheckKind {
     let choices: Vec<(&str, Kind)> = KINDS.iter().map(|(name, kind, _)| (*name, *kind)).collect();
-    let named = section.choice("kind", &choices, LATER);
+    let named = section.choice("kind", &choices, &[]);
     if named.is_none() && section.has("kind") {
         // Nobody can say which keys belong to a kind that isn't known.
         section.ignore_rest();
@@ -87,7 +107,9 @@ fn kind(section: &mut Section<'_>, base: &CheckKind) -> CheckKind {
         CheckKind::Tcp => Kind::Tcp,
         CheckKind::Http(_) => Kind::Http,
         CheckKind::Tls(_) => Kind::Tls,
+        CheckKind::Postgres(_) => Kind::Postgres,
         CheckKind::Redis(_) => Kind::Redis,
+        CheckKind::Mysql(_) => Kind::Mysql,
         CheckKind::Grpc(_) => Kind::Grpc,
         CheckKind::Command(_) => Kind::Command,
     });
@@ -96,7 +118,9 @@ fn kind(section: &mut Section<'_>, base: &CheckKind) -> CheckKind {
         Kind::Tcp => CheckKind::Tcp,
         Kind::Http => CheckKind::Http(http::read(section, base)),
         Kind::Tls => tls::read(section, base).map_or(CheckKind::Tcp, CheckKind::Tls),
+        Kind::Postgres => CheckKind::Postgres(postgres::read(section, base)),
         Kind::Redis => CheckKind::Redis(redis::read(section, base)),
+        Kind::Mysql => CheckKind::Mysql(mysql::read(section, base)),
         Kind::Grpc => CheckKind::Grpc(grpc::read(section, base)),
         Kind::Command => command::read(section, base).map_or(CheckKind::Tcp, CheckKind::Command),
     }
@@ -200,6 +224,21 @@ mod tests {
             "[check]\nkind = \"tcp\"\n[[pool]]\nname = \"default\"\ncheck = { kind = \"http\" }\n",
         );
         assert_eq!(http_of(&config.pools[0].check).path, "/");
+    }
+
+    #[test]
+    fn a_pool_that_expects_another_role_has_no_use_for_a_lag() {
+        let config = parse(
+            "[check]\nkind = \"postgres\"\nuser = \"health\"\npassword = \"x\"\nexpect = \"replica\"\nmax_lag = \"9s\"\n\
+             [[pool]]\nname = \"default\"\ncheck = { expect = \"writable\" }\n",
+        );
+        let CheckKind::Postgres(check) = &config.pools[0].check.kind else {
+            panic!("{config:?}");
+        };
+        let login = check.login.as_ref().unwrap();
+        assert_eq!((&*login.user, login.expect), ("health", Expect::Writable));
+        assert_eq!(login.password.as_ref().unwrap().expose(), "x");
+        assert_eq!(login.max_lag, None);
     }
 
     #[test]

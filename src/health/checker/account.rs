@@ -104,6 +104,7 @@ fn report_component(component: &Component, config: &Config) -> ComponentReport {
         since: component.since.wall,
         operator: component.operator,
         gray: component.live.is_gray(),
+        hastened_by: component.hastened_by,
         outcomes: component.outcomes().cloned().collect(),
     }
 }

@@ -357,10 +357,11 @@ impl Checker {
         })
     }
 
-    /// When time ends the drill. Not while another flip is under way: that decides what becomes of it.
+    /// When time ends the drill; not while another flip is under way, whose end comes first.
     pub(super) fn drill_due(&self) -> Option<Instant> {
         let drill = self.drills.current.as_ref()?;
-        (drill.phase == Phase::Away && self.pending.is_none()).then_some(drill.until.instant)
+        let waits = drill.phase == Phase::Away && self.pending.is_none();
+        waits.then_some(drill.until.instant)
     }
 
     /// Whether the drill decides when the traffic returns.

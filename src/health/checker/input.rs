@@ -13,7 +13,7 @@ use crate::zone::{ComponentId, ComponentKey, Status};
 pub enum Input {
     /// A probe has finished: whose, in which round, and how.
     Outcome(ComponentId, u64, Outcome),
-    /// A live request had trouble.
+    /// Live requests saw a sign of trouble.
     Observation(Observation),
     /// How live requests went at a backend.
     Tally(ComponentId, Tally),
@@ -69,7 +69,7 @@ impl Checker {
         })
     }
 
-    /// Whether live trouble has asked for a probe of that component at just this moment.
+    /// Whether a sign has asked for a probe of that component at just this moment.
     pub fn was_asked(&self, component: ComponentId, now: Moment) -> bool {
         self.find(component).is_some_and(|(zone, slot)| {
             self.zones[zone].components[slot].asked() == Some(now.instant)

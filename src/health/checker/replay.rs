@@ -196,10 +196,10 @@ impl<'r> Run<'r> {
                 }
                 self.checker.handle_timeout(now);
             }
-            Recorded::Trouble { component, trouble } => {
+            Recorded::Sign { component, sign } => {
                 if let Some(component) = self.find(component) {
-                    let trouble = *trouble;
-                    let observation = Observation { component, trouble };
+                    let sign = *sign;
+                    let observation = Observation { component, sign };
                     self.checker.handle_observation(observation, now);
                 }
             }

@@ -50,6 +50,9 @@ pub struct Standing<'a> {
     pub in_doubt: bool,
 }
 
+/// Longer than two checks of different timing need to see the same thing, shorter than a second failure by chance.
+const TOGETHER: Duration = Duration::from_secs(10);
+
 impl<'a> Situation<'a> {
     pub(super) fn active(&self) -> &'a Conclusion {
         self.zones[self.active].conclusion
@@ -100,6 +103,14 @@ impl<'a> Situation<'a> {
             }
         }
         best.map(|(index, _)| index)
+    }
+
+    /// Whether all zones have failed, and within [`TOGETHER`]: then what ails them is hardly in any of them.
+    pub(super) fn failed_together(&self) -> bool {
+        let failed = |zone: &Standing<'_>| zone.conclusion.verdict == Verdict::Failed;
+        let lasted = || self.zones.iter().map(|zone| zone.lasted);
+        let apart = lasted().max().zip(lasted().min());
+        self.zones.iter().all(failed) && apart.is_some_and(|(max, min)| max - min <= TOGETHER)
     }
 
     /// Why a zone is no better than a failed active one.

@@ -150,6 +150,26 @@ fn the_failover_table_holds_row_by_row() {
 }
 
 #[test]
+fn only_zones_that_failed_at_once_make_our_own_network_suspect() {
+    let asks = |zones: &str, apart: Duration| {
+        let decision = decide_on(zones, 0, |s| s.zones[0].lasted += apart, &policy());
+        let Decision::NowhereToGo { reasons } = decision else {
+            panic!("{decision:?}");
+        };
+        reasons
+            .iter()
+            .any(|reason| reason.contains("our own network?"))
+    };
+    assert!(asks("xx", Duration::ZERO));
+    assert!(asks("FFF", Duration::from_secs(10)));
+    assert!(!asks("FF", Duration::from_secs(11)));
+    assert!(
+        !asks("F", Duration::ZERO),
+        "there is nothing to compare it with"
+    );
+}
+
+#[test]
 fn a_pinned_zone_stays_whatever_happens_and_says_what_it_would_have_done() {
     for (zones, expected) in [
         ("FS", "withheld by pinned"),

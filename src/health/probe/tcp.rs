@@ -1,5 +1,6 @@
 //! Layer 4: is there somebody who accepts connections?
 
+use std::io;
 use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
@@ -18,9 +19,7 @@ use crate::outcome::{CheckCode, is_own_fault};
 pub(super) async fn connect(address: SocketAddr, deadline: Instant) -> Result<TcpStream, Finding> {
     let stream = match timeout_at(deadline, TcpStream::connect(address)).await {
         Err(_) => return Err(Finding::new(CheckCode::L4Timeout, "no connection")),
-        Ok(Err(error)) if is_own_fault(&error) => {
-            return Err(Finding::new(CheckCode::SocketError, words(&error)));
-        }
+        Ok(Err(error)) if is_own_fault(&error) => return Err(no_socket(&error)),
         Ok(Err(error)) => return Err(Finding::new(CheckCode::L4Con, words(&error))),
         Ok(Ok(stream)) => stream,
     };
@@ -35,4 +34,9 @@ pub(super) async fn connect(address: SocketAddr, deadline: Instant) -> Result<Tc
     // A probe is one small write; waiting to coalesce it would only be measured as the backend's latency.
     let _ = stream.set_nodelay(true);
     Ok(stream)
+}
+
+/// That our own system is short of something.
+pub(super) fn no_socket(error: &io::Error) -> Finding {
+    Finding::new(CheckCode::SocketError, words(error))
 }

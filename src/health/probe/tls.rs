@@ -2,12 +2,16 @@
 
 mod words;
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConnection, Error, ProtocolVersion, RootCertStore};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, Error, ProtocolVersion, RootCertStore,
+};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -26,11 +30,45 @@ pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     client: &TlsClient,
     deadline: Instant,
 ) -> Result<TlsStream<S>, Finding> {
-    let name = match &client.terms().server_name {
-        Some(name) => name.clone(),
-        None => host(authority)?,
-    };
-    let connector = TlsConnector::from(client.config().clone());
+    let name = expected_name(authority, client)?;
+    connect(stream, name, client.config(), deadline).await
+}
+
+/// As [`handshake`], but a certificate that isn't in order doesn't end it: the second value is what is wrong with it. For protocols
+/// whose servers hold an interrupted handshake against the host that it came from. Until that value has been looked at, the other
+/// side may be anybody.
+pub(super) async fn handshake_then_verify<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    authority: &str,
+    client: &TlsClient,
+    deadline: Instant,
+) -> Result<(TlsStream<S>, Option<Finding>), Finding> {
+    let name = expected_name(authority, client)?;
+    let stream = connect(stream, name.clone(), client.lenient_config(), deadline).await?;
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let objection = client.verify(chain, &name, UnixTime::now()).err();
+    let objection = objection.map(|error| {
+        let error = io::Error::new(io::ErrorKind::InvalidData, error);
+        Finding::new(CheckCode::L6Response, words::of(&error))
+    });
+    Ok((stream, objection))
+}
+
+/// Whom the certificate must be for.
+fn expected_name(authority: &str, client: &TlsClient) -> Result<ServerName<'static>, Finding> {
+    match &client.terms().server_name {
+        Some(name) => Ok(name.clone()),
+        None => host(authority),
+    }
+}
+
+async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    name: ServerName<'static>,
+    config: &Arc<ClientConfig>,
+    deadline: Instant,
+) -> Result<TlsStream<S>, Finding> {
+    let connector = TlsConnector::from(Arc::clone(config));
     match timeout_at(deadline, connector.connect(name, stream)).await {
         Err(_) => Err(Finding::new(
             CheckCode::L6Timeout,

@@ -12,7 +12,7 @@ use crate::health::recording::{Begin, Record, Recorded, Why};
 use crate::health::report::{Event, What};
 use crate::memory::{Drill, Memory};
 use crate::moment::Moment;
-use crate::outcome::{CheckCode, Outcome, Trouble};
+use crate::outcome::{CheckCode, Outcome, Sign};
 use crate::zone::{ComponentId, ComponentKey};
 
 /// So that a replay knows how long the process has lived, though nothing changed.
@@ -32,8 +32,8 @@ pub struct Notes {
     noted: bool,
     /// Of the last record.
     last: Moment,
-    /// Those whose trouble is noted since a probe of them last began or ended: more of it changes nothing.
-    troubled: BTreeSet<ComponentId>,
+    /// Those of which a sign that asked for a probe is noted since one last began or ended: more of them change nothing.
+    asked: BTreeSet<ComponentId>,
     /// What each component's probes find, where only changes are noted.
     runs: BTreeMap<ComponentId, Run>,
     promoting: Option<u64>,
@@ -47,7 +47,7 @@ struct Run {
     code: CheckCode,
     status: Option<u16>,
     left_out: u64,
-    trouble: Option<(Moment, Trouble)>,
+    sign: Option<(Moment, Sign)>,
 }
 
 impl Notes {
@@ -66,7 +66,7 @@ impl Notes {
             moment: now,
             noted: true,
             last: now,
-            troubled: BTreeSet::new(),
+            asked: BTreeSet::new(),
             runs: BTreeMap::new(),
             promoting: None,
             reloaded: None,
@@ -95,15 +95,15 @@ impl Notes {
             .poll_timeout()
             .filter(|due| self.detail == Detail::All && *due <= now.instant);
         let noteworthy = self.look_at(checker, &input, now);
-        let asks = match &input {
+        let sees = match &input {
             Input::Observation(observation) => Some(observation.component),
             _ => None,
         };
         let result = checker.handle(input, now);
         self.moment = now;
-        let matters = asks.is_none_or(|component| {
-            checker.was_asked(component, now)
-                && (self.detail < Detail::All || self.troubled.insert(component))
+        // A sign that asked for no probe is none for a replay either: it takes silence for news as often, or more.
+        let matters = sees.is_none_or(|component| {
+            checker.was_asked(component, now) && self.asked.insert(component)
         });
         let what = match noteworthy {
             Some(what) if matters => what,
@@ -138,7 +138,7 @@ impl Notes {
             flip_begun |= matches!(event.what, What::FlipBegun { .. });
         }
         for (component, _) in began {
-            self.troubled.remove(component);
+            self.asked.remove(component);
         }
         let quiet = self
             .moment
@@ -207,7 +207,7 @@ impl Notes {
         match input {
             Input::Outcome(id, round, outcome) => {
                 let key = checker.key(*id).filter(|_| checker.awaits(*id, *round))?;
-                self.troubled.remove(id);
+                self.asked.remove(id);
                 let steady = checker.is_steady(*id);
                 let left_out = match all {
                     true => 0,
@@ -221,18 +221,15 @@ impl Notes {
                 })
             }
             Input::Observation(observation) => {
-                let key = checker.key(observation.component)?;
-                let trouble = observation.trouble;
+                let (id, sign) = (observation.component, observation.sign);
+                let component = checker.key(id)?.clone();
                 if !all {
                     // Only what comes before a change is worth a record.
-                    let run = self.runs.get_mut(&observation.component)?;
-                    run.trouble.get_or_insert((now, trouble));
+                    let run = self.runs.get_mut(&id)?;
+                    run.sign.get_or_insert((now, sign));
                     return None;
                 }
-                Some(Recorded::Trouble {
-                    component: key.clone(),
-                    trouble,
-                })
+                Some(Recorded::Sign { component, sign })
             }
             Input::Tally(id, tally) => {
                 let one = (checker.key(*id).filter(|_| all)?.clone(), *tally);
@@ -258,6 +255,15 @@ impl Notes {
         }
     }
 
+    /// What was kept until it proved to be of interest.
+    fn note_earlier(&mut self, moment: Moment, component: ComponentKey, sign: Sign) {
+        self.records.push(Record {
+            moment,
+            overdue: Duration::ZERO,
+            what: Recorded::Sign { component, sign },
+        });
+    }
+
     /// How many outcomes were left out before this one, if it differs from them. Until a change is confirmed or refuted, all are
     /// worth a record.
     fn change_of(
@@ -271,18 +277,13 @@ impl Notes {
         let left_out = match self.runs.get_mut(&id) {
             Some(run) if steady && alike(run) => {
                 run.left_out += 1;
-                run.trouble = None;
+                run.sign = None;
                 return None;
             }
             Some(run) => {
-                let (left_out, trouble) = (run.left_out, run.trouble.take());
-                if let Some((moment, trouble)) = trouble {
-                    let component = key.clone();
-                    self.records.push(Record {
-                        moment,
-                        overdue: Duration::ZERO,
-                        what: Recorded::Trouble { component, trouble },
-                    });
+                let (left_out, sign) = (run.left_out, run.sign.take());
+                if let Some((moment, sign)) = sign {
+                    self.note_earlier(moment, key.clone(), sign);
                 }
                 left_out
             }
@@ -292,7 +293,7 @@ impl Notes {
             code: outcome.code,
             status: outcome.status,
             left_out: 0,
-            trouble: None,
+            sign: None,
         };
         self.runs.insert(id, run);
         Some(left_out)

@@ -41,7 +41,7 @@ impl Component {
         }
     }
 
-    /// When live trouble asked for a probe last, if that is not settled yet.
+    /// When a sign asked for a probe last, if that is not settled yet.
     pub fn asked(&self) -> Option<Instant> {
         self.doubt.as_ref().and_then(|doubt| doubt.asked)
     }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use super::*;
 use crate::config::CheckKind;
+use crate::outcome::Trouble;
 
 const FALL: u32 = 2;
 const RISE: u32 = 3;
@@ -151,16 +152,16 @@ fn live_trouble_brings_one_probe_forward_and_any_amount_of_it_no_more() {
     let mut component = component(now);
     probe(&mut component, "+", &mut now);
     now = now.after(Duration::from_millis(500));
-    component.doubt(Trouble::Connect, now);
+    component.doubt(Trouble::Connect.into(), now);
     assert_eq!(component.schedule.due(), Some(now.instant), "at once");
     component.start_probe(now).unwrap();
     for _ in 0..1000 {
-        component.doubt(Trouble::Connect, now);
+        component.doubt(Trouble::Connect.into(), now);
         assert_eq!(component.schedule.due(), None, "never two in flight");
     }
     component.judge(outcome(false), 1, now);
     for _ in 0..1000 {
-        component.doubt(Trouble::Connect, now);
+        component.doubt(Trouble::Connect.into(), now);
     }
     assert_eq!(
         component.schedule.due().unwrap() - now.instant,
@@ -176,7 +177,7 @@ fn a_probe_that_was_sent_before_the_trouble_does_not_refute_it() {
     now = now.after(Duration::from_secs(2));
     component.start_probe(now).unwrap();
     let asked = now.after(Duration::from_millis(10));
-    component.doubt(Trouble::Reset, asked);
+    component.doubt(Trouble::Reset.into(), asked);
     component.judge(outcome(true), 1, now.after(Duration::from_millis(20)));
     assert_eq!(
         component.schedule.due(),
@@ -190,13 +191,13 @@ fn a_transition_tells_what_hastened_it_and_how_long_it_took() {
     let mut component = component(now);
     probe(&mut component, "+", &mut now);
     now = now.after(Duration::from_millis(500));
-    component.doubt(Trouble::Connect, now);
+    component.doubt(Trouble::Connect.into(), now);
     component.start_probe(now).unwrap();
     assert_eq!(component.judge(outcome(false), 1, now), None);
     now = now.after(Duration::from_millis(50));
     component.start_probe(now).unwrap();
     let transition = component.judge(outcome(false), 1, now).expect("down");
-    assert_eq!(transition.hastened_by, Some(Trouble::Connect));
+    assert_eq!(transition.hastened_by, Some(Trouble::Connect.into()));
     assert_eq!(transition.detected_in, Duration::from_millis(50));
     assert_eq!(transition.evidence.len(), 2);
 }

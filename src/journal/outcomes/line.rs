@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::command::{command, command_fields};
+use super::sign;
 use crate::config::Detail;
 use crate::health::checker::Promoted;
 use crate::health::recording::{Begin, Known, Record, Recorded, Why};
 use crate::memory::Memory;
-use crate::outcome::{CheckCode, Outcome, Tally, Trouble};
+use crate::outcome::{CheckCode, Outcome, Tally};
 use crate::zone::{ComponentKey, Status};
 
 /// No duration that was recorded is longer; one that is would overflow clocks.
@@ -87,10 +88,11 @@ fn fields(what: &Recorded) -> (&'static str, Value) {
             }
             ("outcome", line)
         }
-        Recorded::Trouble { component, trouble } => (
-            "trouble",
-            json!({"component": component.to_string(), "trouble": trouble.to_string()}),
-        ),
+        Recorded::Sign { component, sign } => {
+            let mut line = sign::fields(*sign);
+            line["component"] = component.to_string().into();
+            ("sign", line)
+        }
         Recorded::Tally(tallies) => {
             let tallies = tallies.iter().map(|(component, tally)| {
                 json!({
@@ -139,9 +141,9 @@ fn recorded(line: &Value, names: &mut Names) -> Option<Recorded> {
             began: None,
             left_out: line["left_out"].as_u64().unwrap_or(0),
         },
-        "trouble" => Recorded::Trouble {
+        "sign" => Recorded::Sign {
             component: names.key(&line["component"])?,
-            trouble: trouble(line["trouble"].as_str()?),
+            sign: sign::read(line)?,
         },
         "tally" => {
             let count = |value: &Value| u32::try_from(value.as_u64()?).ok();
@@ -275,20 +277,6 @@ impl Names {
         self.0.insert(name.to_owned(), key.clone());
         Some(key)
     }
-}
-
-/// One that is not known here asks for a probe as any other does.
-fn trouble(words: &str) -> Trouble {
-    let all = [
-        Trouble::Connect,
-        Trouble::ConnectTimeout,
-        Trouble::Reset,
-        Trouble::ResponseTimeout,
-        Trouble::Protocol,
-        Trouble::ServerError,
-    ];
-    let found = all.into_iter().find(|known| known.to_string() == words);
-    found.unwrap_or(Trouble::Reset)
 }
 
 fn why(why: Why) -> &'static str {

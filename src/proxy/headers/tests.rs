@@ -17,6 +17,21 @@ fn clean(headers: &mut HeaderMap, trusted: bool, upgrade: bool) {
     clean_request(headers, &found, trusted, upgrade);
 }
 
+/// Cleans `headers` and adds to them; the request's id is "an-id", and its trace the client's own.
+fn clean_and_add(headers: &mut HeaderMap, trusted: bool) {
+    static CLIENT: HeaderValue = HeaderValue::from_static("203.0.113.7");
+    let found = Survey::of(headers);
+    clean_request(headers, &found, trusted, false);
+    let add = Additions {
+        client: &CLIENT,
+        trusted,
+        scheme: "http",
+        version: Version::HTTP_11,
+        identity: &Identity::new(Some(HeaderValue::from_static("an-id")), true),
+    };
+    add_to_request(headers, &found, &add);
+}
+
 fn names(headers: &HeaderMap) -> Vec<&str> {
     let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
@@ -43,23 +58,32 @@ fn connection_can_not_take_away_what_frames_or_routes_the_message() {
 #[test]
 fn connection_can_not_take_away_what_we_add() {
     let mut headers = fields("connection: x-forwarded-for, via\nhost: a");
-    clean(&mut headers, false, false);
-    add_to_request(&mut headers, &additions(false));
+    clean_and_add(&mut headers, false);
     assert_eq!(headers["x-forwarded-for"], "203.0.113.7");
     assert_eq!(headers["via"], "1.1 firedoor");
+    assert_eq!(headers["x-request-id"], "an-id");
 }
 
-fn additions(trusted: bool) -> Additions<'static> {
-    static CLIENT: HeaderValue = HeaderValue::from_static("203.0.113.7");
-    static ID: HeaderValue = HeaderValue::from_static("an-id");
-    Additions {
-        client: &CLIENT,
-        trusted,
+#[test]
+fn a_trace_state_without_its_parent_does_not_go_on() {
+    let mut headers = fields("tracestate: a=1\nhost: a");
+    clean_and_add(&mut headers, false);
+    assert!(headers.contains_key("tracestate"));
+    let found = Survey::of(&headers);
+    let identity = Identity::new(None, false);
+    let add = Additions {
+        client: &HeaderValue::from_static("203.0.113.7"),
+        trusted: false,
         scheme: "http",
         version: Version::HTTP_11,
-        request_id: &ID,
-        traceparent: None,
-    }
+        identity: &identity,
+    };
+    add_to_request(&mut headers, &found, &add);
+    assert!(!headers.contains_key("tracestate"));
+    assert_eq!(
+        headers.get(TRACEPARENT).and_then(trace_id),
+        Some(identity.trace_id())
+    );
 }
 
 #[test]
@@ -69,8 +93,7 @@ fn a_stranger_claims_nothing_about_its_origin() {
          x-real-ip: 1.1.1.1\nX_Forwarded_For: 1.1.1.1\nfiredoor_zone: x\n\
          host: kunde1.example",
     );
-    clean(&mut headers, false, false);
-    add_to_request(&mut headers, &additions(false));
+    clean_and_add(&mut headers, false);
     assert_eq!(headers["x-forwarded-for"], "203.0.113.7");
     assert_eq!(headers["x-forwarded-proto"], "http");
     assert_eq!(headers["x-forwarded-host"], "kunde1.example");
@@ -92,8 +115,7 @@ fn a_trusted_proxy_is_believed_and_its_chain_goes_on() {
     let mut headers = fields(
         "x-forwarded-for: 198.51.100.1\nx-forwarded-for: 198.51.100.2\nx-forwarded-proto: https\nvia: 1.0 fred",
     );
-    clean(&mut headers, true, false);
-    add_to_request(&mut headers, &additions(true));
+    clean_and_add(&mut headers, true);
     assert_eq!(
         headers["x-forwarded-for"],
         "198.51.100.1, 198.51.100.2, 203.0.113.7"

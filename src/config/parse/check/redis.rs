@@ -12,15 +12,7 @@ pub(super) fn read(section: &Section<'_>, base: &CheckKind) -> RedisCheck {
     };
     let text = |key| Some(section.item(key)?.text()?.value);
     let (user, password) = (text("user"), text("password").map(Secret::new));
-    let expect = section.choice(
-        "expect",
-        &[
-            ("reachable", Expect::Reachable),
-            ("writable", Expect::Writable),
-            ("replica", Expect::Replica),
-        ],
-        &[],
-    );
+    let expect = section.choice("expect", super::EXPECTATIONS, &[]);
     let check = RedisCheck {
         user: user.or_else(|| base.and_then(|base| base.user.clone())),
         password: password.or_else(|| base.and_then(|base| base.password.clone())),

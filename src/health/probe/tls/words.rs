@@ -81,9 +81,13 @@ fn refusal(alert: AlertDescription) -> String {
     }
 }
 
-/// rustls presents names as `DnsName("app.example")`.
+/// rustls presents names as `DnsName("app.example")` and `IpAddress(10.1.0.21)`.
 fn bare(presented: &str) -> &str {
-    presented.split('"').nth(1).unwrap_or(presented)
+    let inner = presented.split(['(', ')', '"']);
+    inner
+        .filter(|part| !part.is_empty())
+        .nth(1)
+        .unwrap_or(presented)
 }
 
 /// `2027-02-01 12:00 UTC`, from seconds since 1970.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::moment::Moment;
+use crate::outcome::{Sign, Silence, Trouble};
 
 fn key() -> ComponentKey {
     ComponentKey {
@@ -71,12 +72,23 @@ fn every_kind_of_record_comes_back_from_its_line() {
         took: Duration::from_millis(1234),
     };
     let component = key();
-    let trouble = Trouble::ResponseTimeout;
+    let trouble = Sign::Trouble(Trouble::ResponseTimeout);
+    let silence = Sign::Silence(Silence {
+        lasted: Duration::from_millis(104),
+        usual: None,
+    });
     let kinds = [
         Recorded::Begin(Box::new(begin)),
         Recorded::Tick { began: vec![key()] },
         Recorded::Tick { began: Vec::new() },
-        Recorded::Trouble { component, trouble },
+        Recorded::Sign {
+            component: component.clone(),
+            sign: trouble,
+        },
+        Recorded::Sign {
+            component,
+            sign: silence,
+        },
         Recorded::Tally(vec![(key(), tally)]),
         Recorded::Draining,
         Recorded::Drained,

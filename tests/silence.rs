@@ -1,0 +1,346 @@
+//! Silence hastens: a backend that owes answers and sends nothing gets confirming probes, and nothing but those. Everywhere here
+//! the next ordinary probe is an hour away, and no request times out.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use support::behaviour::{self, Behaviour, Next, custom};
+use support::load::Plan;
+use support::pair::{
+    Pair, assert_no_get_failed, journal, journal_of, until_active, until_both_serve,
+};
+use support::wait::{PATIENCE, eventually_some, within};
+use support::{Origin, Proxy, RawClient, eventually, port};
+
+const HOURLY: &str =
+    "path = \"/health\"\ninterval = \"1h\"\ntimeout = \"1s\"\nconfirm_interval = \"20ms\"";
+const ENDLESS: &str = "[upstream]\nconnect_timeout = \"1h\"\nresponse_timeout = \"1h\"";
+/// Silence that counts would have been told four times by then.
+const QUIET: Duration = Duration::from_millis(1500);
+
+#[test]
+fn a_hung_app_server_is_found_by_its_silence_alone() {
+    let pair = Pair::start();
+    let proxy = pair.builder(ENDLESS).check(HOURLY).start();
+    until_both_serve(&proxy);
+    let load = Plan::to(proxy.address).only_get().start();
+    load.wait_for_more(120);
+    hang(&pair.preferred.servers[0]);
+    until_active(&proxy, "fz-2");
+    load.wait_for_more(60);
+    assert_no_get_failed(&load.finish());
+
+    let sign = hastened_by(&proxy, "fz-1:app-1");
+    assert!(sign.starts_with("no answer for "), "{sign}");
+    assert!(sign.contains(" ms, usually after "), "{sign}");
+    let explained = proxy.command(&["explain"]).stdout;
+    let explained = String::from_utf8_lossy(&explained);
+    let line = format!("a live request had noticed first: {sign}\n");
+    assert!(explained.contains(&line), "{explained}");
+    let flip = &journal_of(&proxy, "flip", 1)[0];
+    assert_eq!(flip["evidence"][0]["hastened_by"], sign, "{flip:#}");
+}
+
+#[test]
+fn a_stopped_process_is_found_by_its_silence_alone() {
+    let (behind, standby) = (Origin::named("a"), Origin::named("b"));
+    // A process that a signal can stop, and in whose name the kernel goes on accepting.
+    let app = Proxy::in_front_of(&[&behind]);
+    let proxy = two_zones(app.address, &standby);
+    let mut client = proxy.client();
+    for _ in 0..20 {
+        assert_eq!(get(&mut client, "/").text(), "a");
+    }
+    app.signal(Signal::STOP);
+    // A thread of it may get through one more request before the signal gets to it.
+    eventually(PATIENCE, "the standby answers", || {
+        get(&mut client, "/").text() == "b"
+    });
+    until_active(&proxy, "fz-2");
+    let sign = hastened_by(&proxy, "fz-1:app-1");
+    assert!(sign.starts_with("no answer for "), "{sign}");
+}
+
+#[test]
+fn one_that_has_never_answered_is_found_as_well() {
+    let (origin, standby) = (Origin::named("a"), Origin::named("b"));
+    let proxy = two_zones(origin.address(), &standby);
+    hang(&origin);
+    assert_eq!(proxy.get("/").text(), "b");
+    let sign = hastened_by(&proxy, "fz-1:app-1");
+    assert!(
+        sign.ends_with(" ms, and there was none before"),
+        "a probe's answer is no live request's: {sign}"
+    );
+}
+
+#[test]
+fn one_that_lets_connections_hang_is_found_as_well() {
+    let (mut app, standby) = (Queue::start(), Origin::named("b"));
+    let proxy = two_zones(app.address, &standby);
+    assert_eq!(proxy.get("/").text(), "a");
+    app.fill();
+    assert_eq!(proxy.get("/").text(), "b");
+    let sign = hastened_by(&proxy, "fz-1:app-1");
+    assert!(sign.starts_with("no answer for "), "{sign}");
+}
+
+#[test]
+fn slow_answers_of_a_healthy_app_server_cost_ever_fewer_probes_and_no_flip() {
+    let origin = Origin::start(by_path(
+        "/slow",
+        behaviour::after(Duration::from_secs(1), behaviour::ok("slow")),
+    ));
+    let proxy = alone(&origin);
+    let mut client = proxy.client();
+    let before = origin.checks();
+    for _ in 0..5 {
+        // So that a second is not what it usually takes.
+        for _ in 0..30 {
+            get(&mut client, "/");
+        }
+        assert_eq!(get(&mut client, "/slow").text(), "slow");
+    }
+    let probes = origin.checks() - before;
+    assert!(probes > 0, "a second is long enough to ask");
+    // Each of them alone is worth four.
+    assert!(probes <= 12, "{probes} probes");
+    assert_nothing_happened(&proxy);
+}
+
+#[test]
+fn a_long_poll_costs_a_few_probes_and_no_flip() {
+    let origin = Origin::start(by_path(
+        "/poll",
+        behaviour::after(Duration::from_secs(4), behaviour::ok("news")),
+    ));
+    let proxy = alone(&origin);
+    let mut client = warm_client(&proxy);
+    let before = origin.checks();
+    assert_eq!(get(&mut client, "/poll").text(), "news");
+    let probes = origin.checks() - before;
+    assert!((1..=7).contains(&probes), "{probes} probes");
+    assert_nothing_happened(&proxy);
+}
+
+#[test]
+fn an_upload_that_pauses_is_no_silence() {
+    let origin = Origin::named("a");
+    let proxy = alone(&origin);
+    let mut client = warm_client(&proxy);
+    let before = (origin.count(), origin.checks());
+    client.send(
+        "POST /up HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n",
+    );
+    eventually(PATIENCE, "it has begun", || origin.count() > before.0);
+    assert_quiet(&origin, before.1);
+    client.send("3\r\ntwo\r\n0\r\n\r\n");
+    assert_eq!(client.response_to("POST").status, 200);
+}
+
+#[test]
+fn a_client_that_keeps_its_body_back_is_no_silence() {
+    let origin = Origin::named("a");
+    let proxy = alone(&origin);
+    let mut client = warm_client(&proxy);
+    let before = origin.checks();
+    client.send("POST /up HTTP/1.1\r\nHost: app.example\r\nContent-Length: 6\r\n\r\none");
+    assert_quiet(&origin, before);
+    client.send("two");
+    assert_eq!(client.response_to("POST").status, 200);
+}
+
+#[test]
+fn a_request_that_expects_100_continue_is_no_silence() {
+    let origin = Origin::start(by_path("/up", behaviour::never_read()));
+    let proxy = alone(&origin);
+    let mut client = warm_client(&proxy);
+    let before = (origin.count(), origin.checks());
+    client.send(
+        "POST /up HTTP/1.1\r\nHost: app.example\r\nContent-Length: 6\r\nExpect: 100-continue\r\n\r\n",
+    );
+    eventually(PATIENCE, "it is asked", || origin.count() > before.0);
+    assert_quiet(&origin, before.1);
+}
+
+#[test]
+fn a_stream_of_events_without_events_is_no_silence() {
+    let origin = Origin::start(by_path(
+        "/events",
+        custom(|exchange| {
+            exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            exchange.wait_for_end();
+            Next::Close
+        }),
+    ));
+    let proxy = alone(&origin);
+    let mut client = warm_client(&proxy);
+    client.send("GET /events HTTP/1.1\r\nHost: app.example\r\n\r\n");
+    assert!(client.head().line.contains(" 200 "));
+    assert_quiet(&origin, origin.checks());
+}
+
+#[test]
+fn what_comes_on_another_connection_is_a_sign_of_life() {
+    let origin = Origin::start(by_path(
+        "/events",
+        behaviour::events(Duration::from_millis(20)),
+    ));
+    // Two workers: the one that waits is not always the one that hears.
+    let proxy = alone(&origin);
+    let mut streams: Vec<RawClient> = (0..8).map(|_| proxy.client()).collect();
+    for stream in &mut streams {
+        stream.send("GET /events HTTP/1.1\r\nHost: app.example\r\n\r\n");
+        assert!(stream.head().line.contains(" 200 "));
+    }
+    let mut clients: Vec<RawClient> = (0..8).map(|_| warm_client(&proxy)).collect();
+    origin.behave(behaviour::hang());
+    let before = (origin.count(), origin.checks());
+    for client in &mut clients {
+        client.send("GET /report HTTP/1.1\r\nHost: app.example\r\n\r\n");
+    }
+    eventually(PATIENCE, "all are asked", || {
+        origin.count() == before.0 + clients.len()
+    });
+    assert_quiet(&origin, before.1);
+    drop(streams);
+    eventually(PATIENCE, "and now it is still", || {
+        origin.checks() > before.1 + 1
+    });
+    assert_nothing_happened(&proxy);
+}
+
+/// From now on it answers nobody, its checks included.
+fn hang(origin: &Origin) {
+    origin.behave(behaviour::hang());
+    origin.behave_to_checks(behaviour::hang());
+}
+
+/// A firedoor in front of `app` in `fz-1` and `standby` in `fz-2`.
+fn two_zones(app: SocketAddr, standby: &Origin) -> Proxy {
+    let proxy = Proxy::builder()
+        .check(HOURLY)
+        .toml(ENDLESS)
+        .zone_at("fz-1", &[app])
+        .zone("fz-2", &[standby])
+        .start();
+    until_both_serve(&proxy);
+    proxy
+}
+
+/// A firedoor in front of `origin` only.
+fn alone(origin: &Origin) -> Proxy {
+    let proxy = Proxy::builder()
+        .check(HOURLY)
+        .toml(ENDLESS)
+        .zone("fz-1", &[origin])
+        .start();
+    proxy.until_all_up();
+    proxy
+}
+
+/// What the origin does with the requests for `path`; the others are answered at once.
+fn by_path(path: &'static str, special: Behaviour) -> Behaviour {
+    let usual = behaviour::ok("quick");
+    custom(move |exchange| {
+        let target = exchange.head.line.split(' ').nth(1).unwrap_or_default();
+        if target == path {
+            special(exchange)
+        } else {
+            usual(exchange)
+        }
+    })
+}
+
+/// A client whose worker has a connection to the origin, and knows how fast it is.
+fn warm_client(proxy: &Proxy) -> RawClient {
+    let mut client = proxy.client();
+    for _ in 0..10 {
+        assert_eq!(get(&mut client, "/").status, 200);
+    }
+    client
+}
+
+#[track_caller]
+fn get(client: &mut RawClient, path: &str) -> support::Response {
+    client.exchange(format!("GET {path} HTTP/1.1\r\nHost: app.example\r\n\r\n"))
+}
+
+/// A single probe may be the last one of what was before.
+#[track_caller]
+fn assert_quiet(origin: &Origin, before: u64) {
+    let asked = within(QUIET, || origin.checks() > before + 1);
+    assert!(!asked, "{} probes", origin.checks() - before);
+}
+
+fn assert_nothing_happened(proxy: &Proxy) {
+    let gone = |entry: &Value| entry["to"] == "down";
+    assert!(!journal(proxy, "transition").iter().any(gone));
+    assert_eq!(journal(proxy, "flip"), Vec::<Value>::new());
+}
+
+/// What the probes that found `component` down were hastened by.
+#[track_caller]
+fn hastened_by(proxy: &Proxy, component: &str) -> String {
+    let down = eventually_some(PATIENCE, &format!("{component} is down"), || {
+        let mut transitions = journal(proxy, "transition").into_iter();
+        transitions.find(|entry| entry["component"] == component && entry["to"] == "down")
+    });
+    let sign = down["hastened_by"].as_str();
+    sign.unwrap_or_else(|| panic!("{down:#}")).to_owned()
+}
+
+/// An app server with a short queue of connections, which it can stop taking any from.
+struct Queue {
+    address: SocketAddr,
+    stopped: Arc<AtomicBool>,
+    waiting: Vec<TcpStream>,
+}
+
+impl Queue {
+    fn start() -> Self {
+        let listener = port::listen();
+        let address = listener.local_addr().unwrap();
+        socket2::SockRef::from(&listener).listen(1).unwrap();
+        let stopped = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stopped);
+        std::thread::spawn(move || Self::serve(&listener, &flag));
+        Self {
+            address,
+            stopped,
+            waiting: Vec::new(),
+        }
+    }
+
+    fn serve(listener: &TcpListener, stopped: &AtomicBool) {
+        while let Ok((mut stream, _)) = listener.accept() {
+            if stopped.load(Ordering::Acquire) {
+                // For ever: the listener must stay.
+                std::thread::park();
+            }
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\na");
+        }
+    }
+
+    /// It takes no connection any more, and its queue is full.
+    fn fill(&mut self) {
+        self.stopped.store(true, Ordering::Release);
+        // A lost SYN is sent again after a second, so what takes longer than this has found the queue full.
+        let patience = Duration::from_millis(500);
+        while let Ok(stream) = TcpStream::connect_timeout(&self.address, patience) {
+            self.waiting.push(stream);
+        }
+    }
+}
