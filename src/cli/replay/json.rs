@@ -80,7 +80,7 @@ impl Findings<'_> {
                 Pair::Recorded(_) => "only_recorded",
                 Pair::Replayed(_) => "only_replayed",
             },
-            "moved_ms": moved.map(|moved| moved.as_secs_f64() * 1000.0),
+            "moved_ms": moved.map(|moved| (moved.as_secs_f64() * 1_000_000.0).round() / 1000.0),
             "recorded": pair.recorded().map(flip),
             "replayed": replayed,
         })
