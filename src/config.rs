@@ -3,6 +3,7 @@
 //! A file goes `text → raw (TOML's tree, with every place) → parse (every problem at once) → Config`. Nothing outside this
 //! folder knows TOML, and nothing inside [`Config`] is still a string that would have to be parsed later.
 
+mod certificate;
 mod check;
 pub mod error;
 mod expand;
@@ -16,16 +17,18 @@ mod tls;
 mod warnings;
 mod zone;
 
+pub use certificate::{Certificate, Validity};
 pub use check::{
     Check, CheckKind, CommandCheck, Expect, GrpcCheck, HttpCheck, Login, MysqlCheck, PostgresCheck,
     RedisCheck, TlsCheck,
 };
-pub use load::{LoadError, load};
+pub use load::{LoadError, load, texts};
 pub use pool::{MinHealthy, Pool, Sticky};
 pub(crate) use raw::closest;
 pub use route::{HostPattern, Route};
 pub use secret::Secret;
 pub(crate) use tls::provider;
+pub use tls::server::{CertificateFiles, ClientAuth, ClientTrust, TlsServer};
 pub use tls::{Identity, TlsClient, TlsTerms};
 pub use zone::{Address, Backend, Dependency, Zone};
 
@@ -80,6 +83,12 @@ pub struct Server {
 pub struct Listener {
     /// The address accepted on. Unique among the listeners.
     pub bind: SocketAddr,
+    /// `None`: cleartext.
+    pub tls: Option<TlsServer>,
+    /// How long browsers are told to come over TLS only: `Strict-Transport-Security`.
+    pub hsts: Option<Duration>,
+    /// Requests aren't served here, but sent to the same host over TLS: the port that clients find it at.
+    pub redirect: Option<u16>,
     /// Peers whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Connections at once, over all workers.
@@ -116,7 +125,7 @@ impl std::fmt::Display for AdminBind {
 /// `[limits]`: what a client may take. Sizes in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// For a whole request head, from its first byte (or from the accept).
+    /// For a whole request head, from its first byte (or from the accept, so that a TLS handshake is within it).
     pub header_timeout: Duration,
     /// Between two reads of a request body.
     pub body_timeout: Duration,

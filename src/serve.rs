@@ -2,6 +2,7 @@
 //!
 //! The control thread (this one) runs the monitor, the admin listener and the signals; each worker has a thread of its own.
 
+mod certificates;
 mod listeners;
 mod reload;
 mod signals;
@@ -124,6 +125,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     let monitor_task = tokio::task::spawn_local(monitor.run(async {
         monitor_stopped.await.ok();
     }));
+    let certificates = tokio::task::spawn_local(certificates::watch(subscriber.clone()));
     let context = admin::Context {
         monitor: monitor_handle.clone(),
         snapshot: subscriber,
@@ -158,6 +160,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
 
     info!("draining: nothing new is accepted, what is in flight has {drain_timeout:?} to finish");
     let forced = drain(&foremen, drain_timeout, &mut signals).await;
+    certificates.abort();
     stop_admin.send(()).ok();
     stop_monitor.send(()).ok();
     let ended = async {

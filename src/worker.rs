@@ -16,8 +16,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Cache};
 use slab::Slab;
-use tokio::net::TcpStream;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use crate::config::LogTarget;
@@ -25,10 +24,10 @@ use crate::outcome::{Observation, Sign, Trouble};
 use crate::proxy::accept;
 use crate::proxy::connections::Connection;
 use crate::proxy::downstream::{Downstream, millis};
+use crate::proxy::handshake;
 use crate::proxy::hold::Held;
 use crate::proxy::queue::Queue;
 use crate::proxy::retry::Budget;
-use crate::proxy::session;
 use crate::proxy::upstream::Upstream;
 use crate::proxy::view::View;
 use crate::snapshot::Snapshot;
@@ -55,6 +54,8 @@ pub(crate) struct Worker {
     queue: RefCell<Queue>,
     budget: RefCell<Budget>,
     log: RefCell<Vec<u8>>,
+    /// Places for TLS handshakes.
+    handshakes: Semaphore,
     draining: Cell<bool>,
     /// Told when a connection has ended.
     ended: Notify,
@@ -76,6 +77,7 @@ impl Worker {
             queue: RefCell::default(),
             budget: RefCell::new(budget),
             log: RefCell::default(),
+            handshakes: Semaphore::new(handshake::MOST),
             draining: Cell::new(false),
             ended: Notify::new(),
             parts,
@@ -151,8 +153,12 @@ impl Worker {
     fn sweep(self: &Rc<Self>) -> Option<Instant> {
         self.tick();
         let now = self.now();
+        let crowded = self.handshakes.available_permits() == 0;
         for (_, downstream) in &*self.downstreams.borrow() {
             downstream.sweep(now);
+            if crowded {
+                downstream.make_way(now);
+            }
         }
         let view = self.view();
         let timeout = millis(view.snapshot.config.upstream.idle_timeout);
@@ -234,6 +240,11 @@ impl Worker {
         &self.parts.held
     }
 
+    /// A place for each TLS handshake that may be under way at once.
+    pub(crate) fn handshakes(&self) -> &Semaphore {
+        &self.handshakes
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.get()
     }
@@ -245,14 +256,14 @@ impl Worker {
         timeout - fastrand::u64(0..=timeout / 5)
     }
 
-    /// Serves a connection on this thread, and calls `gone` at its end. A panic in it ends it, and nothing else.
+    /// Lets a connection be served on this thread, and calls `gone` at its end. A panic in it ends it, and nothing else.
     pub(crate) fn admit(
         self: &Rc<Self>,
-        state: Rc<Downstream>,
-        stream: TcpStream,
+        state: &Rc<Downstream>,
+        serving: impl Future<Output = ()> + 'static,
         gone: impl FnOnce() + 'static,
     ) {
-        let seat = self.downstreams.borrow_mut().insert(Rc::clone(&state));
+        let seat = self.downstreams.borrow_mut().insert(Rc::clone(state));
         let leaving = Leaving {
             worker: Rc::clone(self),
             seat,
@@ -260,7 +271,7 @@ impl Worker {
         };
         tokio::task::spawn_local(async move {
             let _leaving = leaving;
-            session::serve(state, stream).await;
+            serving.await;
         });
     }
 

@@ -40,6 +40,20 @@ pub fn load(file: &Path) -> Result<Config, LoadError> {
     Config::parse(&text, file, &Process::default()).map_err(LoadError::Invalid)
 }
 
+/// The texts of `files` as they are now, as a configuration would get to see them. Blocks on the file system.
+///
+/// # Errors
+/// Which one can't be read, and why.
+pub fn texts<'f>(files: impl Iterator<Item = &'f Path>) -> Result<Vec<String>, String> {
+    let environment = Process::default();
+    files
+        .map(|file| {
+            let text = environment.file(file);
+            text.map_err(|reason| format!("{}: can't be read: {reason}", file.display()))
+        })
+        .collect()
+}
+
 /// The environment of this process.
 #[derive(Default)]
 struct Process {

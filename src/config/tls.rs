@@ -1,6 +1,8 @@
 //! TLS towards a component: whom firedoor trusts there, and who it is itself. Built when the configuration is read, so that a
 //! probe has nothing left to fail on but the other side.
 
+pub(super) mod server;
+
 use std::fmt;
 use std::sync::Arc;
 

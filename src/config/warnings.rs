@@ -1,10 +1,12 @@
-//! What is valid, but probably not what its author wants. Pure.
+//! What is valid, but probably not what its author wants. Pure, but for the clock that certificates are held against.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::error::Problem;
-use super::{Address, Check, Config, Failback, HostPattern, Route};
+use super::{Address, Certificate, Check, Config, Failback, HostPattern, Route};
 
 /// When Node.js and Apache close a kept-alive connection, by default.
 const COMMON_KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -48,6 +50,7 @@ impl Config {
         warnings.extend(self.unverified_servers());
         warnings.extend(self.shared_cookies());
         warnings.extend(self.idle_priorities());
+        warnings.extend(self.invalid_certificates(Timestamp::now()));
         warnings
     }
 
@@ -162,6 +165,27 @@ impl Config {
                 warning("route", &message, "add a [[route]] for it, or remove it")
             })
             .collect()
+    }
+
+    /// Certificates that no client would accept at the time `now`.
+    fn invalid_certificates(&self, now: Timestamp) -> Vec<Problem> {
+        let listeners = self.listeners.iter().enumerate();
+        let servers =
+            listeners.filter_map(|(index, listener)| Some((index, listener.tls.as_ref()?)));
+        let certificates = servers.flat_map(|(index, server)| {
+            let certificates = server.certificates().into_iter().enumerate();
+            certificates.map(move |(at, certificate)| (index, at, certificate))
+        });
+        let warn = |(index, at, certificate): (usize, usize, Certificate)| {
+            let flaw = certificate.validity().flaw(now)?;
+            let key = format!("listener[{index}].tls");
+            Some(warning(
+                &key,
+                &format!("certificate {} ({certificate}) {flaw}", at + 1),
+                "clients will refuse it: have it renewed; a new file is picked up without a reload",
+            ))
+        };
+        certificates.filter_map(warn).collect()
     }
 
     /// Checks that would pass for anybody who can answer at the address.

@@ -11,6 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use super::downstream::Downstream;
+use super::handshake;
+use super::session;
 use super::view::View;
 use crate::config::Listener;
 use crate::worker::Worker;
@@ -108,9 +110,16 @@ fn serve(worker: &Rc<Worker>, door: &Door, stream: TcpStream, peer: SocketAddr) 
     let _set = stream.set_nodelay(true);
     worker.counters().connections.add(1);
     let state = Downstream::new(Rc::clone(worker), peer, settings);
-    worker.admit(state, stream, move || {
+    let gone = move || {
         open.fetch_sub(1, Ordering::AcqRel);
-    });
+    };
+    match &settings.tls {
+        None => worker.admit(&state, session::serve(Rc::clone(&state), stream), gone),
+        Some(tls) => {
+            let serving = handshake::serve(Rc::clone(&state), stream, tls.config());
+            worker.admit(&state, serving, gone);
+        }
+    }
 }
 
 /// Errors of the one connection (it was reset in the queue) don't count; out of descriptors or memory, accepting again at once

@@ -106,6 +106,8 @@ impl Streamed {
                     headers::clean_trailers(trailers, &self.named);
                     if !self.state.trusted {
                         headers::strip_claims(trailers);
+                    } else if self.state.is_secured() {
+                        headers::strip_certificates(trailers);
                     }
                 } else if let Some(data) = frame.data_ref() {
                     self.received += data.len() as u64;

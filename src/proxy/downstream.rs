@@ -6,16 +6,20 @@
 mod call;
 mod clock;
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::header::STRICT_TRANSPORT_SECURITY;
+use http::{HeaderMap, HeaderValue};
 
+use super::certificate::ClientCertificate;
 use super::headers;
+use super::redirect::{self, Redirect};
+use super::stream::ClientStream;
 use super::upgrade::Tunnel;
 use super::window::Window;
 use crate::config::Listener;
@@ -27,6 +31,17 @@ pub(crate) struct Downstream {
     pub(crate) peer: SocketAddr,
     /// `peer` as an element of `X-Forwarded-For`.
     pub(crate) client: HeaderValue,
+    /// `http` or `https`.
+    pub(crate) scheme: &'static str,
+    /// What the client has shown in its TLS handshake.
+    pub(crate) certificate: OnceCell<Box<ClientCertificate>>,
+    /// `Strict-Transport-Security`. A copy of this connection's own: a clone of a value shared between workers would write to a
+    /// shared cache line.
+    hsts: Option<HeaderValue>,
+    /// Where all requests are sent on to, over TLS.
+    pub(crate) redirect: Option<Box<Redirect>>,
+    /// Since when it shakes hands; 0: it doesn't.
+    handshake: Cell<u64>,
     /// Whether what this peer says of its own clients is believed.
     pub(crate) trusted: bool,
     /// A response has gone out that can't be told from a complete one by its framing: the connection must be reset.
@@ -110,6 +125,15 @@ impl Downstream {
         Rc::new(Self {
             peer,
             client: headers::client_value(ip),
+            scheme: if listener.tls.is_some() {
+                "https"
+            } else {
+                "http"
+            },
+            certificate: OnceCell::new(),
+            hsts: listener.hsts.map(redirect::promise),
+            redirect: listener.redirect.map(|port| Box::new(Redirect::to(port))),
+            handshake: Cell::new(0),
             trusted: listener.trusted_proxies.iter().any(|net| net.contains(&ip)),
             reset: Cell::new(false),
             tunnel: RefCell::new(None),
@@ -135,7 +159,29 @@ impl Downstream {
         })
     }
 
+    /// Whether it came over TLS.
+    pub(crate) fn is_secured(&self) -> bool {
+        self.scheme == "https"
+    }
+
+    /// Tells browsers to come over TLS only, unless the app has something to say about it. They may not believe that in cleartext
+    /// (RFC 6797 7.2).
+    pub(crate) fn promise<S: ClientStream>(&self, headers: &mut HeaderMap) {
+        if S::SECURED
+            && let Some(hsts) = &self.hsts
+            && !headers.contains_key(STRICT_TRANSPORT_SECURITY)
+        {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+    }
+
     // === what the socket tells
+
+    /// Its TLS handshake begins, or has come to an end.
+    pub(crate) fn set_handshake(&self, under_way: bool) {
+        let now = self.worker.now();
+        self.handshake.set(if under_way { now } else { 0 });
+    }
 
     pub(crate) fn has_read(&self) {
         match self.phase.get() {

@@ -1,7 +1,7 @@
 //! What a request may get from firedoor itself, and what stands in the log about it.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::body::ResponseBody;
@@ -27,6 +27,8 @@ pub(crate) enum Refusal {
     Method,
     /// OPTIONS with `Max-Forwards: 0`: this is the recipient, and has no more to say than that it is there.
     Options,
+    /// Here is only told where to go instead: to the same host, over TLS.
+    Redirect,
     /// No route is for this host.
     UnknownHost,
     /// The host has routes, but none for this path.
@@ -54,6 +56,8 @@ impl Refusal {
             Self::LargeHead => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Options => StatusCode::OK,
+            // It keeps method and body.
+            Self::Redirect => StatusCode::PERMANENT_REDIRECT,
             Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Body(BodyTrouble::TooSlow) => StatusCode::REQUEST_TIMEOUT,
@@ -80,6 +84,7 @@ impl Refusal {
             Self::LargeHead => "The request's header fields are too large.",
             Self::Method => "The method is not allowed here.",
             Self::Options => "This is as far as the request was to go.",
+            Self::Redirect => "This is served over https only.",
             Self::UnknownHost => "This host is not served here.",
             Self::NoRoute => "Nothing is served at this path.",
             Self::Body(BodyTrouble::Broken) => "The request body is broken.",
@@ -100,7 +105,7 @@ impl Refusal {
     }
 
     /// Who ended the request, and in which phase, in the manner of HAProxy's termination state: `C` client, `S` server, `P`
-    /// proxy, `c`/`s` their timeout; `R` request, `D` data, `Q` waiting, `C` connecting, `H` response head.
+    /// proxy, `L` proxy without a server, `c`/`s` their timeout; `R` request, `D` data, `Q` waiting, `C` connecting, `H` response head.
     pub(crate) fn termination(self) -> &'static str {
         match self {
             Self::Flawed(_)
@@ -111,6 +116,7 @@ impl Refusal {
             | Self::UnknownHost
             | Self::NoRoute => "PR",
             Self::Options => "--",
+            Self::Redirect => "LR",
             Self::Body(BodyTrouble::Broken) => "CR",
             Self::Body(BodyTrouble::TooSlow) => "cR",
             Self::Body(BodyTrouble::TooLarge) => "PR",
@@ -148,11 +154,17 @@ impl Refusal {
             format!("{}\nRequest {id_text}\n", self.text())
         };
         let headers_only = record.is_head();
+        let state = record.state();
         let length = HeaderValue::from(text.len());
         let body = (!headers_only).then(|| Bytes::from(text));
         let mut response = Response::new(ResponseBody::own(body, record));
         *response.status_mut() = status;
         self.fields(response.headers_mut(), json);
+        if let (Self::Redirect, Some(redirect)) = (self, &state.redirect)
+            && let Some(location) = redirect.take()
+        {
+            response.headers_mut().insert(LOCATION, location);
+        }
         if headers_only {
             response
                 .headers_mut()
@@ -189,7 +201,7 @@ impl Refusal {
                 // What follows on this connection can't be told from what belonged to the refused message.
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Self::UnknownHost | Self::NoRoute | Self::Upstream(_) => {}
+            Self::Redirect | Self::UnknownHost | Self::NoRoute | Self::Upstream(_) => {}
         }
     }
 }

@@ -31,6 +31,7 @@ use super::headers;
 use super::hold::{self, Call};
 use super::prepare::prepare;
 use super::record::Record;
+use super::stream::ClientStream;
 use super::survey::{self, Survey};
 use super::upgrade::Tunnel;
 use super::upstream::InFlight;
@@ -38,7 +39,7 @@ use crate::outcome::Trouble;
 use crate::zone::ComponentId;
 
 /// Answers one request. Never fails: what goes wrong before the response head is an answer of our own.
-pub(crate) async fn request(
+pub(crate) async fn request<S: ClientStream>(
     state: Rc<Downstream>,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
@@ -47,10 +48,12 @@ pub(crate) async fn request(
     let mut record = Record::begin(&state, &request, begun);
     let found = Survey::of(request.headers());
     let json = found.has_accept() && headers::prefers_json(request.headers());
-    match forward(&state, request, found, &mut record, begun).await {
-        Ok(answer) => Ok(answer.relay(&state, record)),
-        Err(refusal) => Ok(refusal.response(json, record)),
-    }
+    let mut response = match forward(&state, request, found, &mut record, begun).await {
+        Ok(answer) => answer.relay(&state, record),
+        Err(refusal) => refusal.response(json, record),
+    };
+    state.promise::<S>(response.headers_mut());
+    Ok(response)
 }
 
 /// A backend's answer, up to its head.
@@ -148,7 +151,7 @@ async fn forward(
                 due
             } else {
                 // Kept while it waits: being called in between must not put it off.
-                due.min(*breath.get_or_insert_with(|| worker.now() + BREATH))
+                due.min(*breath.get_or_insert_with(|| worker.now() + hold::BREATH))
             };
             drop(view);
             first = false;
@@ -350,9 +353,6 @@ async fn forward(
     }
 }
 
-/// Milliseconds until a backend that could not be connected to is tried again by the same request.
-const BREATH: u64 = 250;
-
 impl Answer {
     /// Step 8: status and header fields to the client; the body follows by itself.
     fn relay(self, state: &Rc<Downstream>, mut record: Box<Record>) -> Response<ResponseBody> {
@@ -367,11 +367,10 @@ impl Answer {
         let (mut parts, incoming) = response.into_parts();
         record.answered(parts.status);
         state.begin_answer();
-        let named = if found.names_fields() {
-            headers::named_by_connection(&parts.headers)
-        } else {
-            Vec::new()
-        };
+        let mut named = Vec::new();
+        if found.names_fields() {
+            named = headers::named_by_connection(&parts.headers);
+        }
         headers::clean_response(&mut parts.headers, &found, parts.status, parts.version);
         if let Some(pin) = pin {
             pin.put_into(&mut parts.headers);

@@ -12,7 +12,7 @@ use http::header::{
 use http::{StatusCode, Version};
 
 use super::identity::Identity;
-use super::survey::{ConnectionField, Survey, is_claim};
+use super::survey::{ConnectionField, Survey, is_certificate, is_claim};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -303,12 +303,18 @@ pub(crate) fn clean_trailers(trailers: &mut HeaderMap, named: &[HeaderName]) {
 
 /// Removes from a request's trailer section what a client may not claim: some apps merge trailers with the fields.
 pub(crate) fn strip_claims(headers: &mut HeaderMap) {
-    let claims: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_claim(name.as_str()))
-        .cloned()
-        .collect();
-    for name in claims {
+    strip(headers, is_claim);
+}
+
+/// Removes what a peer that is believed may say of its own clients' certificates, but not of its own: that one, we have seen.
+pub(crate) fn strip_certificates(headers: &mut HeaderMap) {
+    strip(headers, is_certificate);
+}
+
+fn strip(headers: &mut HeaderMap, unwanted: fn(&str) -> bool) {
+    let names = headers.keys().filter(|name| unwanted(name.as_str()));
+    let names: Vec<HeaderName> = names.cloned().collect();
+    for name in names {
         headers.remove(name);
     }
 }

@@ -13,6 +13,9 @@ use super::queue::Line;
 use crate::config::Check;
 use crate::outcome::Trouble;
 
+/// Milliseconds until a backend that could not be connected to is tried again by the same request.
+pub(crate) const BREATH: u64 = 250;
+
 /// How many requests wait, over all workers. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Held(Arc<AtomicUsize>);

@@ -15,10 +15,11 @@ use tokio::net::TcpStream;
 use super::doorbell::Doorbell;
 use super::downstream::Downstream;
 use super::interim::Interim;
+use super::stream::ClientStream;
 
 /// The client's socket. Tells its [`Downstream`] of every read, write and stall.
-pub(crate) struct DownstreamSocket {
-    stream: TcpStream,
+pub(crate) struct DownstreamSocket<S> {
+    stream: S,
     state: Rc<Downstream>,
     reading: Reading,
 }
@@ -45,9 +46,9 @@ pub(crate) struct Traffic {
     pub(crate) interim: RefCell<Interim>,
 }
 
-impl DownstreamSocket {
+impl<S: ClientStream> DownstreamSocket<S> {
     /// It must only ever be polled with `doorbell` as the waker.
-    pub(crate) fn new(stream: TcpStream, state: Rc<Downstream>, doorbell: Arc<Doorbell>) -> Self {
+    pub(crate) fn new(stream: S, state: Rc<Downstream>, doorbell: Arc<Doorbell>) -> Self {
         Self {
             stream,
             state,
@@ -55,7 +56,7 @@ impl DownstreamSocket {
         }
     }
 
-    pub(crate) fn into_stream(self) -> TcpStream {
+    pub(crate) fn into_stream(self) -> S {
         self.stream
     }
 
@@ -99,9 +100,9 @@ impl Reading {
         }
     }
 
-    fn poll(
+    fn poll<S: AsyncRead + Unpin>(
         &mut self,
-        stream: &mut TcpStream,
+        stream: &mut S,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
@@ -123,7 +124,7 @@ impl Traffic {
     }
 }
 
-impl AsyncRead for DownstreamSocket {
+impl<S: ClientStream> AsyncRead for DownstreamSocket<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -139,7 +140,7 @@ impl AsyncRead for DownstreamSocket {
     }
 }
 
-impl AsyncWrite for DownstreamSocket {
+impl<S: ClientStream> AsyncWrite for DownstreamSocket<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -157,7 +158,7 @@ impl AsyncWrite for DownstreamSocket {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_interim(cx))?;
-        let result = write_all_at_once(&mut self.stream, cx, bufs);
+        let result = self.stream.poll_write_together(cx, bufs);
         self.state.has_written(&result);
         result
     }
@@ -166,9 +167,17 @@ impl AsyncWrite for DownstreamSocket {
         self.stream.is_write_vectored()
     }
 
-    /// hyper flushes only once its own buffer is empty: the client has taken everything.
+    /// hyper flushes only once its own buffer is empty: with what TLS still has, the client has taken everything.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_interim(cx))?;
+        loop {
+            let taken = self.stream.poll_leftover(cx);
+            if matches!(taken, Poll::Ready(Ok(0))) {
+                break;
+            }
+            self.state.has_written(&taken);
+            ready!(taken)?;
+        }
         self.state.has_flushed();
         Poll::Ready(Ok(()))
     }
@@ -236,7 +245,7 @@ const SMALL: usize = 2048;
 
 /// Writes `bufs` with one call. For one buffer, or a few small ones (a head and a short body), that is `send` rather than `writev`,
 /// which spares the kernel the import of a vector; for the rest, nothing is copied.
-fn write_all_at_once(
+pub(super) fn write_all_at_once(
     stream: &mut TcpStream,
     cx: &mut Context<'_>,
     bufs: &[IoSlice<'_>],

@@ -18,7 +18,7 @@ use super::identity::Identity;
 use super::record::Record;
 use super::retry;
 use super::route::Lookup;
-use super::survey::{self, Survey};
+use super::survey::{self, Flaw, Survey};
 use super::view::View;
 use crate::zone::ComponentId;
 
@@ -54,12 +54,15 @@ impl Prepared {
             &Additions {
                 client: &state.client,
                 trusted: state.trusted,
-                scheme: "http",
+                scheme: state.scheme,
                 version: self.version,
                 identity,
             },
         );
         headers::stamp(headers, &view.zone, &view.epoch);
+        if let Some(certificate) = state.certificate.get() {
+            certificate.put_into(headers);
+        }
         if let Some(session) = &self.session {
             session.learn_scheme(headers);
         }
@@ -131,6 +134,10 @@ pub(crate) async fn prepare(
         .get(HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or("");
+    if let Some(redirect) = &state.redirect {
+        let aimed = redirect.aim(host, request.uri());
+        return Err(aimed.map_or(Refusal::Flawed(Flaw::Host), |()| Refusal::Redirect));
+    }
     let goal = match view.routes.lookup(host, request.uri().path()) {
         Lookup::To(goal) => goal,
         Lookup::UnknownHost => return Err(Refusal::UnknownHost),
@@ -147,6 +154,9 @@ pub(crate) async fn prepare(
         Vec::new()
     };
     headers::clean_request(request.headers_mut(), &found, state.trusted, upgrade);
+    if found.claim && state.is_secured() {
+        headers::strip_certificates(request.headers_mut());
+    }
     let session = view
         .affinity(goal.pool)
         .map(|affinity| affinity.take(request.headers_mut()));

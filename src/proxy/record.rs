@@ -81,6 +81,11 @@ impl Record {
         Self::unread(state, status, "PR")
     }
 
+    /// HTTP without TLS, where it has to be with.
+    pub(crate) fn cleartext(state: &Rc<Downstream>) -> Self {
+        Self::unread(state, StatusCode::BAD_REQUEST, "PR")
+    }
+
     /// The head has not come in time.
     pub(crate) fn overdue_head(state: &Rc<Downstream>) -> Self {
         Self::unread(state, StatusCode::REQUEST_TIMEOUT, "cR")
@@ -243,7 +248,7 @@ impl Record {
             } else {
                 "-"
             },
-            scheme: "http",
+            scheme: self.state.scheme,
             host: &host,
             path: words.uri.as_ref().map_or("-", Uri::path),
             status: self.status,

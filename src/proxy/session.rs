@@ -17,17 +17,19 @@ use super::doorbell::Doorbell;
 use super::downstream::{Cut, Downstream};
 use super::io::DownstreamSocket;
 use super::record::Record;
+use super::stream::ClientStream;
 use super::{forward, upgrade};
 use crate::config::Limits;
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(state: Rc<Downstream>, stream: TcpStream) {
+pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
     let doorbell = Arc::new(Doorbell::default());
     let waker = Waker::from(Arc::clone(&doorbell));
     let socket = DownstreamSocket::new(stream, Rc::clone(&state), Arc::clone(&doorbell));
     let service = {
         let state = Rc::clone(&state);
-        service_fn(move |request| forward::request(Rc::clone(&state), request))
+        // One copy for each kind of stream: a common one would no longer be compiled into the one place that calls it.
+        service_fn(move |request| forward::request::<S>(Rc::clone(&state), request))
     };
     let mut connection =
         builder(state.worker.view().limits()).serve_connection(TokioIo::new(socket), service);
@@ -73,24 +75,24 @@ pub(crate) async fn serve(state: Rc<Downstream>, stream: TcpStream) {
                 Record::malformed(&state, &error).finish();
             }
             if state.reset.get() {
-                reset(&stream);
+                reset(stream.socket());
             } else {
                 Box::pin(linger(stream)).await;
             }
         }
         Err(cut) => {
-            let stream = connection.into_parts().io.into_inner().into_stream();
+            let mut stream = connection.into_parts().io.into_inner().into_stream();
             match cut {
                 Cut::Head if state.has_begun_head() => {
                     Record::overdue_head(&state).finish();
-                    let _sent = stream.try_write(
+                    stream.bid_farewell(
                         b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
                     );
                     Box::pin(linger(stream)).await;
                 }
-                Cut::Head | Cut::Idle => {}
+                Cut::Head | Cut::Idle => stream.bid_farewell(b""),
                 // What the client has not read for so long must not stay in our buffers: it is thrown away with the connection.
-                Cut::Write | Cut::Drain => reset(&stream),
+                Cut::Write | Cut::Drain => reset(stream.socket()),
             }
         }
     }
@@ -111,8 +113,11 @@ fn builder(limits: &Limits) -> http1::Builder {
 
 /// RFC 9112 9.6: closing while the client still sends would reset the connection, and the reset could overtake our last
 /// response. So: half-close, and read on for a moment.
-pub(super) async fn linger(stream: TcpStream) {
-    let _half_closed = socket2::SockRef::from(&stream).shutdown(std::net::Shutdown::Write);
+///
+/// Under TLS too, what comes now is of no interest. Whether the client has been told that we have ended, or sees a cut, was decided before.
+pub(super) async fn linger<S: ClientStream>(stream: S) {
+    let stream = stream.socket();
+    let _half_closed = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
     // Bounded by time alone: a client that sends megabytes before it reads would lose its 413 to a bound in bytes.
     let mut scrap = [0; 16 * 1024];
     let drained = async {

@@ -101,14 +101,17 @@ impl Survey {
     }
 }
 
-/// Fields by which a client could claim where its request came from. `X_Forwarded_For` is one too: it reaches a CGI-style app
+/// Fields by which a client could claim who it is, or where its request came from. `X_Forwarded_For` is one too: it reaches a CGI-style app
 /// (WSGI, PHP) under the same name as `X-Forwarded-For`.
 pub(super) fn is_claim(name: &str) -> bool {
-    if !name.starts_with(['x', 'f']) {
+    if !matches!(name.as_bytes(), [b'x' | b'f', ..] | [b'c', b'l', ..]) {
         return false;
     }
     let by_name = |name: &str| match name.as_bytes() {
-        [b'x', b'-', ..] => name.starts_with("x-forwarded-") || name == "x-real-ip",
+        [b'x', b'-', ..] => {
+            name.starts_with("x-forwarded-") || name == "x-real-ip" || is_certificate(name)
+        }
+        [b'c', ..] => is_certificate(name),
         [b'f', ..] => name == "forwarded" || name.starts_with("firedoor"),
         _ => false,
     };
@@ -118,6 +121,15 @@ pub(super) fn is_claim(name: &str) -> bool {
     } else {
         by_name(name)
     }
+}
+
+/// Fields that speak of the client's certificate (RFC 9440, and our own). Whoever ends the TLS that it was shown in is the one to
+/// write them.
+pub(super) fn is_certificate(name: &str) -> bool {
+    let by_name = |name: &str| {
+        name == "client-cert" || name == "client-cert-chain" || name.starts_with("x-client-cert")
+    };
+    by_name(name) || (name.contains('_') && by_name(&name.replace('_', "-")))
 }
 
 /// What stands in the way of forwarding a request: it could be understood in two ways, or isn't a request to a gateway.

@@ -21,6 +21,7 @@ use super::connections::Connection;
 use super::downstream::Downstream;
 use super::record::Record;
 use super::session;
+use super::stream::ClientStream;
 use super::upstream::{InFlight, Upstream};
 use super::websocket::{Frames, RESTART};
 
@@ -61,7 +62,12 @@ impl Tunnel {
 }
 
 /// Relays until both halves are closed, or the tunnel's time is over. `early`: what the client has sent right behind its request.
-pub(crate) async fn relay(state: &Rc<Downstream>, client: TcpStream, early: Bytes, tunnel: Tunnel) {
+pub(crate) async fn relay<S: ClientStream>(
+    state: &Rc<Downstream>,
+    client: S,
+    early: Bytes,
+    tunnel: Tunnel,
+) {
     let Tunnel {
         mut stream,
         early: answer,
@@ -72,6 +78,7 @@ pub(crate) async fn relay(state: &Rc<Downstream>, client: TcpStream, early: Byte
     let mut client = Watched {
         stream: client,
         frames: websocket.then(Rc::default),
+        broken: false,
     };
     let frames = client.frames.clone();
     let at_boundary = || frames.as_ref().is_none_or(|f| f.borrow().at_boundary());
@@ -79,6 +86,8 @@ pub(crate) async fn relay(state: &Rc<Downstream>, client: TcpStream, early: Byte
         let mut copying = pin!(async {
             stream.write_all(&early).await?;
             client.write_all(&answer).await?;
+            // What TLS may have kept of it would otherwise wait for the backend's next word.
+            client.flush().await?;
             copy_bidirectional_with_sizes(&mut client, &mut stream, BUFFER, BUFFER).await
         });
         let mut ends_at = None;
@@ -109,38 +118,44 @@ pub(crate) async fn relay(state: &Rc<Downstream>, client: TcpStream, early: Byte
         })
         .await
     };
+    let left = client.broken;
     if ended.is_none() {
         // The backend sees its client leave; only the client has to be told to come back.
         drop(stream);
-        let client = client.stream;
+        let mut stream = client.stream;
         if websocket && at_boundary() {
             // What doesn't fit into the socket's buffer at once is for a client that doesn't read anyway.
-            let _told = client.try_write(&RESTART);
+            stream.bid_farewell(&RESTART);
         }
-        session::linger(client).await;
+        session::linger(stream).await;
     }
-    note(&mut record, ended);
+    note(&mut record, ended, left);
     record.finish();
 }
 
 /// The client's side, with a look at the frames that go to it.
-struct Watched {
-    stream: TcpStream,
+struct Watched<S> {
+    stream: S,
     /// `None`: not a WebSocket.
     frames: Option<Rc<RefCell<Frames>>>,
+    /// It was the client's side that failed: a reset, or TLS that breaks off.
+    broken: bool,
 }
 
-impl AsyncRead for Watched {
+impl<S: ClientStream> AsyncRead for Watched<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
+        let this = self.get_mut();
+        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        this.broken |= matches!(read, Poll::Ready(Err(_)));
+        read
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: ClientStream> AsyncWrite for Watched<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -151,6 +166,7 @@ impl AsyncWrite for Watched {
         if let (Some(frames), Poll::Ready(Ok(count))) = (&this.frames, &written) {
             frames.borrow_mut().pass(&bytes[..*count]);
         }
+        this.broken |= matches!(written, Poll::Ready(Err(_)));
         written
     }
 
@@ -163,12 +179,15 @@ impl AsyncWrite for Watched {
     }
 }
 
-fn note(record: &mut Record, ended: Option<io::Result<(u64, u64)>>) {
+/// `left`: by the client, without a proper end.
+fn note(record: &mut Record, ended: Option<io::Result<(u64, u64)>>, left: bool) {
     match ended {
         Some(Ok((received, sent))) => {
             record.received(received);
             record.sent(usize::try_from(sent).unwrap_or(usize::MAX));
         }
+        // No fault of the backend's.
+        Some(Err(_)) if left => record.ended("CD"),
         Some(Err(_)) => record.broke_off(),
         // Our own end of it.
         None => record.ended("PD"),

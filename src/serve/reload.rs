@@ -122,6 +122,7 @@ impl Reloader {
             .map_err(ReloadError::Bind)?;
 
         let mut changes = self.differences(&config);
+        self.keep_sessions(&config);
         let generation = self.monitor.reconfigure(Arc::clone(&config)).await;
         for bind in self.listeners.open(bound, &self.foremen) {
             changes.push(format!("listening on {bind}"));
@@ -137,6 +138,17 @@ impl Reloader {
             generation,
             changes,
         })
+    }
+
+    /// Lets listeners that stay go on understanding the TLS session tickets that they have given out.
+    fn keep_sessions(&self, new: &Config) {
+        for listener in &new.listeners {
+            let mut olds = self.config.listeners.iter();
+            let old = olds.find(|old| old.bind == listener.bind);
+            if let (Some(tls), Some(old)) = (&listener.tls, old.and_then(|old| old.tls.as_ref())) {
+                tls.succeed(old);
+            }
+        }
     }
 
     /// What differs, table by table. Components' own changes are in the journal, by name.

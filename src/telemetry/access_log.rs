@@ -18,7 +18,7 @@ pub struct Line<'a> {
     pub time: Timestamp,
     /// `-` if the request could not be read.
     pub method: &'a str,
-    /// `http`.
+    /// `http` or `https`.
     pub scheme: &'a str,
     /// As the client named it.
     pub host: &'a str,

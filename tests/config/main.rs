@@ -1,7 +1,8 @@
 //! The configuration, as its users meet it: the files that we hand out, and what is said about mistakes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use firedoor::config::error::ConfigError;
@@ -41,9 +42,31 @@ impl Environment for Sealed {
         match path.to_str() {
             Some("admin.token") => Ok(SECRETS[1].to_owned()),
             Some("empty.token") => Ok(" ".to_owned()),
+            Some(path) if path.ends_with(".pem") || path.ends_with(".key") => pem(path),
             _ => Err("no such file".to_owned()),
         }
     }
+}
+
+/// Certificates `app` and `other` for one name each, `nameless` for an address; each with its key.
+fn pem(file: &str) -> Result<String, String> {
+    static FILES: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
+        let hosts = [
+            ("app", "app.example"),
+            ("other", "other.example"),
+            ("nameless", "10.1.0.1"),
+        ];
+        let files = hosts.into_iter().flat_map(|(name, host)| {
+            let signed = rcgen::generate_simple_self_signed([host.to_owned()]).expect("a name");
+            [
+                (format!("{name}.pem"), signed.cert.pem()),
+                (format!("{name}.key"), signed.signing_key.serialize_pem()),
+            ]
+        });
+        files.collect()
+    });
+    let found = FILES.get(file);
+    found.cloned().ok_or_else(|| "no such file".to_owned())
 }
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -107,7 +130,7 @@ fn every_key_of_the_complete_file_is_explained() {
 fn the_complete_file_has_every_key() {
     const ODD: &str = "qqqqqqqqqqqqqqqq = 1\n";
     let odd = format!(
-        "{ODD}[server]\n{ODD}[[listener]]\n{ODD}[admin]\n{ODD}[limits]\n{ODD}[upstream]\n{ODD}[check]\n{ODD}[failover]\n{ODD}\
+        "{ODD}[server]\n{ODD}[[listener]]\n{ODD}[listener.tls]\n{ODD}[[listener.tls.certificate]]\n{ODD}[admin]\n{ODD}[limits]\n{ODD}[upstream]\n{ODD}[check]\n{ODD}[failover]\n{ODD}\
          [access_log]\n{ODD}[journal]\n{ODD}[[pool]]\n{ODD}[[route]]\n{ODD}[[zone]]\n{ODD}[[zone.backend]]\n{ODD}[[zone.dependency]]\n{ODD}"
     );
     let kinds = [
@@ -131,6 +154,7 @@ fn the_complete_file_has_every_key() {
                 .trim_start_matches('[');
             line.strip_prefix(key)
                 .or_else(|| line.strip_prefix("zone.")?.strip_prefix(key))
+                .or_else(|| line.strip_prefix("listener.tls.")?.strip_prefix(key))
                 .is_some_and(|rest| rest.starts_with(" = ") || rest.starts_with(']'))
         });
         assert!(there, "{key} is missing from firedoor.toml");

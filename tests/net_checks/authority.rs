@@ -36,7 +36,13 @@ impl Authority {
 
     /// `NAME.pem` and `NAME.key`: valid from a year ago until `days` from now (or ago), for `host`.
     pub fn sign(&self, directory: &Path, name: &str, host: &str, days: i64) {
-        let mut params = CertificateParams::new([host.to_owned()]).unwrap();
+        self.sign_for(directory, name, &[host], days);
+    }
+
+    /// As `sign`, for several hosts.
+    pub fn sign_for(&self, directory: &Path, name: &str, hosts: &[&str], days: i64) {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(hosts).unwrap();
         let ((from, month_from, day_from), (to, month_to, day_to)) = (day(-400), day(days));
         params.not_before = date_time_ymd(from, month_from, day_from);
         params.not_after = date_time_ymd(to, month_to, day_to);

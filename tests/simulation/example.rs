@@ -82,6 +82,9 @@ pub(crate) fn config(
             drain_timeout: Duration::from_secs(30),
         },
         listeners: vec![Listener {
+            tls: None,
+            hsts: None,
+            redirect: None,
             bind: ([127, 0, 0, 1], 0).into(),
             trusted_proxies: Vec::new(),
             max_connections: 100,

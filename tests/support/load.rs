@@ -12,6 +12,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 /// What to send, where and how fast.
@@ -28,6 +29,10 @@ pub struct Plan {
     pub paths: (&'static str, &'static str),
     /// A client gives up after this.
     pub patience: Duration,
+    /// Over TLS, to `app.example`.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+    /// Every request on a connection of its own.
+    pub fresh: bool,
 }
 
 /// One request and what became of it.
@@ -70,6 +75,8 @@ impl Plan {
             post_every: 2,
             paths: ("/", "/orders"),
             patience: Duration::from_secs(10),
+            tls: None,
+            fresh: false,
         }
     }
 
@@ -217,7 +224,7 @@ async fn request(
         Ok(Ok((status, served_by))) => {
             record.result = Ok(status);
             record.served_by = served_by;
-            *connection = own;
+            *connection = own.filter(|_| !plan.fresh);
         }
         Ok(Err(error)) => record.result = Err(error),
         Err(_) => {}
@@ -237,7 +244,7 @@ async fn exchange(
     };
     if !ready {
         *connection = Some(
-            connect(plan.target)
+            connect(plan)
                 .await
                 .map_err(|error| format!("connect: {error}"))?,
         );
@@ -275,10 +282,22 @@ async fn exchange(
 }
 
 async fn connect(
-    target: SocketAddr,
+    plan: &Plan,
 ) -> Result<SendRequest<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
-    let stream = TcpStream::connect(target).await?;
+    let stream = TcpStream::connect(plan.target).await?;
     stream.set_nodelay(true)?;
+    match &plan.tls {
+        None => speak(stream).await,
+        Some(config) => {
+            let connector = tokio_rustls::TlsConnector::from(Arc::clone(config));
+            speak(connector.connect("app.example".try_into()?, stream).await?).await
+        }
+    }
+}
+
+async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+) -> Result<SendRequest<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
     let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // Ends with its sender; what breaks it, the sender reports.
     tokio::spawn(async move { connection.await.ok() });

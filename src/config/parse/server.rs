@@ -8,7 +8,8 @@ use crate::config::raw::{Item, Section};
 use crate::config::{Admin, AdminBind, Detail, Journal, Listener, Secret, Server};
 
 use super::address::BIND;
-use super::values::{DURATION, NETWORK};
+use super::tls;
+use super::values::{DURATION, LIFETIME, NETWORK, REDIRECT};
 
 const ADMIN_BIND: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
 
@@ -85,7 +86,17 @@ pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
 
 /// All of the keys are read even if there is no usable address, so that their problems are reported.
 fn listener(section: &Section<'_>, bind: Option<SocketAddr>) -> Option<Listener> {
-    section.later("tls");
+    let table = section.item("tls").and_then(Item::into_section);
+    let tls = table.as_ref().and_then(tls::server::server);
+    let hsts = table.and_then(|table| table.read("hsts", &LIFETIME));
+    let redirect = section.item("redirect");
+    if let (Some(redirect), true) = (&redirect, section.has("tls")) {
+        redirect.report(
+            "redirect does nothing on a listener that speaks TLS itself",
+            "move it to the [[listener]] that clients reach without TLS",
+        );
+    }
+    let redirect = redirect.and_then(|redirect| redirect.read(&REDIRECT));
     section.later_unless("proxy_protocol", "false");
     section.later_unless("h2c", "false");
     let networks = section
@@ -101,6 +112,9 @@ fn listener(section: &Section<'_>, bind: Option<SocketAddr>) -> Option<Listener>
         .unwrap_or(20_000);
     Some(Listener {
         bind: bind?,
+        tls,
+        hsts,
+        redirect,
         trusted_proxies,
         max_connections,
     })

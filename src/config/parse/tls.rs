@@ -1,13 +1,14 @@
 //! `tls` of a check: `true`, `false`, or a table that says whom to trust and who firedoor is itself.
 
+pub(super) mod server;
+
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use crate::config::raw::{Form, Item, Refusal, Section};
-use crate::config::{Identity, TlsClient, TlsTerms};
+use crate::config::{Identity, TlsClient, TlsTerms, certificate};
 
 const SERVER_NAME: Form<ServerName<'static>> = Form {
     noun: "a server name",
@@ -155,28 +156,23 @@ fn identity(table: &Section<'_>) -> Option<Identity> {
 }
 
 fn certificates(item: &Item<'_>) -> Option<Vec<CertificateDer<'static>>> {
-    let text = item.file()?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Some(found),
-        _ => {
-            item.refuse(
-                "a file without a certificate in PEM form",
-                "it must have \"-----BEGIN CERTIFICATE-----\" in it",
-            );
-            None
-        }
+    let found = certificate::chain(&item.file()?);
+    if found.is_none() {
+        item.refuse(
+            "a file without a certificate in PEM form",
+            "it must have \"-----BEGIN CERTIFICATE-----\" in it",
+        );
     }
+    found
 }
 
 fn private_key(item: &Item<'_>) -> Option<PrivateKeyDer<'static>> {
-    let text = item.file()?;
-    let found = PrivateKeyDer::from_pem_slice(text.as_bytes());
-    if found.is_err() {
+    let found = certificate::private_key(&item.file()?);
+    if found.is_none() {
         item.refuse(
             "a file without a private key in PEM form",
             "it must have \"-----BEGIN PRIVATE KEY-----\" in it, and no passphrase",
         );
     }
-    found.ok()
+    found
 }

@@ -33,6 +33,31 @@ pub(super) const PERIOD: Form<Duration> = Form {
     },
 };
 
+/// Certificates, and promises to have one, live for days, which the durations of everything else don't know.
+pub(super) const LIFETIME: Form<Duration> = Form {
+    noun: "a duration",
+    example: "\"14d\" or \"36h\"",
+    parse: |text| match text.strip_suffix('d').map(str::parse::<u16>) {
+        Some(Ok(days)) => Ok(Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
+        _ => (PERIOD.parse)(text),
+    },
+};
+
+/// Where clients find what is served over TLS: its port.
+pub(super) const REDIRECT: Form<u16> = Form {
+    noun: "a redirect",
+    example: "\"https\" or \"https:8443\"",
+    parse: |text| {
+        let port = match text.strip_prefix("https") {
+            Some("") => Some(443),
+            Some(rest) => rest.strip_prefix(':').and_then(|port| port.parse().ok()),
+            None => None,
+        };
+        let port = port.filter(|port| *port != 0);
+        port.ok_or_else(|| Refusal::malformed("only https, with or without a port, is possible"))
+    },
+};
+
 /// A number of bytes.
 pub(super) const SIZE: Form<u64> = Form {
     noun: "a size",

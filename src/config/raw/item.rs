@@ -1,6 +1,7 @@
 //! One value of the file.
 
 use std::ops::{Range, RangeInclusive};
+use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::DeValue;
@@ -168,6 +169,11 @@ impl<'a> Item<'a> {
     /// Whether it is a table, for keys that take two types.
     pub(crate) fn is_table(&self) -> bool {
         matches!(self.value, DeValue::Table(_))
+    }
+
+    /// The file that this value names, as [`Self::file`] finds it.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        Some(self.reader.folder.join(self.text()?.value))
     }
 
     /// A file that this value names, read through the environment, so that this code stays free of IO.

@@ -166,10 +166,12 @@ impl<'a> Section<'a> {
         let Some(item) = self.item(key) else {
             return Some(Vec::new());
         };
-        let header = match self.key.split('[').next() {
-            Some("") | None => key.to_owned(),
-            Some(parent) => format!("{parent}.{key}"),
-        };
+        // Headers have no numbers: `[[zone.backend]]` in `zone[0]`.
+        let path = self.path_of(key);
+        let parts = path
+            .split('[')
+            .map(|part| part.split_once(']').map_or(part, |(_, rest)| rest));
+        let header: String = parts.collect();
         let hint = format!("write [[{header}]], with double brackets");
         let members = item.list("a list of tables", &hint)?;
         let empty = members.is_empty();

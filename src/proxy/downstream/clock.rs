@@ -5,6 +5,9 @@ use super::{Cut, Downstream, Phase, millis};
 /// Milliseconds that a fresh connection has for its first byte once the drain has begun.
 pub(super) const DRAIN_PATIENCE: u64 = 1000;
 
+/// Milliseconds that a handshake may take while others wait for its place: many round trips to anywhere.
+const HANDSHAKE_PATIENCE: u64 = 2000;
+
 impl Downstream {
     /// Looks at the clock: wakes the task if something is due.
     pub(crate) fn sweep(&self, now: u64) {
@@ -31,6 +34,14 @@ impl Downstream {
                 self.body_due.set(0);
                 self.wake();
             }
+        }
+    }
+
+    /// Others wait for this one's place: a handshake that has taken long enough ends.
+    pub(crate) fn make_way(&self, now: u64) {
+        let since = self.handshake.get();
+        if since != 0 && now >= since + HANDSHAKE_PATIENCE {
+            self.cut(Cut::Head);
         }
     }
 

@@ -3,22 +3,12 @@
 use std::time::Duration;
 
 use crate::config::parse::tls;
-use crate::config::parse::values::PERIOD;
-use crate::config::raw::{Form, Section};
+use crate::config::parse::values::LIFETIME;
+use crate::config::raw::Section;
 use crate::config::{CheckKind, TlsCheck};
 
 /// Before a certificate's end, when that is worth a word.
 const EXPIRES_WITHIN: Duration = Duration::from_secs(14 * 24 * 60 * 60);
-
-/// Certificates live for days, which the durations of everything else don't know.
-const LIFETIME: Form<Duration> = Form {
-    noun: "a duration",
-    example: "\"14d\" or \"36h\"",
-    parse: |text| match text.strip_suffix('d').map(str::parse::<u16>) {
-        Some(Ok(days)) => Ok(Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
-        _ => (PERIOD.parse)(text),
-    },
-};
 
 /// `base`, if it is of this kind, and what `section` says otherwise; `None` only after a problem.
 pub(super) fn read(section: &Section<'_>, base: &CheckKind) -> Option<TlsCheck> {

@@ -1,0 +1,292 @@
+//! TLS towards clients: which certificate whom, and whether clients have to show one. Built when the configuration is read, and
+//! again, in its place, when a file changes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::crypto::aws_lc_rs::Ticketer;
+use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
+
+use super::provider;
+use crate::config::certificate::{self, Certificate};
+
+/// TLS towards the clients of a listener, ready for use. Cheap to clone; clones share what a changed file changes.
+#[derive(Clone)]
+pub struct TlsServer(Arc<Inner>);
+
+struct Inner {
+    files: Vec<CertificateFiles>,
+    client_ca: Option<PathBuf>,
+    live: ArcSwap<Live>,
+}
+
+/// Where a certificate and its key are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate, then those that signed it; PEM.
+    pub cert: PathBuf,
+    /// Its private key; PEM.
+    pub key: PathBuf,
+}
+
+/// Whose certificates clients may show.
+#[derive(Clone, Debug)]
+pub struct ClientTrust {
+    /// Where `roots` come from.
+    pub file: PathBuf,
+    /// Who may have signed them.
+    pub roots: Arc<RootCertStore>,
+    /// Whether they have to show one.
+    pub auth: ClientAuth,
+}
+
+/// Whether clients have to show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// Without a valid one there is no handshake.
+    #[default]
+    Required,
+    /// None, or a valid one.
+    Optional,
+}
+
+/// What the files held when they were last read, and what rustls makes of it.
+struct Live {
+    certificates: Vec<Certificate>,
+    clients: Option<ClientTrust>,
+    config: Arc<ServerConfig>,
+}
+
+impl TlsServer {
+    /// The first certificate is for clients that name nobody, or somebody unknown.
+    ///
+    /// # Errors
+    /// `clients` trusts nobody, or there is no randomness for session tickets.
+    pub fn new(
+        certificates: Vec<(CertificateFiles, Certificate)>,
+        clients: Option<ClientTrust>,
+    ) -> Result<Self, String> {
+        let (files, certificates) = certificates.into_iter().unzip();
+        Ok(Self(Arc::new(Inner {
+            files,
+            client_ca: clients.as_ref().map(|trust| trust.file.clone()),
+            live: ArcSwap::from_pointee(Live::new(certificates, clients, None)?),
+        })))
+    }
+
+    /// For the next handshake.
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.0.live.load().config)
+    }
+
+    /// The certificates in force, in the order of the file.
+    pub fn certificates(&self) -> Vec<Certificate> {
+        self.0.live.load().certificates.clone()
+    }
+
+    /// Whether both are one and the same, and not just equal.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// All files that it is made of.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let certificates = self.0.files.iter();
+        let certificates = certificates.flat_map(|files| [&*files.cert, &*files.key]);
+        certificates.chain(self.0.client_ca.as_deref())
+    }
+
+    /// Puts what its files hold now in force for the handshakes to come: all of it, or nothing. `texts` are those of
+    /// [`Self::files`]. Returns whether that is anything new.
+    ///
+    /// # Errors
+    /// Which file has what wrong with it.
+    pub fn renew(&self, texts: &[String]) -> Result<bool, String> {
+        let live = self.0.live.load();
+        let mut certificates = Vec::new();
+        for (files, texts) in self.0.files.iter().zip(texts.chunks(2)) {
+            let [cert, key] = texts else { continue };
+            let chain = certificate::chain(cert)
+                .ok_or_else(|| format!("{}: no certificate in PEM form", files.cert.display()))?;
+            let key = certificate::private_key(key)
+                .ok_or_else(|| format!("{}: no private key in PEM form", files.key.display()))?;
+            let certificate = Certificate::new(chain, key)
+                .map_err(|error| format!("{}: {error}", files.key.display()))?;
+            certificates.push(certificate);
+        }
+        let clients = match (&live.clients, texts.last()) {
+            (Some(trust), Some(text)) => {
+                let roots = roots(text).ok_or_else(|| {
+                    format!("{}: no certificates in PEM form", trust.file.display())
+                })?;
+                Some(ClientTrust {
+                    roots: Arc::new(roots),
+                    ..trust.clone()
+                })
+            }
+            _ => None,
+        };
+        if certificates == live.certificates && clients == live.clients {
+            return Ok(false);
+        }
+        let new = Live::new(certificates, clients, Some(&live))?;
+        self.0.live.store(Arc::new(new));
+        Ok(true)
+    }
+
+    /// Goes on understanding the session tickets of `old`, which it takes the place of.
+    pub fn succeed(&self, old: &Self) {
+        let (live, old) = (self.0.live.load(), old.0.live.load());
+        if let Ok(new) = Live::new(live.certificates.clone(), live.clients.clone(), Some(&old)) {
+            self.0.live.store(Arc::new(new));
+        }
+    }
+}
+
+impl Live {
+    /// Takes `old`'s key for session tickets over, unless other clients were trusted then: a resumed session shows no certificate.
+    fn new(
+        certificates: Vec<Certificate>,
+        clients: Option<ClientTrust>,
+        old: Option<&Self>,
+    ) -> Result<Self, String> {
+        let words = |error: rustls::Error| error.to_string();
+        let provider = Arc::new(provider());
+        // The provider is named here, never taken from the process's default: that one panics when it has to choose.
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(words)?;
+        let builder = match &clients {
+            None => builder.with_no_client_auth(),
+            Some(trust) => {
+                let roots = Arc::clone(&trust.roots);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                let verifier = match trust.auth {
+                    ClientAuth::Required => verifier,
+                    ClientAuth::Optional => verifier.allow_unauthenticated(),
+                };
+                builder
+                    .with_client_cert_verifier(verifier.build().map_err(|error| error.to_string())?)
+            }
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(Resolver::new(&certificates)));
+        // Where a client offers other protocols only, rustls refuses the handshake (RFC 7301 3.2).
+        config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
+        // Tickets rather than a cache: nothing to share among workers, and nothing that a client could fill up.
+        config.ticketer = match old.filter(|old| old.clients == clients) {
+            Some(old) => Arc::clone(&old.config.ticketer),
+            None => ticketer().map_err(words)?,
+        };
+        Ok(Self {
+            certificates,
+            clients,
+            config: Arc::new(config),
+        })
+    }
+}
+
+fn ticketer() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
+    Ticketer::new()
+}
+
+/// The certificates of those who sign clients', or `None` if the text has none or one that can't be read.
+pub(in crate::config) fn roots(text: &str) -> Option<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificate::chain(text)? {
+        roots.add(certificate).ok()?;
+    }
+    Some(roots)
+}
+
+/// Finds the certificate for the name that a client asks for: an exact one first, then a wildcard, then the first of all.
+struct Resolver {
+    exact: HashMap<String, Vec<Arc<CertifiedKey>>>,
+    /// By what follows `*.`, which stands for one label and no more (RFC 6125 6.4.3).
+    wildcard: HashMap<String, Vec<Arc<CertifiedKey>>>,
+    all: Vec<Arc<CertifiedKey>>,
+}
+
+impl Resolver {
+    fn new(certificates: &[Certificate]) -> Self {
+        let mut resolver = Self {
+            exact: HashMap::new(),
+            wildcard: HashMap::new(),
+            all: Vec::new(),
+        };
+        for certificate in certificates {
+            let certified = certificate.certified();
+            resolver.all.push(Arc::clone(certified));
+            for name in certificate.names() {
+                let (names, name) = match name.strip_prefix("*.") {
+                    Some(parent) => (&mut resolver.wildcard, parent),
+                    None => (&mut resolver.exact, &**name),
+                };
+                let known = names.entry(name.to_owned()).or_default();
+                known.push(Arc::clone(certified));
+            }
+        }
+        resolver
+    }
+
+    fn named(&self, name: &str) -> impl Iterator<Item = &Arc<CertifiedKey>> {
+        let name = name.to_ascii_lowercase();
+        let parent = name.split_once('.').map_or("", |(_, parent)| parent);
+        let exact = self.exact.get(&name).into_iter().flatten();
+        exact.chain(self.wildcard.get(parent).into_iter().flatten())
+    }
+}
+
+impl ResolvesServerCert for Resolver {
+    /// Of several for one name (RSA and ECDSA), the first whose signature the client understands.
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name().unwrap_or("");
+        let schemes = hello.signature_schemes();
+        let mut candidates = self.named(name).chain(&self.all);
+        let found = candidates.find(|known| known.key.choose_scheme(schemes).is_some());
+        found.cloned()
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Resolver({} certificates)", self.all.len())
+    }
+}
+
+impl PartialEq for ClientTrust {
+    fn eq(&self, other: &Self) -> bool {
+        self.file == other.file && self.auth == other.auth && self.roots.roots == other.roots.roots
+    }
+}
+
+impl Eq for ClientTrust {}
+
+impl PartialEq for TlsServer {
+    fn eq(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.0.live.load(), other.0.live.load());
+        self.0.files == other.0.files
+            && ours.clients == theirs.clients
+            && ours.certificates == theirs.certificates
+    }
+}
+
+impl Eq for TlsServer {}
+
+impl fmt::Debug for TlsServer {
+    /// Neither keys nor roots.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let live = self.0.live.load();
+        f.debug_struct("TlsServer")
+            .field("certificates", &live.certificates)
+            .field(
+                "client_auth",
+                &live.clients.as_ref().map(|trust| trust.auth),
+            )
+            .finish()
+    }
+}

@@ -1,0 +1,115 @@
+//! From cleartext to TLS, and staying there.
+
+use std::process::Command;
+
+use crate::client::Client;
+use crate::site::Site;
+use crate::support::behaviour;
+use crate::support::{Origin, Proxy, RawClient, port};
+
+fn promised(head: &str) -> Vec<&str> {
+    let lines = head.lines().filter_map(|line| line.split_once(": "));
+    let same = lines.filter(|(name, _)| name.eq_ignore_ascii_case("strict-transport-security"));
+    same.map(|(_, value)| value).collect()
+}
+
+#[test]
+fn a_cleartext_listener_sends_everybody_to_the_one_with_tls() {
+    let origin = Origin::start(behaviour::echo());
+    let site = Site::new();
+    let cleartext = port::free();
+    let builder = site.builder().zone("fz-1", &[&origin]);
+    let mut proxy = builder.clone().start();
+    let redirect = format!(
+        "[[listener]]\nbind = \"{cleartext}\"\nredirect = \"https:{}\"",
+        proxy.address.port()
+    );
+    proxy.rewrite_config(builder.toml(&redirect));
+    assert_eq!(proxy.admin_post("/v1/reload", "").status, 200);
+
+    let mut client = RawClient::connect(cleartext);
+    for (request, path) in [
+        (
+            "GET /a?b=%20c HTTP/1.1\r\nHost: app.example:80\r\n\r\n",
+            "/a?b=%20c",
+        ),
+        (
+            "POST /form HTTP/1.1\r\nHost: app.example\r\nContent-Length: 3\r\n\r\na=b",
+            "/form",
+        ),
+        (
+            "GET http://app.example/absolute HTTP/1.1\r\nHost: app.example\r\n\r\n",
+            "/absolute",
+        ),
+    ] {
+        let answer = client.exchange(request);
+        assert_eq!(answer.status, 308, "{request}");
+        let there = format!("https://app.example:{}{path}", proxy.address.port());
+        assert_eq!(answer.field("location"), Some(&*there));
+    }
+    let nowhere = RawClient::connect(cleartext).exchange("GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(nowhere.status, 400);
+    assert_eq!(proxy.access_line("/form")["termination"], "LR");
+    assert_eq!(origin.count(), 0);
+
+    // And who follows arrives, with method and body.
+    let resolve = |port| format!("app.example:{port}:127.0.0.1");
+    let output = Command::new("curl")
+        .args([
+            "--silent",
+            "--show-error",
+            "--location",
+            "--data",
+            "a=b",
+            "--cacert",
+        ])
+        .arg(site.file("ca.pem"))
+        .args(["--resolve", &resolve(cleartext.port())])
+        .args(["--resolve", &resolve(proxy.address.port())])
+        .arg(format!("http://app.example:{}/form?x=y", cleartext.port()))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        said.starts_with("POST /form?x=y HTTP/1.1") && said.ends_with("a=b"),
+        "{said}"
+    );
+}
+
+#[test]
+fn every_response_promises_tls_unless_the_app_does() {
+    let origin = Origin::named("a");
+    let site = Site::new();
+    let builder = Proxy::builder().listener(&site.terms("hsts = \"365d\""));
+    let routes = "[[route]]\npath = \"/app\"\npool = \"default\"";
+    let proxy = builder.toml(routes).zone("fz-1", &[&origin]).start();
+    let mut client = Client::connect(proxy.address, &site.trust());
+    for (path, status) in [("/app", 200), ("/nothing", 404)] {
+        let response = client.get(path);
+        assert_eq!(response.status, status);
+        assert_eq!(
+            promised(&response.head),
+            ["max-age=31536000"],
+            "{}",
+            response.head
+        );
+    }
+    let own = "Strict-Transport-Security: max-age=1; includeSubDomains";
+    origin.behave(behaviour::answer(200, &[own], "own"));
+    let response = client.get("/app");
+    assert_eq!(promised(&response.head), ["max-age=1; includeSubDomains"]);
+}
+
+#[test]
+fn nobody_promises_what_was_not_asked_for() {
+    let origin = Origin::named("a");
+    let site = Site::new();
+    let proxy = site.proxy(&origin);
+    let response = Client::connect(proxy.address, &site.trust()).get("/");
+    assert_eq!(promised(&response.head), [""; 0]);
+}
