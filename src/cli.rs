@@ -7,6 +7,7 @@ mod health;
 mod journal;
 mod order;
 mod plan;
+mod replay;
 mod serve;
 mod status;
 mod table;
@@ -62,6 +63,8 @@ enum Command {
     Explain(ClientArgs),
     /// What would happen if components went down, or came up
     Plan(plan::Plan),
+    /// Which flips of a recorded journal would have differed under another configuration
+    Replay(replay::Replay),
     /// Show flips and transitions
     Journal(journal::Journal),
     /// Make a zone active, pin it, unpin it
@@ -176,6 +179,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Serve(serve) => serve.run(),
         Command::Check(check) => check.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Replay(replay) => replay.run(),
         Command::Status(args) => ask(args, status::run),
         Command::Health(args) => ask(args, health::run),
         Command::Explain(args) => ask(args, explain::run),

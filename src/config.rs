@@ -62,6 +62,8 @@ pub struct Config {
     pub zones: Vec<Zone>,
     /// `[access_log]`
     pub access_log: AccessLog,
+    /// `[journal]`
+    pub journal: Journal,
 }
 
 /// `[server]`
@@ -69,7 +71,7 @@ pub struct Config {
 pub struct Server {
     /// Worker threads; `None` (0 in the file) means one per core. Fixed for the life of the process.
     pub workers: Option<NonZeroU32>,
-    /// Where `state.json` and `journal.jsonl` live.
+    /// Where `state.json`, `journal.jsonl` and `outcomes.jsonl` live.
     pub state_dir: PathBuf,
     /// Bounds a graceful stop, a planned flip (so do four fifths of the hold time), and how long a left zone's long-lived
     /// connections go on.
@@ -240,6 +242,25 @@ pub struct AccessLog {
     pub format: LogFormat,
     /// How much of a client's address may stand in them, and in every other log.
     pub client_ip: ClientIp,
+}
+
+/// `[journal]`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Journal {
+    /// How much of what the decision goes by is recorded, for `firedoor replay`.
+    pub outcomes: Detail,
+}
+
+/// How much of what the decision goes by is recorded beside the journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// Nothing: the journal's own transitions, with their evidence, have to do.
+    #[default]
+    Transitions,
+    /// Of each component every outcome that differs from the one before, and what operators do.
+    Changes,
+    /// All of it, so that a replay is exact.
+    All,
 }
 
 /// Where access-log lines go.

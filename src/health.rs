@@ -2,6 +2,7 @@
 //!
 //! Four steps, four rooms: [`probe`] asks, [`status`] judges one component, [`verdict`] concludes about a zone, [`failover`]
 //! decides among all zones. [`checker`] puts the last three together as one sans-IO machine; [`monitor`] is its only shell.
+//! What goes into it can be kept as a [`recording`], and replayed.
 //! All but [`monitor`], [`probe`] and `program` are pure: no IO, no clock, no log.
 
 pub mod checker;
@@ -10,6 +11,7 @@ pub mod gray;
 pub mod monitor;
 pub mod probe;
 mod program;
+pub mod recording;
 pub mod report;
 pub mod status;
 pub mod verdict;

@@ -1,24 +1,29 @@
 //! The journal: every flip and transition as one JSON line in `journal.jsonl`, durable before it is announced.
 
 mod line;
+mod lines;
+mod outcomes;
 mod past;
+mod reading;
+mod retelling;
 mod sentence;
+mod told;
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::health::report::Event;
+use lines::{Done, Lines};
 
 pub use line::{cause, kind};
+pub(crate) use lines::ROTATE_AT;
+pub use outcomes::{Appended, Outcomes, line};
 pub use past::{KEPT, LastFlip, Past};
+pub use reading::{Reading, Unreadable, read};
 
 const NAME: &str = "journal.jsonl";
 const ROTATED: &str = "journal.1.jsonl";
-/// Past this many bytes a new file begins; the one before is kept.
-const ROTATE_AT: u64 = 64 * 1024 * 1024;
 /// How many bytes of lines wait for a disk that refuses them, before the oldest are lost.
 const BACKLOG: usize = 1024 * 1024;
 
@@ -47,8 +52,7 @@ impl Entry {
 /// The file that entries are appended to. All of its methods wait for the disk.
 #[derive(Debug)]
 pub struct Journal {
-    directory: PathBuf,
-    file: Option<File>,
+    lines: Lines,
     /// Lines that the disk has refused so far, oldest first.
     backlog: Vec<u8>,
     /// Entries that fell out of the backlog.
@@ -62,13 +66,12 @@ impl Journal {
     pub fn open(directory: &Path) -> (Self, Past) {
         let past = Past::read(&directory.join(ROTATED), &directory.join(NAME));
         let mut journal = Self {
-            directory: directory.to_owned(),
-            file: None,
+            lines: Lines::new(directory, NAME, ROTATED),
             backlog: Vec::new(),
             lost: 0,
             rotate_at: ROTATE_AT,
         };
-        let opened = journal.file().map(drop);
+        let opened = journal.lines.open();
         let past = Past {
             problem: past.problem.or(opened.err()),
             ..past
@@ -100,50 +103,11 @@ impl Journal {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        let length = self.file()?.metadata()?.len();
-        let grown = length + self.backlog.len() as u64;
-        if length > 0 && grown > self.rotate_at {
-            self.rotate()?;
-            return self.write();
+        let length = self.lines.open()?;
+        if length > 0 && length + self.backlog.len() as u64 > self.rotate_at {
+            self.lines.rotate()?;
         }
-        let lines = std::mem::take(&mut self.backlog);
-        let file = self.file()?;
-        let written = file.write_all(&lines).and_then(|()| file.sync_data());
-        if written.is_err() {
-            // Half of a line may be in the file (no space left): what comes next must not be glued to it. If this fails
-            // too, opening the file again will find the torn line.
-            let _ = file.set_len(length);
-            self.file = None;
-        }
-        self.backlog = lines;
-        written
-    }
-
-    fn file(&mut self) -> io::Result<&mut File> {
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => {
-                DirBuilder::new()
-                    .recursive(true)
-                    .mode(0o700)
-                    .create(&self.directory)?;
-                let path = self.directory.join(NAME);
-                past::cut_torn_line(&path)?;
-                OpenOptions::new()
-                    .append(true)
-                    .create(true)
-                    .mode(0o600)
-                    .open(&path)?
-            }
-        };
-        Ok(self.file.insert(file))
-    }
-
-    fn rotate(&mut self) -> io::Result<()> {
-        self.file = None;
-        fs::rename(self.directory.join(NAME), self.directory.join(ROTATED))?;
-        self.file()?;
-        File::open(&self.directory)?.sync_all()
+        self.lines.append(&self.backlog, Done::Durable)
     }
 
     /// Keeps the backlog within its bound, in whole lines.
@@ -162,6 +126,7 @@ impl Journal {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

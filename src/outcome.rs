@@ -105,6 +105,24 @@ impl CheckCode {
             Self::L7Status => "L7STS",
         }
     }
+
+    /// The code that [`Self::as_str`] spells so.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [
+            Self::SocketError,
+            Self::L4Ok,
+            Self::L4Timeout,
+            Self::L4Con,
+            Self::L6Ok,
+            Self::L6Timeout,
+            Self::L6Response,
+            Self::L7Ok,
+            Self::L7Timeout,
+            Self::L7Response,
+            Self::L7Status,
+        ];
+        all.into_iter().find(|code| code.as_str() == name)
+    }
 }
 
 impl fmt::Display for CheckCode {

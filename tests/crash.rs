@@ -138,8 +138,32 @@ fn journal_on_disk(proxy: &Proxy) -> Vec<Value> {
 
 #[test]
 fn a_full_disk_stops_neither_traffic_nor_flips_is_told_once_and_is_caught_up_with() {
+    fill_and_clear(EAGER, "128k");
+}
+
+#[test]
+fn nor_is_a_full_disk_any_worse_when_all_outcomes_are_recorded() {
+    let sections = format!("{EAGER}[journal]\noutcomes = \"all\"\n");
+    let proxy = fill_and_clear(&sections, "4m");
+    let text = std::fs::read_to_string(proxy.state_file("outcomes.jsonl")).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let kinds = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).count();
+    assert!(
+        kinds("outcome") > 50 && kinds("gap") == 0,
+        "{} lines",
+        lines.len()
+    );
+    let commands = lines.iter().filter(|line| line["command"] == "activate");
+    assert_eq!(commands.count(), 3, "given while the disk was full");
+}
+
+/// What firedoor does while its disk is full, and once it isn't any more.
+fn fill_and_clear(sections: &str, size: &'static str) -> Proxy {
     let mut pair = Pair::start();
-    let proxy = pair.builder(EAGER).small_disk("128k").start();
+    let proxy = pair.builder(sections).small_disk(size).start();
     until_both_serve(&proxy);
     assert_eq!(proxy.admin_get("/health").json()["status"], "pass");
     let load = Plan {
@@ -179,6 +203,7 @@ fn a_full_disk_stops_neither_traffic_nor_flips_is_told_once_and_is_caught_up_wit
         "the journal can't be written",
         "maintenance can't be stored",
     ] {
+        until_logged(&proxy, error);
         assert_eq!(proxy.log().matches(error).count(), 1, "{}", proxy.log());
     }
 
@@ -193,11 +218,17 @@ fn a_full_disk_stops_neither_traffic_nor_flips_is_told_once_and_is_caught_up_wit
         .collect();
     assert_eq!(on_disk, journal(&proxy, "flip"));
     assert_eq!(on_disk.len(), 4);
-    let log = proxy.log();
-    assert!(
-        log.contains("the journal is written again, and nothing is missing in it"),
-        "{log}"
+    until_logged(
+        &proxy,
+        "the journal is written again, and nothing is missing in it",
     );
+    proxy
+}
+
+/// The log is written by a thread of its own, a moment after what it tells of.
+#[track_caller]
+fn until_logged(proxy: &Proxy, words: &str) {
+    eventually(PATIENCE, words, || proxy.log().contains(words));
 }
 
 /// Takes all the room there is.

@@ -4,6 +4,8 @@
 
 #[path = "monitor/house.rs"]
 mod house;
+#[path = "monitor/recording.rs"]
+mod recording;
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};

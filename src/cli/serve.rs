@@ -59,7 +59,8 @@ pub(super) fn rendered(error: &LoadError, colour: bool) -> String {
     }
 }
 
-fn complaint(error: &LoadError) -> Failure {
+/// The failure of a command whose configuration can't be used; what is wrong with it is printed.
+pub(super) fn complaint(error: &LoadError) -> Failure {
     eprintln!("{}", rendered(error, coloured(&std::io::stderr())));
     Failure::new("").with_code(INVALID)
 }

@@ -173,7 +173,7 @@ pub(super) fn age(since: &Value, now: &Value) -> String {
 }
 
 /// Two units are as exact as anybody reads.
-fn duration(seconds: i64) -> String {
+pub(super) fn duration(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match (days, hours, minutes) {

@@ -74,6 +74,7 @@ fn read(root: &Section<'_>) -> Config {
         upstream: traffic::upstream(&root.section("upstream")),
         failover: failover::failover(&root.section("failover")),
         access_log: traffic::access_log(&root.section("access_log")),
+        journal: server::journal(&root.section("journal")),
         pools: pools.into_vec(),
         routes,
         zones,

@@ -10,9 +10,12 @@ mod evidence;
 mod flip;
 mod forecast;
 mod gray;
+mod input;
+mod known;
 mod probing;
 mod promotion;
 mod reload;
+mod replay;
 mod routing;
 
 use std::collections::VecDeque;
@@ -32,7 +35,9 @@ use crate::zone::{ComponentId, ComponentKey, Verdict};
 
 pub use crate::health::checker::command::{Accepted, Command, Refusal};
 pub use crate::health::checker::forecast::{Fault, Forecast, Hypothesis, Misnomer};
+pub use crate::health::checker::input::Input;
 pub use crate::health::checker::promotion::{Promoted, Promotion};
+pub use crate::health::checker::replay::{Held, Refused, Replayed, TooLong};
 pub use crate::snapshot::{BackendState, Routing};
 
 const HOUR: Duration = Duration::from_secs(3600);

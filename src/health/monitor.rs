@@ -10,10 +10,12 @@ mod chronicle;
 mod disk;
 mod drain;
 mod handle;
+mod probes;
 mod promotion;
 mod recorder;
 mod request;
 mod resolver;
+mod scribe;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,18 +23,18 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 use tracing::error;
 
 use crate::config::Config;
-use crate::health::checker::{Checker, Probe};
-use crate::health::probe::{Prober, Subject};
+use crate::health::checker::{Checker, Input};
+use crate::health::probe::Prober;
 use crate::health::report::Report;
 use crate::journal::Entry;
 use crate::memory::Memory;
 use crate::moment::Moment;
-use crate::outcome::{CheckCode, Observation, Outcome};
+use crate::outcome::{Observation, Outcome};
 use crate::snapshot::Subscriber;
 use crate::telemetry::counters::Counters;
 use crate::zone::ComponentId;
@@ -44,6 +46,7 @@ use promotion::Promoter;
 use recorder::Recorder;
 use request::{Asker, Request};
 use resolver::Resolver;
+use scribe::Scribe;
 
 pub use handle::{Done, MonitorHandle};
 
@@ -71,6 +74,7 @@ pub struct Monitor {
     resolver: Resolver,
     bridgehead: Bridgehead,
     recorder: Recorder,
+    scribe: Scribe,
     chronicle: Chronicle,
     prober: Prober,
     probes: JoinSet<(ComponentId, u64, Outcome)>,
@@ -105,7 +109,10 @@ impl Monitor {
     ) -> (Self, MonitorHandle, Subscriber) {
         let now = Moment::now();
         let (recorder, memory, past) = Recorder::open(&config.server.state_dir);
-        let checker = Checker::new(Arc::clone(&config), memory, fastrand::u64(..), now);
+        let seed = fastrand::u64(..);
+        let checker = Checker::new(Arc::clone(&config), memory.clone(), seed, now);
+        let (place, detail) = (&config.server.state_dir, config.journal.outcomes);
+        let scribe = Scribe::begin(place, detail, (&checker, seed), memory, now);
         let mut resolver = Resolver::default();
         resolver.configure(&config, now.instant);
         let generation = checker.config_generation();
@@ -129,6 +136,7 @@ impl Monitor {
             resolver,
             bridgehead,
             recorder,
+            scribe,
             chronicle,
             prober: Prober::default(),
             probes: JoinSet::new(),
@@ -170,50 +178,19 @@ impl Monitor {
                     debug_assert_eq!(seen, observed.len());
                     let now = Moment::now();
                     for observation in observed.drain(..) {
-                        self.checker.handle_observation(observation, now);
+                        self.put(Input::Observation(observation), now);
                     }
                 }
                 Some(request) = self.requests.recv() => self.handle_request(request),
-                (run, end) = self.promoter.ended() => self.checker.handle_promoted(run, end, Moment::now()),
+                (run, end) = self.promoter.ended() => self.put(Input::Promoted(run, end), Moment::now()),
                 () = self.resolver.answered() => {}
                 written = self.recorder.written() => self.handle_written(written),
+                written = self.scribe.written() => self.disk.note_outcomes(written),
                 () = wake => self.handle_time(),
             }
             self.settle().await;
         }
         self.end().await;
-    }
-
-    fn handle_finished(&mut self, finished: Result<(ComponentId, u64, Outcome), JoinError>) {
-        let now = Moment::now();
-        // As often as anything could be decided by it.
-        self.checker.handle_load(&self.bridgehead.load(), now);
-        let mut next = Some(finished);
-        while let Some(finished) = next {
-            match finished {
-                Ok((component, round, outcome)) => {
-                    self.note_own_fault(&outcome, now.instant);
-                    self.checker.handle_outcome(component, round, outcome, now);
-                }
-                // The checker gives up on it in time, with an outcome of its own.
-                Err(error) => error!("a probe ended badly: {error}"),
-            }
-            next = self.probes.try_join_next();
-        }
-        self.report_due.get_or_insert(now.instant + REPORT_PAUSE);
-    }
-
-    /// Says it loudly when probes fail because of ourselves, but not for each of them.
-    fn note_own_fault(&mut self, outcome: &Outcome, now: Instant) {
-        let quiet = |told: Instant| told + OWN_FAULT_PAUSE > now;
-        if outcome.is_conclusive() || self.own_fault_told.is_some_and(quiet) {
-            return;
-        }
-        self.own_fault_told = Some(now);
-        error!(
-            "firedoor itself can't make connections ({}): probes are blind, and as long as they are no component goes up or down",
-            outcome.detail
-        );
     }
 
     /// When time alone will be an input.
@@ -224,6 +201,7 @@ impl Monitor {
             self.resolver.due(),
             self.chronicle.overdue(),
             self.disk.due(),
+            self.scribe.due(),
             self.report_due,
         ]
         .into_iter()
@@ -242,7 +220,7 @@ impl Monitor {
             if in_flight.is_some_and(|in_flight| self.drain.look(in_flight, now.instant)) {
                 // The flip ends the account of the zone that is left.
                 self.count(now);
-                self.checker.handle_drained(now);
+                self.put(Input::Drained, now);
             }
         }
         if due(Some(self.tally_due)) {
@@ -252,12 +230,15 @@ impl Monitor {
         if due(self.disk.due()) {
             self.try_disk_again();
         }
+        if due(self.scribe.due()) {
+            self.scribe.write(&self.checker);
+        }
         if due(self.report_due) {
             self.publish_report(now);
         }
         self.chronicle.announce_overdue(now.instant);
         if due(self.checker.poll_timeout()) {
-            self.checker.handle_timeout(now);
+            self.put(Input::Timeout, now);
         }
     }
 
@@ -267,7 +248,7 @@ impl Monitor {
             self.checker.handle_held(counters.totals().holds);
         }
         for (component, tally) in self.bridgehead.tallies() {
-            self.checker.handle_tally(component, tally, now);
+            self.put(Input::Tally(component, tally), now);
         }
     }
 
@@ -299,9 +280,13 @@ impl Monitor {
             self.promoter.begin(promotion);
         }
         self.resolver.look_up(now.instant);
+        let mut began = Vec::new();
         while let Some(probe) = self.checker.poll_probe() {
+            began.push((probe.component, probe.key.clone()));
             self.start(probe);
         }
+        self.scribe
+            .conclude(&self.checker, &entries, &began, now.instant);
         if !entries.is_empty() || self.asker.is_some() {
             self.publish_report(now);
         }
@@ -331,38 +316,6 @@ impl Monitor {
         }
     }
 
-    fn start(&mut self, due: Probe) {
-        let Probe {
-            component,
-            round,
-            key,
-            address,
-            check,
-        } = due;
-        let prober = self.prober.clone();
-        let target = self.resolver.target(&address);
-        self.probes.spawn(async move {
-            let began = Instant::now();
-            let outcome = match target.address(check.timeout).await {
-                Ok(found) => {
-                    let subject = Subject {
-                        component: &key,
-                        address: found,
-                        authority: &address.to_string(),
-                    };
-                    prober.probe(subject, &check).await
-                }
-                Err(problem) => Outcome {
-                    code: CheckCode::L4Con,
-                    detail: problem,
-                    took: began.elapsed(),
-                    status: None,
-                },
-            };
-            (component, round, outcome)
-        });
-    }
-
     fn publish_report(&mut self, now: Moment) {
         self.report_due = None;
         self.report.store(Arc::new(self.checker.report(now)));
@@ -377,6 +330,10 @@ impl Monitor {
             while !self.recorder.is_idle() {
                 let written = self.recorder.written().await;
                 self.handle_written(written);
+            }
+            while !self.scribe.is_idle() {
+                self.scribe.write(&self.checker);
+                self.disk.note_outcomes(self.scribe.written().await);
             }
         });
         let (commands, rest) = tokio::join!(commands, rest);

@@ -5,6 +5,7 @@
 //! redo the conclusion from the last outcomes by hand.
 
 mod composure;
+mod known;
 pub mod schedule;
 
 use std::collections::VecDeque;

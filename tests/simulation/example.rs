@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use firedoor::config::{
     AccessLog, Address, Admin, AdminBind, Backend, Balance, Check, CheckKind, ClientIp, Config,
-    Dependency, Failback, Failover, Gray, Limits, Listener, LogFormat, LogTarget, MinHealthy, Pool,
-    Route, Server, Upstream, Zone,
+    Dependency, Failback, Failover, Gray, Journal, Limits, Listener, LogFormat, LogTarget,
+    MinHealthy, Pool, Route, Server, Upstream, Zone,
 };
 use firedoor::health::checker::Promoted;
 use firedoor::outcome::{CheckCode, Outcome};
@@ -129,6 +129,7 @@ pub(crate) fn config(
             format: LogFormat::Json,
             client_ip: ClientIp::Masked,
         },
+        journal: Journal::default(),
     }
 }
 

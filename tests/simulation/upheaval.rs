@@ -3,14 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use firedoor::health::checker::Checker;
+use firedoor::health::checker::{Checker, Input};
 use firedoor::health::report::Report;
 
-use super::{Input, World};
+use super::World;
 use crate::random;
 
 impl World {
     pub(super) fn reload(&mut self) {
+        if self.tape.is_some() {
+            // A replay knows one configuration only; read once more, it changes nothing.
+            self.put(Input::Config(Arc::clone(&self.watch.config)));
+            return;
+        }
         match self.rng.u32(0..8) {
             0 => self.failover = random::failover(&mut self.rng),
             1 => self.check = random::check(&mut self.rng),
@@ -70,7 +75,10 @@ impl World {
         self.now = self.now.after(Duration::from_millis(self.rng.u64(0..5000)));
         self.checker = Checker::new(Arc::clone(&config), memory.clone(), seed, self.now);
         if let Some(twin) = &mut self.twin {
-            *twin = Checker::new(config, memory, seed, self.now);
+            *twin = Checker::new(config, memory.clone(), seed, self.now);
+        }
+        if let Some(tape) = &mut self.tape {
+            tape.restart(&self.checker, memory, seed, self.now);
         }
         self.probes.clear();
         self.forgotten.clear();

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use firedoor::config::{Check, Config, Failover, MinHealthy};
-use firedoor::health::checker::{Checker, Command, Probe};
+use firedoor::config::{Check, Detail, Failover, MinHealthy};
+use firedoor::health::checker::{Checker, Command, Input, Probe};
 use firedoor::health::report::Event;
 use firedoor::memory::Memory;
 use firedoor::moment::Moment;
@@ -20,20 +20,8 @@ use firedoor::zone::{ComponentId, ComponentKey, Operator};
 
 use crate::example::{self, ExampleZone, pass};
 use crate::random;
+use crate::tape::Tape;
 use crate::watch::Watch;
-
-/// What goes in, so that it can go into two checkers.
-#[derive(Clone, Debug)]
-enum Input {
-    Outcome(ComponentId, u64, Outcome),
-    Observation(Observation),
-    Tally(ComponentId, Tally),
-    Command(Command),
-    Config(Arc<Config>),
-    Drained,
-    Promoted(u64, bool),
-    Timeout,
-}
 
 pub(crate) struct World {
     rng: Rng,
@@ -42,6 +30,8 @@ pub(crate) struct World {
     /// Gets the same input and must give the same output.
     twin: Option<Checker>,
     pub(crate) watch: Watch,
+    /// What is recorded of it; then the configuration stays the same.
+    pub(crate) tape: Option<Tape>,
     zones: Vec<ExampleZone>,
     pools: Vec<MinHealthy>,
     check: Check,
@@ -58,23 +48,32 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, start: Moment) -> Self {
+        Self::recorded(seed, start, None)
+    }
+
+    /// As [`Self::new`], and what goes in is recorded.
+    pub(crate) fn recorded(seed: u64, start: Moment, detail: Option<Detail>) -> Self {
         let mut rng = Rng::with_seed(seed);
         let pools = random::pools(&mut rng);
         let zones = random::zones(&mut rng, pools.len());
         let check = random::check(&mut rng);
         let failover = random::failover(&mut rng);
-        let config = Arc::new(random::build(&zones, &pools, &check, &failover, &mut rng));
+        let mut config = random::build(&zones, &pools, &check, &failover, &mut rng);
+        config.journal.outcomes = detail.unwrap_or_default();
+        let config = Arc::new(config);
         let checker = Checker::new(Arc::clone(&config), Memory::default(), seed, start);
         let twin = seed
             .is_multiple_of(8)
             .then(|| Checker::new(Arc::clone(&config), Memory::default(), seed, start));
         let watch = Watch::new(&checker, config, start);
+        let tape = detail.map(|detail| Tape::begin(&checker, detail, seed, start));
         let mut world = Self {
             rng,
             now: start,
             checker,
             twin,
             watch,
+            tape,
             zones,
             pools,
             check,
@@ -107,11 +106,15 @@ impl World {
     }
 
     fn put(&mut self, input: Input) {
-        let result = put(&mut self.checker, input.clone(), self.now);
+        let (checker, now) = (&mut self.checker, self.now);
+        let result = match &mut self.tape {
+            Some(tape) => tape.put(checker, input.clone(), now),
+            None => checker.handle(input.clone(), now),
+        };
         if let Some(twin) = &mut self.twin {
             assert_eq!(
                 result,
-                put(twin, input, self.now),
+                twin.handle(input, now),
                 "equal inputs, unequal outputs"
             );
         }
@@ -136,6 +139,10 @@ impl World {
             assert_eq!(promotion, twin.poll_promotion());
             assert_eq!(self.checker.routing(), twin.routing());
             assert_eq!(self.checker.poll_timeout(), twin.poll_timeout());
+        }
+        if let Some(tape) = &mut self.tape {
+            let began: Vec<Probe> = probes.iter().map(|(probe, _)| probe.clone()).collect();
+            tape.conclude(&self.checker, &events, &began);
         }
         self.probes.extend(probes);
         self.watch.check(&self.checker, &events, self.now);
@@ -356,7 +363,7 @@ impl World {
             // Now and then, the end of an earlier run.
             let late = u64::from(self.rng.u32(0..8) == 0);
             let succeeded = self.rng.u32(0..3) > 0;
-            self.put(Input::Promoted(run - late, succeeded));
+            self.put(Input::Promoted(run - late, example::promoted(succeeded)));
         }
     }
 
@@ -375,22 +382,4 @@ fn refused() -> Outcome {
         detail: String::new(),
         ..example::refused()
     }
-}
-
-fn put(checker: &mut Checker, input: Input, now: Moment) -> Option<String> {
-    match input {
-        Input::Outcome(id, round, outcome) => checker.handle_outcome(id, round, outcome, now),
-        Input::Observation(observation) => checker.handle_observation(observation, now),
-        Input::Tally(id, tally) => checker.handle_tally(id, tally, now),
-        Input::Command(command) => {
-            return Some(format!("{:?}", checker.handle_command(command, now)));
-        }
-        Input::Config(config) => checker.handle_config(config, now),
-        Input::Drained => checker.handle_drained(now),
-        Input::Promoted(run, succeeded) => {
-            checker.handle_promoted(run, example::promoted(succeeded), now);
-        }
-        Input::Timeout => checker.handle_timeout(now),
-    }
-    None
 }

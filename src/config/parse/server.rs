@@ -1,11 +1,11 @@
-//! `[server]`, `[[listener]]`, `[admin]`: what firedoor itself is and where it listens.
+//! `[server]`, `[[listener]]`, `[admin]`, `[journal]`: what firedoor itself is, where it listens and what it records.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::raw::{Item, Section};
-use crate::config::{Admin, AdminBind, Listener, Secret, Server};
+use crate::config::{Admin, AdminBind, Detail, Journal, Listener, Secret, Server};
 
 use super::address::BIND;
 use super::tls;
@@ -35,6 +35,20 @@ fn default_state_dir(section: &Section<'_>) -> PathBuf {
         Some(first) => first,
     };
     section.folder().join(folder)
+}
+
+/// `[journal]`
+pub(super) fn journal(section: &Section<'_>) -> Journal {
+    let details = [
+        ("transitions", Detail::Transitions),
+        ("changes", Detail::Changes),
+        ("all", Detail::All),
+    ];
+    Journal {
+        outcomes: section
+            .choice("outcomes", &details, &[])
+            .unwrap_or_default(),
+    }
 }
 
 /// `[[listener]]`

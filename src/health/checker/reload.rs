@@ -333,7 +333,7 @@ fn zone_index(config: &Config, name: &str) -> Option<usize> {
 
 /// A remembered wall time as a moment of this process. One in the future (the clock was set back) counts as now, so that
 /// neither `min_stay` nor the flip budget can be waited for for ever.
-fn at(wall: Timestamp, now: Moment) -> Moment {
+pub(super) fn at(wall: Timestamp, now: Moment) -> Moment {
     let age = Duration::try_from(now.wall.duration_since(wall)).unwrap_or(Duration::ZERO);
     let instant: Option<Instant> = now.instant.checked_sub(age);
     Moment {

@@ -19,6 +19,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) struct Disk {
     memory: Option<String>,
     journal: Option<String>,
+    outcomes: Option<String>,
     /// When what it refused is tried again.
     retry: Option<Instant>,
     told: Arc<ArcSwap<Vec<String>>>,
@@ -78,6 +79,24 @@ impl Disk {
         self.tell();
     }
 
+    /// The scribe tries again by itself.
+    pub(super) fn note_outcomes(&mut self, result: io::Result<()>) {
+        match result {
+            Ok(()) if self.outcomes.take().is_some() => {
+                info!("outcomes for a replay are written again");
+            }
+            Ok(()) => return,
+            Err(problem) => {
+                let words = format!("outcomes for a replay can't be written: {problem}");
+                if self.outcomes.is_none() {
+                    warn!("{words}");
+                }
+                self.outcomes = Some(words);
+            }
+        }
+        self.tell();
+    }
+
     /// It has not answered in time, and the flip that waited for it goes on.
     fn note_silence(&mut self, place: &str) {
         let waited = MEMORY_PATIENCE.as_millis();
@@ -93,8 +112,12 @@ impl Disk {
     }
 
     fn tell(&self) {
-        let troubles = self.memory.iter().chain(&self.journal).cloned();
-        self.told.store(Arc::new(troubles.collect()));
+        let troubles = self
+            .memory
+            .iter()
+            .chain(&self.journal)
+            .chain(&self.outcomes);
+        self.told.store(Arc::new(troubles.cloned().collect()));
     }
 }
 

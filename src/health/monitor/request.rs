@@ -9,7 +9,7 @@ use super::Monitor;
 use super::chronicle::Reply;
 use super::handle::Done;
 use crate::config::Config;
-use crate::health::checker::{Accepted, Checker, Command, Refusal};
+use crate::health::checker::{Accepted, Checker, Command, Input, Refusal};
 use crate::health::report::What;
 use crate::journal::Entry;
 use crate::moment::Moment;
@@ -42,7 +42,7 @@ impl Monitor {
             self.count(now);
         }
         match request {
-            Request::Command(command, reply) => match self.checker.handle_command(command, now) {
+            Request::Command(command, reply) => match self.order(command, now) {
                 Ok(Accepted::Now) => self.asker = Some(Asker::Command(reply)),
                 Ok(Accepted::FlipBegun(to)) => {
                     let zone = Arc::clone(&self.config.zones[to].name);
@@ -57,7 +57,7 @@ impl Monitor {
             Request::Reconfigure(config, reply) => {
                 self.config = Arc::clone(&config);
                 self.resolver.configure(&config, now.instant);
-                self.checker.handle_config(config, now);
+                self.put(Input::Config(config), now);
                 self.asker = Some(Asker::Reconfigure(reply));
             }
             Request::Journal {

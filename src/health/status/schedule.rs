@@ -65,6 +65,16 @@ impl Schedule {
         self.due = self.due.min(due);
     }
 
+    /// The next probe starts at `due`, whatever was planned.
+    pub fn move_to(&mut self, due: Instant) {
+        self.due = due;
+    }
+
+    /// When the last probe was started.
+    pub fn last_started(&self) -> Option<Instant> {
+        self.started
+    }
+
     /// What the probe in flight will say is no longer asked for (its check was reconfigured). It stays in flight, so that
     /// there are never two at once.
     pub fn make_obsolete(&mut self, now: Instant) {

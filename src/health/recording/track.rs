@@ -1,0 +1,264 @@
+//! What the probes of each component have found, over time: put together from the records. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use crate::config::Detail;
+use crate::health::recording::{Begin, Record, Recorded, Recording, Span, Why};
+use crate::moment::Moment;
+use crate::outcome::Outcome;
+use crate::zone::ComponentKey;
+
+/// What the probes of one component have found.
+#[derive(Clone, Debug, Default)]
+pub struct Track {
+    /// By their begin.
+    pub samples: Vec<Sample>,
+    /// What is taken for the time before the first sample; `None`: the same as that one.
+    pub before: Option<Outcome>,
+    /// When probes began, as far as that is recorded.
+    begins: Vec<Instant>,
+    /// When probes began that never came back.
+    unanswered: BTreeSet<Instant>,
+}
+
+/// One probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// When it began.
+    pub began: Instant,
+    /// When its outcome went in.
+    pub ended: Instant,
+    /// Which of the recording's records has its outcome.
+    pub record: usize,
+    /// Whether it passed.
+    pub passed: bool,
+    /// How long it took, by its own clock.
+    pub took: Duration,
+}
+
+impl Track {
+    /// The probe that began at just that moment.
+    pub fn at(&self, moment: Instant) -> Option<&Sample> {
+        let found = self.samples.binary_search_by_key(&moment, |s| s.began);
+        found.ok().map(|index| &self.samples[index])
+    }
+
+    /// The index of the first probe that began after `moment`; the one before it is what held then.
+    pub fn after(&self, moment: Instant) -> usize {
+        self.samples
+            .partition_point(|sample| sample.began <= moment)
+    }
+
+    /// Whether a probe began at just that moment and never came back.
+    pub fn is_unanswered(&self, moment: Instant) -> bool {
+        self.unanswered.contains(&moment)
+    }
+
+    /// When the first probe from `moment` on began, if that is recorded.
+    pub fn begin_from(&self, moment: Instant) -> Option<Instant> {
+        let index = self.begins.partition_point(|begin| *begin < moment);
+        self.begins.get(index).copied()
+    }
+}
+
+impl Recording {
+    /// Puts records together, in the order in which they were written.
+    pub fn assemble(mut records: Vec<Record>) -> Self {
+        let mut tracks = BTreeMap::new();
+        pair(&mut records, &mut tracks);
+        records.sort_by_key(|record| record.moment.instant);
+        let mut records = tell_what_was_missed(records);
+        // What was written before the first thing that was known can't be understood.
+        let first = records
+            .iter()
+            .position(|r| matches!(r.what, Recorded::Begin(_)));
+        records.drain(..first.unwrap_or(records.len()));
+        let spans = spans(&records);
+        for (index, record) in records.iter().enumerate() {
+            let Recorded::Outcome {
+                component,
+                outcome,
+                began: Some(began),
+                ..
+            } = &record.what
+            else {
+                continue;
+            };
+            let track: &mut Track = tracks.entry(component.clone()).or_default();
+            track.samples.push(Sample {
+                began: *began,
+                ended: record.moment.instant,
+                record: index,
+                passed: outcome.passed(),
+                took: outcome.took,
+            });
+        }
+        if let Some(Recorded::Begin(begin)) = records.first().map(|record| &record.what) {
+            for known in &begin.components {
+                let track = tracks.entry(known.key.clone()).or_default();
+                track.before = known.last.clone();
+            }
+        }
+        for track in tracks.values_mut() {
+            track.samples.sort_by_key(|sample| sample.began);
+            track.begins.sort_unstable();
+        }
+        Self {
+            records,
+            tracks,
+            spans,
+        }
+    }
+
+    /// The last moment of which something is known.
+    pub fn end(&self) -> Option<Moment> {
+        self.records.last().map(|record| record.moment)
+    }
+
+    /// What was known when it began.
+    pub fn begin(&self) -> Option<&Begin> {
+        match self.records.first().map(|record| &record.what) {
+            Some(Recorded::Begin(begin)) => Some(begin),
+            _ => None,
+        }
+    }
+
+    /// Whether any probe's outcome is in it.
+    pub fn has_outcomes(&self) -> bool {
+        self.tracks.values().any(|track| !track.samples.is_empty())
+    }
+}
+
+/// Where a recording goes on after a time of which less is known, what was known then tells what was missed.
+fn tell_what_was_missed(records: Vec<Record>) -> Vec<Record> {
+    let mut found: BTreeMap<&ComponentKey, bool> = BTreeMap::new();
+    let mut missed = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        match &record.what {
+            Recorded::Outcome {
+                component, outcome, ..
+            } => {
+                found.insert(component, outcome.passed());
+            }
+            Recorded::Begin(begin) => {
+                for known in &begin.components {
+                    let Some(last) = &known.last else { continue };
+                    if found.insert(&known.key, last.passed()) == Some(!last.passed()) {
+                        let outcome = Recorded::Outcome {
+                            component: known.key.clone(),
+                            outcome: last.clone(),
+                            began: Some(record.moment.instant),
+                            left_out: 0,
+                        };
+                        missed.push((index, outcome));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    if missed.is_empty() {
+        return records;
+    }
+    let mut missed = missed.into_iter().peekable();
+    let mut complete = Vec::with_capacity(records.len());
+    for (index, record) in records.into_iter().enumerate() {
+        let moment = record.moment;
+        complete.push(record);
+        while let Some((_, what)) = missed.next_if(|(place, _)| *place == index) {
+            complete.push(Record {
+                moment,
+                overdue: Duration::ZERO,
+                what,
+            });
+        }
+    }
+    complete
+}
+
+/// Finds the begin of each probe whose end is recorded, and those without an end.
+fn pair(records: &mut [Record], tracks: &mut BTreeMap<ComponentKey, Track>) {
+    let mut open: BTreeMap<ComponentKey, Instant> = BTreeMap::new();
+    for record in records {
+        let moment = record.moment.instant;
+        match &mut record.what {
+            Recorded::Begin(begin) => {
+                if begin.why == Why::Start {
+                    give_up(&mut open, tracks);
+                    continue;
+                }
+                // Of those under way, only those that no tick has told of: their begin is lost.
+                let known = begin.components.iter();
+                for known in known.filter(|known| known.probing && begin.detail == Detail::All) {
+                    if !open.contains_key(&known.key) {
+                        open.insert(known.key.clone(), moment);
+                        let track = tracks.entry(known.key.clone()).or_default();
+                        track.begins.push(moment);
+                    }
+                }
+            }
+            Recorded::Tick { began } => {
+                for key in began {
+                    let track = tracks.entry(key.clone()).or_default();
+                    track.begins.push(moment);
+                    if let Some(before) = open.insert(key.clone(), moment) {
+                        track.unanswered.insert(before);
+                    }
+                }
+            }
+            Recorded::Outcome {
+                component,
+                outcome,
+                began: began @ None,
+                ..
+            } => {
+                let known = open.remove(component);
+                *began = known.or(moment.checked_sub(outcome.took));
+            }
+            Recorded::Gap { .. } | Recorded::End => {
+                // What has become of them is not known.
+                for (key, begin) in std::mem::take(&mut open) {
+                    let track = tracks.entry(key).or_default();
+                    track.begins.retain(|known| *known != begin);
+                }
+            }
+            _ => {}
+        }
+    }
+    give_up(&mut open, tracks);
+}
+
+/// Their process has ended before them.
+fn give_up(open: &mut BTreeMap<ComponentKey, Instant>, tracks: &mut BTreeMap<ComponentKey, Track>) {
+    for (key, begin) in std::mem::take(open) {
+        tracks.entry(key).or_default().unanswered.insert(begin);
+    }
+}
+
+fn spans(records: &[Record]) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    let mut current: Option<Detail> = None;
+    for record in records {
+        if let Recorded::Begin(begin) = &record.what {
+            let same = spans.last().is_some_and(|span| span.detail == begin.detail);
+            if !same || begin.why == Why::Start || current.is_none() {
+                spans.push(Span {
+                    from: record.moment,
+                    to: record.moment,
+                    detail: begin.detail,
+                });
+            }
+            current = Some(begin.detail);
+        }
+        if current.is_some()
+            && let Some(span) = spans.last_mut()
+        {
+            span.to = record.moment;
+        }
+        if record.what == Recorded::End {
+            current = None;
+        }
+    }
+    spans
+}
