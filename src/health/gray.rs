@@ -84,39 +84,59 @@ impl Live {
             })
     }
 
-    /// What it has done since `since`, as far as that lies within the window.
-    fn since(&self, since: Instant) -> Tally {
-        let mut stretches = self
+    /// Whether it has done well since `since`, as far as is known. One that fails quickly draws the requests, so that there may be
+    /// few at its siblings meanwhile: then those before count too, but one there must be.
+    fn does_well_since(&self, since: Instant) -> bool {
+        let meanwhile = self
             .stretches()
-            .take_while(|stretch| stretch.since >= since);
-        stretches
-            .by_ref()
-            .last()
-            .map_or(Tally::default(), |stretch| stretch.tally)
+            .take_while(|stretch| stretch.since >= since)
+            .last();
+        let Some(Stretch { tally, .. }) = meanwhile else {
+            return false;
+        };
+        if tally.requests >= SOUND {
+            return does_well(tally);
+        }
+        let lately = self
+            .stretches()
+            .find(|stretch| stretch.tally.requests >= SOUND);
+        tally.requests > 0
+            && tally.failures == 0
+            && lately.is_some_and(|lately| does_well(lately.tally))
     }
 
-    /// The shortest stretch in which it fails too many requests, if it does.
-    pub fn bad_stretch(&self) -> Option<Stretch> {
-        let whole = self.stretches().last()?;
+    /// Whether it has had no requests since `since`.
+    fn is_idle_since(&self, since: Instant) -> bool {
+        self.recent
+            .iter()
+            .all(|(begin, tally)| *begin < since || tally.requests == 0)
+    }
+
+    /// The stretches in which it fails too many requests.
+    fn bad_stretches(&self) -> impl Iterator<Item = Stretch> {
+        let whole = self.stretches().last();
         self.stretches()
-            .find(|stretch| is_bad(stretch.tally))
-            .or_else(|| is_mostly_bad(whole.tally).then_some(whole))
+            .filter(|stretch| is_bad(stretch.tally))
+            .chain(whole.filter(|whole| is_mostly_bad(whole.tally)))
     }
 
-    /// A stretch in which it fails too many requests, though it failed few before it.
+    /// Whether it fails too many requests now.
+    pub fn is_bad(&self) -> bool {
+        self.bad_stretches().next().is_some()
+    }
+
+    /// The longest stretch in which it fails too many requests, though it failed few before it.
     pub fn turned_bad(&self) -> Option<Stretch> {
         let whole = self.stretches().last()?;
-        let mut before = self.past;
-        add(&mut before, whole.tally);
+        let mut all = self.past;
+        add(&mut all, whole.tally);
         let well_before = |stretch: &Stretch| {
             is_good(Tally {
-                requests: before.requests - stretch.tally.requests,
-                failures: before.failures - stretch.tally.failures,
+                requests: all.requests - stretch.tally.requests,
+                failures: all.failures - stretch.tally.failures,
             })
         };
-        self.stretches()
-            .find(|stretch| is_bad(stretch.tally) && well_before(stretch))
-            .or_else(|| (is_mostly_bad(whole.tally) && well_before(&whole)).then_some(whole))
+        self.bad_stretches().filter(well_before).last()
     }
 
     /// Whether it has had requests enough within the window to be compared with.
@@ -199,15 +219,39 @@ impl Sentence {
 /// The stretch whose failures a backend is to blame for, if there is one. `siblings` are the other backends of its pool, in all
 /// zones.
 pub fn blame<'a>(live: &Live, siblings: impl Iterator<Item = &'a Live>) -> Option<Stretch> {
-    let bad = live.bad_stretch()?;
-    let mut busy = siblings.filter(|sibling| sibling.is_busy()).peekable();
-    if busy.peek().is_none() {
+    let busy: Vec<&Live> = siblings.filter(|sibling| sibling.is_busy()).collect();
+    if busy.is_empty() {
         return live.turned_bad();
     }
     // One that does well at the same time is enough: the application works there. Their sum would not do: a second gray backend
     // would excuse the first.
-    busy.any(|sibling| does_well(sibling.since(bad.since)))
-        .then_some(bad)
+    let compared = live.bad_stretches().find(|bad| {
+        busy.iter()
+            .any(|sibling| sibling.does_well_since(bad.since))
+    });
+    // One that fails quickly may draw all requests: then nobody is asked beside it, and never would be.
+    let draws_all = |bad: &Stretch| {
+        bad.tally.requests >= ENOUGH && busy.iter().all(|sibling| sibling.is_idle_since(bad.since))
+    };
+    compared.or_else(|| live.turned_bad().filter(draws_all))
+}
+
+/// The stretch in which all backends of a pool fail too many requests, though they failed few before it. The better past is that of
+/// all together: where answers come quickly, one of them may have had nearly all requests.
+pub fn all_turned_bad(lives: &[&Live]) -> Option<Stretch> {
+    if !lives.iter().all(|live| live.is_bad()) {
+        return None;
+    }
+    let mut together = Live::default();
+    for live in lives {
+        together.recent.extend(&live.recent);
+        add(&mut together.past, live.past);
+    }
+    together
+        .recent
+        .make_contiguous()
+        .sort_by_key(|(begin, _)| *begin);
+    together.turned_bad()
 }
 
 /// Too many of a few requests failed for that to be chance, where less than a tenth do otherwise.
@@ -237,87 +281,4 @@ fn add(sum: &mut Tally, more: Tally) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Entries a [`GRAIN`] apart, each `(requests, failures)`, the last one now.
-    fn live(entries: &[(u32, u32)]) -> (Live, Instant) {
-        let mut now = Instant::now();
-        let mut live = Live::default();
-        for (requests, failures) in entries {
-            now += GRAIN;
-            let tally = Tally {
-                requests: *requests,
-                failures: *failures,
-            };
-            live.add(tally, now);
-        }
-        (live, now)
-    }
-
-    fn blamed(own: &[(u32, u32)], sibling: &[(u32, u32)]) -> Option<(u32, u32)> {
-        let ((own, _), (sibling, _)) = (live(own), live(sibling));
-        let sibling = Live {
-            // Both were counted at the same times.
-            recent: own
-                .recent
-                .iter()
-                .zip(&sibling.recent)
-                .map(|((at, _), (_, tally))| (*at, *tally))
-                .collect(),
-            ..sibling
-        };
-        let stretch = blame(&own, std::iter::once(&sibling))?;
-        Some((stretch.tally.requests, stretch.tally.failures))
-    }
-
-    #[test]
-    fn a_good_past_does_not_hide_young_trouble() {
-        let (one, now) = live(&[(50, 0), (50, 1), (50, 0), (3, 3), (3, 3)]);
-        let stretch = one.turned_bad().expect("six in a row");
-        assert_eq!(
-            stretch.describe(now),
-            "6 of 6 live requests failed within 0.2 s"
-        );
-        assert!(live(&[(50, 0), (5, 5)]).0.turned_bad().is_none());
-        assert!(live(&[(50, 0), (10, 7)]).0.turned_bad().is_none());
-        assert!(live(&[(50, 0), (5, 5), (5, 3)]).0.turned_bad().is_some());
-    }
-
-    #[test]
-    fn without_a_good_past_nobody_has_turned_bad() {
-        assert!(live(&[(9, 9), (9, 9)]).0.turned_bad().is_none());
-        assert!(live(&[(50, 20), (9, 9)]).0.turned_bad().is_none());
-        assert!(live(&[(50, 20), (9, 9)]).0.bad_stretch().is_some());
-    }
-
-    #[test]
-    fn who_has_recovered_is_not_bad_any_more() {
-        let (one, _) = live(&[(50, 0), (10, 10), (20, 0)]);
-        assert_eq!((one.bad_stretch(), one.turned_bad()), (None, None));
-    }
-
-    #[test]
-    fn a_sibling_that_fails_at_the_same_time_excuses_though_it_has_done_well_before() {
-        let own = [(20, 0), (20, 0), (4, 4), (4, 4)];
-        assert_eq!(
-            blamed(&own, &[(20, 0), (20, 0), (4, 0), (4, 0)]),
-            Some((8, 8))
-        );
-        assert_eq!(blamed(&own, &[(20, 0), (20, 0), (4, 4), (4, 4)]), None);
-        // Too little is known of it at the same time: soon there will be more.
-        assert_eq!(blamed(&own, &[(20, 0), (20, 0), (2, 0), (2, 0)]), None);
-        // It has nothing to do at all: then one's own past counts.
-        assert_eq!(
-            blamed(&own, &[(0, 0), (0, 0), (0, 0), (0, 0)]),
-            Some((8, 8))
-        );
-    }
-
-    #[test]
-    fn what_fails_half_the_time_shows_over_the_whole_window() {
-        let own: Vec<(u32, u32)> = (0..20).map(|_| (2, 1)).collect();
-        let sibling: Vec<(u32, u32)> = (0..20).map(|_| (2, 0)).collect();
-        assert_eq!(blamed(&own, &sibling), Some((40, 20)));
-    }
-}
+mod tests;

@@ -58,6 +58,37 @@ fn a_pool_that_cuts_every_answer_is_left_after_a_few_of_them_however_well_it_did
 }
 
 #[test]
+fn a_pool_whose_backends_turn_bad_one_after_the_other_is_left_too() {
+    let policy = Failover {
+        gray: Gray::FailZone,
+        ..failover()
+    };
+    let mut stage = running(build(&["fz-1", "fz-2"], &["app-1", "app-2"], policy));
+    for _ in 0..30 {
+        for slot in 0..2 {
+            stage.tally(0, slot, 3, 0);
+        }
+        stage.pass(SECOND / 10);
+    }
+    stage.tally(0, 0, 6, 6);
+    assert!(
+        !stage.backend(0, 0).gray,
+        "nothing is known of its sibling meanwhile"
+    );
+    stage.tally(0, 1, 1, 0);
+    stage.pass(SECOND / 10);
+    stage.tally(0, 0, 1, 1);
+    assert!(stage.backend(0, 0).gray);
+    let mut failed = 0;
+    while stage.active() == "fz-1" {
+        stage.tally(0, 1, 6, 6);
+        failed += 6;
+        stage.pass(SECOND / 10);
+        assert!(failed < 30, "{failed} failed, and the zone isn't left");
+    }
+}
+
+#[test]
 fn failures_that_the_whole_pool_shares_make_nobody_gray() {
     let mut stage = running(two_zones());
     for _ in 0..5 {

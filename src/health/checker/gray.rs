@@ -31,11 +31,7 @@ impl Checker {
         let Role::Backend { pool } = self.zones[zone].components[slot].role else {
             return;
         };
-        if self.zones[zone].components[slot]
-            .live
-            .bad_stretch()
-            .is_none()
-        {
+        if !self.zones[zone].components[slot].live.is_bad() {
             // The usual case, before all siblings are looked at.
             return;
         }
@@ -86,24 +82,18 @@ impl Checker {
         {
             return;
         }
-        let bad = (0..self.needs.len()).find(|pool| {
-            let mut backends = zone
-                .components
-                .iter()
-                .filter(|c| is_candidate(c, *pool))
-                .peekable();
-            backends.peek().is_some() && backends.all(|backend| backend.live.turned_bad().is_some())
+        let turned = (0..self.needs.len()).find_map(|pool| {
+            let backends = zone.components.iter().filter(|c| is_candidate(c, pool));
+            let lives: Vec<_> = backends.map(|backend| &backend.live).collect();
+            Some((pool, gray::all_turned_bad(&lives)?))
         });
-        let Some(bad) = bad else { return };
-        let backends = zone.components.iter().filter(|c| is_candidate(c, bad));
-        let numbers = backends.filter_map(|c| {
-            let stretch = c.live.turned_bad()?;
-            Some(format!("{}: {}", c.key.name, stretch.describe(now.instant)))
-        });
+        let Some((pool, stretch)) = turned else {
+            return;
+        };
         let reason = format!(
             "pool {} passes its checks, but is gray as a whole: {}",
-            self.needs[bad].pool,
-            numbers.collect::<Vec<_>>().join("; ")
+            self.needs[pool].pool,
+            stretch.describe(now.instant)
         );
         let zone = &mut self.zones[index];
         zone.sentence.begin(now.instant);
