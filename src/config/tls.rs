@@ -51,7 +51,7 @@ impl TlsClient {
     /// trusted.
     pub fn new(terms: TlsTerms) -> Result<Self, Error> {
         if !terms.verify {
-            let config = configured(&terms, Arc::new(Unverified(provider())))?;
+            let config = configured(&terms, Unjudged::new(false))?;
             return Ok(Self {
                 lenient: Arc::clone(&config),
                 config,
@@ -65,7 +65,7 @@ impl TlsClient {
             .map_err(|error| Error::General(error.to_string()))?;
         Ok(Self {
             config: configured(&terms, Arc::clone(&verifier) as _)?,
-            lenient: configured(&terms, Arc::new(Unnamed(provider())))?,
+            lenient: configured(&terms, Unjudged::new(true))?,
             verifier: Some(verifier),
             terms: Arc::new(terms),
         })
@@ -173,50 +173,23 @@ impl fmt::Debug for TlsClient {
     }
 }
 
-/// `verify = false`: takes any certificate, even one that can't be read.
+/// Takes any certificate, whoever's it is.
 #[derive(Debug)]
-struct Unverified(CryptoProvider);
+struct Unjudged {
+    provider: CryptoProvider,
+    /// Whoever shows it must have its key, so that it can be judged later ([`TlsClient::lenient_config`]). Without that, even one that
+    /// can't be read will do (`verify = false`).
+    owned: bool,
+}
 
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+impl Unjudged {
+    fn new(owned: bool) -> Arc<Self> {
+        let provider = provider();
+        Arc::new(Self { provider, owned })
     }
 }
 
-/// [`TlsClient::lenient_config`]: whoever has a certificate must own it; whose it is, is asked later.
-#[derive(Debug)]
-struct Unnamed(CryptoProvider);
-
-impl ServerCertVerifier for Unnamed {
+impl ServerCertVerifier for Unjudged {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -234,7 +207,10 @@ impl ServerCertVerifier for Unnamed {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        if !self.owned {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -244,11 +220,15 @@ impl ServerCertVerifier for Unnamed {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        if !self.owned {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
     }
 }
