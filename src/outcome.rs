@@ -1,5 +1,7 @@
 //! What is learnt about a component: by a probe ([`Outcome`]) or by a live request ([`Observation`]).
 
+pub(crate) mod words;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! Layer 6: a TLS handshake, what is wrong with the other side's certificate, and how long it will still be valid.
 
-mod words;
-
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +19,7 @@ use tokio_rustls::client::TlsStream;
 use super::Finding;
 use crate::config::{TlsCheck, TlsClient, provider};
 use crate::outcome::CheckCode;
+use crate::outcome::words::tls as words;
 
 /// Secures a connection; for every kind of check whose protocol has TLS. `authority` is the component's address as configured:
 /// its host is what the certificate must be for, unless the check names another.
