@@ -80,6 +80,8 @@ async fn forward(
     let mut tried: Vec<ComponentId> = Vec::new();
     let mut fresh_only = false;
     let mut retries = 0;
+    // Its retries are used up, and it waits for another zone to have one more.
+    let mut crossed = false;
     let mut stay = Stay::default();
     // How the last attempt that had been sent was lost.
     let mut failed: Option<Trouble> = None;
@@ -185,8 +187,9 @@ async fn forward(
                 request.headers_mut().insert(HOST, host);
             }
         }
-        let may_repeat =
-            spare.is_some() && prepared.idempotent && retries < config.upstream.retries;
+        let most = config.upstream.retries;
+        let repeatable = spare.is_some() && prepared.idempotent && most > 0;
+        let may_repeat = repeatable && retries < most;
         // One reading of the clock less for the usual request, which has been sent as soon as it had come.
         if !std::mem::take(&mut first) {
             worker.tick();
@@ -268,19 +271,29 @@ async fn forward(
                 worker.report(&upstream, trouble);
                 // hyper had taken the request, but the kernel has taken none of it: as good as unsent.
                 let unsent = connection.traffic.written.get() == 0;
-                let allowed = unsent || (may_repeat && worker.withdraw_retry());
-                let Some(again) = spare.filter(|_| allowed) else {
+                // Silence and nonsense are no sign of a connection that was about to close: a fresh one would bring more of them.
+                let reset = trouble == Trouble::Reset;
+                let stale = reset && connection.reused;
+                let allowed =
+                    unsent || ((may_repeat || (repeatable && stale)) && worker.withdraw_retry());
+                // A dying zone can use up all retries before the probes have seen that it is dead.
+                let last_resort = !allowed && reset && repeatable && !crossed && view.has_standby();
+                let Some(again) = spare.filter(|_| allowed || last_resort) else {
                     return Err(Refusal::Upstream(trouble));
                 };
                 if !unsent {
                     record.lost();
-                    retries += 1;
                 }
                 failed = (!unsent).then_some(trouble);
-                // Nonsense is no sign of a connection that was about to close: a fresh one would bring more of it.
-                if connection.reused && trouble != Trouble::Protocol {
+                if last_resort {
+                    crossed = true;
+                    tried.extend(view.backends_of(pool));
+                } else if stale {
+                    // Connections close just as they are used again (RFC 9112 9.3.1), and this costs no retry, as with nginx: from
+                    // here on it is fresh ones only, so it happens once.
                     fresh_only = true;
                 } else {
+                    retries += u32::from(!unsent);
                     tried.push(upstream.id);
                 }
                 request = again;
