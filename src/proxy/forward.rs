@@ -13,7 +13,6 @@
 
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, HOST};
@@ -28,7 +27,7 @@ use super::connections::Connection;
 use super::downstream::{Downstream, millis};
 use super::error::Refusal;
 use super::headers;
-use super::hold::{self, Call};
+use super::hold::Stay;
 use super::prepare::prepare;
 use super::record::Record;
 use super::stream::ClientStream;
@@ -81,18 +80,15 @@ async fn forward(
     let mut tried: Vec<ComponentId> = Vec::new();
     let mut fresh_only = false;
     let mut retries = 0;
-    let mut hold_due = None;
-    let mut breath = None;
+    // Its retries are used up, and it waits for another zone to have one more.
+    let mut crossed = false;
+    let mut stay = Stay::default();
     // How the last attempt that had been sent was lost.
     let mut failed: Option<Trouble> = None;
     // An answer worth another try, for want of a better one.
     let mut poor: Option<Answer> = None;
     // Not if it was held or its body has been waited for: that time is not the backend's.
     let mut first = matches!(request.body(), RequestBody::Empty);
-    // The position in the queue of those that wait; 0 while it has never had to.
-    let mut ticket = 0;
-    let mut call: Option<Call> = None;
-    let mut place = None;
     let mut dressed = false;
     loop {
         // 1. snapshot
@@ -111,71 +107,22 @@ async fn forward(
         }
         // A session goes on where it was, also where those without one wait.
         let session = prepared.session.as_ref();
-        let newcomer = ticket == 0 && tried.is_empty() && session.is_none();
+        let newcomer = !stay.has_begun() && tried.is_empty() && session.is_none();
         let picked = if newcomer && worker.queue().is_waiting(pool) {
             None
         } else {
             view.pick(pool, session, &tried, worker.index(), worker.now())
         };
-        if ticket != 0 && picked.is_some() {
-            if place.take().is_some() {
-                worker.counters().holds_released.add(1);
-            }
-            match call.take() {
-                Some(call) => drop(call),
-                // There may be more places than calls: a sibling's go unannounced.
-                None => worker.call_next(pool),
-            }
+        if picked.is_some() {
+            stay.end(worker, pool);
         }
         let Some(mut flight) = picked else {
-            let before = Arc::clone(&view.snapshot);
-            let failover = &config.failover;
-            let patience = hold::patience(failover.hold_time, &config.pools[pool].check, failed);
-            let due = *hold_due.get_or_insert_with(|| {
-                worker.counters().holds.add(1);
-                worker.now() + patience
-            });
-            if patience == 0 {
-                return poor.ok_or(failed.map_or(Refusal::NoZone, Refusal::Upstream));
-            }
-            // Kept while it waits, however often it is called in vain: a newcomer must not take it.
-            if place.is_none() {
-                place = worker.held().enter(failover.hold_requests);
-                if place.is_none() {
-                    worker.counters().holds_refused.add(1);
-                    return poor.ok_or(Refusal::HoldFull);
-                }
-            }
-            // Those that could not be connected to may only have been out of breath, and the probes see nothing wrong.
-            let again = if tried.is_empty() || failed.is_some() {
-                due
-            } else {
-                // Kept while it waits: being called in between must not put it off.
-                due.min(*breath.get_or_insert_with(|| worker.now() + hold::BREATH))
-            };
-            drop(view);
             first = false;
-            let since = Instant::now();
-            if ticket == 0 {
-                ticket = worker.queue().ticket();
+            // Boxed: few requests are ever held, and all of them would carry the room for it.
+            match Box::pin(stay.wait(state, view, pool, &mut tried, failed, record)).await {
+                Ok(()) => continue,
+                Err(refusal) => return poor.ok_or(refusal),
             }
-            if let Some(call) = call.take() {
-                call.in_vain();
-            }
-            let line = (pool, !tried.is_empty());
-            call = Box::pin(hold::wait(state, line, ticket, again)).await;
-            record.held(since.elapsed());
-            if call.is_none() && worker.now() >= due {
-                worker.counters().holds_expired.add(1);
-                return poor.ok_or(failed.map_or(Refusal::NoZone, Refusal::Upstream));
-            }
-            let breath_taken = again < due && worker.now() >= again;
-            if breath_taken || !worker.view().snapshot.offers_the_same(&before) {
-                // Whoever failed before the change may be the only one to ask after it.
-                tried.clear();
-                breath = None;
-            }
-            continue;
         };
         flight.admitted = admitted;
         let upstream = Rc::clone(flight.upstream());
@@ -240,8 +187,9 @@ async fn forward(
                 request.headers_mut().insert(HOST, host);
             }
         }
-        let may_repeat =
-            spare.is_some() && prepared.idempotent && retries < config.upstream.retries;
+        let most = config.upstream.retries;
+        let repeatable = spare.is_some() && prepared.idempotent && most > 0;
+        let may_repeat = repeatable && retries < most;
         // One reading of the clock less for the usual request, which has been sent as soon as it had come.
         if !std::mem::take(&mut first) {
             worker.tick();
@@ -323,19 +271,29 @@ async fn forward(
                 worker.report(&upstream, trouble);
                 // hyper had taken the request, but the kernel has taken none of it: as good as unsent.
                 let unsent = connection.traffic.written.get() == 0;
-                let allowed = unsent || (may_repeat && worker.withdraw_retry());
-                let Some(again) = spare.filter(|_| allowed) else {
+                // Silence and nonsense are no sign of a connection that was about to close: a fresh one would bring more of them.
+                let reset = trouble == Trouble::Reset;
+                let stale = reset && connection.reused;
+                let allowed =
+                    unsent || ((may_repeat || (repeatable && stale)) && worker.withdraw_retry());
+                // A dying zone can use up all retries before the probes have seen that it is dead.
+                let last_resort = !allowed && reset && repeatable && !crossed && view.has_standby();
+                let Some(again) = spare.filter(|_| allowed || last_resort) else {
                     return Err(Refusal::Upstream(trouble));
                 };
                 if !unsent {
                     record.lost();
-                    retries += 1;
                 }
                 failed = (!unsent).then_some(trouble);
-                // Nonsense is no sign of a connection that was about to close: a fresh one would bring more of it.
-                if connection.reused && trouble != Trouble::Protocol {
+                if last_resort {
+                    crossed = true;
+                    tried.extend(view.backends_of(pool));
+                } else if stale {
+                    // Connections close just as they are used again (RFC 9112 9.3.1), and this costs no retry, as with nginx: from
+                    // here on it is fresh ones only, so it happens once.
                     fresh_only = true;
                 } else {
+                    retries += u32::from(!unsent);
                     tried.push(upstream.id);
                 }
                 request = again;

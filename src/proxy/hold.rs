@@ -6,15 +6,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::downstream::Downstream;
+use super::error::Refusal;
 use super::queue::Line;
+use super::record::Record;
+use super::view::View;
 use crate::config::Check;
 use crate::outcome::Trouble;
+use crate::worker::Worker;
+use crate::zone::ComponentId;
 
 /// Milliseconds until a backend that could not be connected to is tried again by the same request.
-pub(crate) const BREATH: u64 = 250;
+const BREATH: u64 = 250;
 
 /// How many requests wait, over all workers. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -48,9 +53,107 @@ impl Drop for Place {
     }
 }
 
+/// What a request knows of its own waiting, from the first time that nobody can take it.
+#[derive(Default)]
+pub(crate) struct Stay {
+    /// Its position in the queue; 0 while it has never had to wait.
+    ticket: u64,
+    /// When its patience ends, in worker milliseconds like `breath`.
+    due: Option<u64>,
+    /// When those that could not be connected to are tried again.
+    breath: Option<u64>,
+    place: Option<Place>,
+    call: Option<Call>,
+}
+
+impl Stay {
+    /// Whether it has ever had to wait.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.ticket != 0
+    }
+
+    /// A backend of `pool` takes it.
+    pub(crate) fn end(&mut self, worker: &Worker, pool: usize) {
+        if !self.has_begun() {
+            return;
+        }
+        if self.place.take().is_some() {
+            worker.counters().holds_released.add(1);
+        }
+        match self.call.take() {
+            Some(call) => drop(call),
+            // There may be more places than calls: a sibling's go unannounced.
+            None => worker.call_next(pool),
+        }
+    }
+
+    /// Waits until another pick is worth it: it was called, or those that `tried` leaves out may be asked again. `failed` is how
+    /// its last attempt was lost, if that had been sent.
+    pub(crate) async fn wait(
+        &mut self,
+        state: &Rc<Downstream>,
+        view: Rc<View>,
+        pool: usize,
+        tried: &mut Vec<ComponentId>,
+        failed: Option<Trouble>,
+        record: &mut Record,
+    ) -> Result<(), Refusal> {
+        let worker = &state.worker;
+        let before = Arc::clone(&view.snapshot);
+        let config = &before.config;
+        let patience = patience(config.failover.hold_time, &config.pools[pool].check, failed);
+        let due = *self.due.get_or_insert_with(|| {
+            worker.counters().holds.add(1);
+            worker.now() + patience
+        });
+        let too_long = || failed.map_or(Refusal::NoZone, Refusal::Upstream);
+        if patience == 0 {
+            return Err(too_long());
+        }
+        // Kept while it waits, however often it is called in vain: a newcomer must not take it.
+        if self.place.is_none() {
+            self.place = worker.held().enter(config.failover.hold_requests);
+            if self.place.is_none() {
+                worker.counters().holds_refused.add(1);
+                return Err(Refusal::HoldFull);
+            }
+        }
+        // Those that could not be connected to may only have been out of breath, and the probes see nothing wrong.
+        let again = if tried.is_empty() || failed.is_some() {
+            due
+        } else {
+            // Kept while it waits: being called in between must not put it off.
+            due.min(*self.breath.get_or_insert_with(|| worker.now() + BREATH))
+        };
+        // It must not keep the connections of a zone that is left meanwhile.
+        drop(view);
+        let since = Instant::now();
+        if self.ticket == 0 {
+            self.ticket = worker.queue().ticket();
+        }
+        if let Some(call) = self.call.take() {
+            call.in_vain();
+        }
+        let line = (pool, !tried.is_empty());
+        self.call = wait(state, line, self.ticket, again).await;
+        record.held(since.elapsed());
+        if self.call.is_none() && worker.now() >= due {
+            worker.counters().holds_expired.add(1);
+            return Err(too_long());
+        }
+        let breath_taken = again < due && worker.now() >= again;
+        if breath_taken || !worker.view().snapshot.offers_the_same(&before) {
+            // Whoever failed before the change may be the only one to ask after it.
+            tried.clear();
+            self.breath = None;
+        }
+        Ok(())
+    }
+}
+
 /// How long a request waits while nobody can take it, in milliseconds. One that was lost after it had been sent waits only until
 /// the probes must have had their say: if they find nothing wrong, the request itself may be what breaks its backend.
-pub(crate) fn patience(hold_time: Duration, check: &Check, failed: Option<Trouble>) -> u64 {
+fn patience(hold_time: Duration, check: &Check, failed: Option<Trouble>) -> u64 {
     let settled = (check.timeout + check.confirm_interval) * check.fall.get();
     let patience = match failed {
         None => hold_time,
@@ -66,12 +169,7 @@ pub(crate) fn patience(hold_time: Duration, check: &Check, failed: Option<Troubl
 }
 
 /// Waits in `line` until it is called; `None`: nobody has called until `due` (worker milliseconds).
-pub(crate) async fn wait(
-    state: &Rc<Downstream>,
-    line: Line,
-    ticket: u64,
-    due: u64,
-) -> Option<Call> {
+async fn wait(state: &Rc<Downstream>, line: Line, ticket: u64, due: u64) -> Option<Call> {
     let worker = &state.worker;
     // Not woken by a new snapshot: a thousand that look for themselves would all go at once, and in any order.
     state.wait_for_call(due);
@@ -128,7 +226,7 @@ impl Drop for Position<'_> {
 }
 
 /// A request has been called, and has not found out yet whether there is a place for it. Dropped: the next one is called.
-pub(crate) struct Call {
+struct Call {
     state: Rc<Downstream>,
     pool: usize,
     over: bool,
@@ -136,7 +234,7 @@ pub(crate) struct Call {
 
 impl Call {
     /// There was none: it goes back to its position, and the next one would find none either.
-    pub(crate) fn in_vain(mut self) {
+    fn in_vain(mut self) {
         self.over = true;
         self.state.worker.queue().answered(self.pool);
     }
