@@ -30,11 +30,12 @@ pub use secret::Secret;
 pub(crate) use tls::provider;
 pub use tls::server::{CertificateFiles, ClientAuth, ClientTrust, TlsServer};
 pub use tls::{Identity, TlsClient, TlsTerms};
-pub use zone::{Address, Backend, Dependency, Zone};
+pub use zone::{Address, Backend, Dependency, Protocol, Zone};
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -64,6 +65,43 @@ pub struct Config {
     pub access_log: AccessLog,
     /// `[journal]`
     pub journal: Journal,
+}
+
+impl Config {
+    /// How `backend` is checked.
+    pub fn check_of<'a>(&'a self, backend: &'a Backend) -> &'a Arc<Check> {
+        backend
+            .check
+            .as_ref()
+            .unwrap_or(&self.pools[backend.pool].check)
+    }
+
+    /// TLS towards components wherever it is made of files, with what to call it.
+    pub fn renewable_clients(&self) -> Vec<(String, TlsClient)> {
+        let mut found: Vec<(String, TlsClient)> = Vec::new();
+        let mut add = |label: String, client: Option<&TlsClient>| {
+            if let Some(client) = client.filter(|client| !client.files().is_empty())
+                && !found.iter().any(|(_, known)| known.is(client))
+            {
+                found.push((label, client.clone()));
+            }
+        };
+        for zone in &self.zones {
+            for backend in &zone.backends {
+                let pool = format!("pool {}", self.pools[backend.pool].name);
+                add(pool.clone(), backend.protocol.tls());
+                let check = self.check_of(backend);
+                add(format!("{pool}: its check"), check.kind.tls());
+            }
+            for dependency in &zone.dependencies {
+                add(
+                    format!("{}: its check", dependency.key),
+                    dependency.check.kind.tls(),
+                );
+            }
+        }
+        found
+    }
 }
 
 /// `[server]`

@@ -6,6 +6,7 @@
 pub(crate) mod accept;
 pub(crate) mod affinity;
 pub(crate) mod attempt;
+pub(crate) mod backend_stream;
 pub(crate) mod balance;
 pub(crate) mod body;
 pub(crate) mod certificate;
@@ -27,6 +28,7 @@ pub(crate) mod record;
 pub(crate) mod redirect;
 pub(crate) mod retry;
 pub(crate) mod route;
+pub(crate) mod security;
 pub(crate) mod session;
 pub mod shed;
 pub(crate) mod silence;

@@ -23,6 +23,22 @@ pub struct Check {
     pub rise: NonZeroU32,
 }
 
+impl Check {
+    /// The same for a backend that is spoken to over TLS as `client` has it, unless the check has TLS of its own.
+    pub(crate) fn over(&self, client: &TlsClient) -> Self {
+        let mut check = self.clone();
+        match &mut check.kind {
+            CheckKind::Http(HttpCheck { tls, .. }) if tls.is_none() => *tls = Some(client.clone()),
+            CheckKind::Grpc(GrpcCheck { tls, .. }) if tls.is_none() => {
+                *tls = client.speaking(&["h2"])
+            }
+            CheckKind::Tls(TlsCheck { tls, .. }) if tls.terms().is_plain() => *tls = client.clone(),
+            _ => {}
+        }
+        check
+    }
+}
+
 /// What a probe does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckKind {

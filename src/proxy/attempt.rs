@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use tokio::task::unconstrained;
 
 use super::body::RequestBody;
-use super::connections::Connection;
+use super::connections::{Connection, Unopened};
 use super::downstream::{Downstream, millis};
 use super::upstream::Upstream;
 use crate::config;
@@ -59,15 +59,20 @@ pub(crate) async fn connect(
     state.wait_until(due);
     let mut opening = pin!(Connection::open(
         address,
+        upstream.security.as_ref(),
         limits.max_header_size.max(64 * 1024)
     ));
     let result = poll_fn(|cx| match opening.as_mut().poll(cx) {
         Poll::Ready(Ok(connection)) => Poll::Ready(Ok(connection)),
-        Poll::Ready(Err(error)) if is_own_fault(&error) => Poll::Ready(Err(None)),
-        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
-            Poll::Ready(Err(Some(Trouble::ConnectTimeout)))
+        Poll::Ready(Err(Unopened::Unsecured(reason))) => {
+            upstream.complain(&reason, state.worker.now());
+            Poll::Ready(Err(Some(Trouble::Handshake)))
         }
-        Poll::Ready(Err(_)) => Poll::Ready(Err(Some(Trouble::Connect))),
+        Poll::Ready(Err(Unopened::Unconnected(error))) => Poll::Ready(Err(match error.kind() {
+            _ if is_own_fault(&error) => None,
+            io::ErrorKind::TimedOut => Some(Trouble::ConnectTimeout),
+            _ => Some(Trouble::Connect),
+        })),
         Poll::Pending if upstream.is_abandoned() || state.worker.now() >= due => {
             Poll::Ready(Err(Some(Trouble::ConnectTimeout)))
         }

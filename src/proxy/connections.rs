@@ -20,9 +20,21 @@ use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::backend_stream::BackendStream;
 use super::body::RequestBody;
 use super::doorbell::Doorbell;
 use super::io::{Traffic, UpstreamSocket};
+use super::security::Security;
+use crate::outcome::words;
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) enum Unopened {
+    /// TCP's reason.
+    Unconnected(io::Error),
+    /// Connected, but not secured: why, as an operator says it.
+    Unsecured(String),
+}
 
 /// One connection to a backend.
 pub(crate) struct Connection {
@@ -43,13 +55,28 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Connects. The caller bounds the time.
-    pub(crate) async fn open(address: SocketAddr, max_header_size: usize) -> io::Result<Box<Self>> {
-        let stream = TcpStream::connect(address).await?;
-        // Small requests must not wait for the acknowledgement of the ones before.
-        stream.set_nodelay(true)?;
+    pub(crate) async fn open(
+        address: SocketAddr,
+        security: Option<&Security>,
+        max_header_size: usize,
+    ) -> Result<Box<Self>, Unopened> {
+        let connect = async {
+            let stream = TcpStream::connect(address).await?;
+            // Small requests must not wait for the acknowledgement of the ones before.
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        };
+        let stream = connect.await.map_err(Unopened::Unconnected)?;
+        let line = match security {
+            None => BackendStream::Plain(stream),
+            Some(security) => match security.secure(stream).await {
+                Ok(stream) => BackendStream::Secured(Box::new(stream)),
+                Err(error) => return Err(Unopened::Unsecured(words::tls::of(&error))),
+            },
+        };
         let traffic = Rc::new(Traffic::default());
         let doorbell = Arc::new(Doorbell::default());
-        let socket = UpstreamSocket::new(stream, Rc::clone(&traffic), Arc::clone(&doorbell));
+        let socket = UpstreamSocket::new(line, Rc::clone(&traffic), Arc::clone(&doorbell));
         let (sender, driver) = http1::Builder::new()
             .max_header_size(max_header_size)
             // What a client that reads slowly leaves lying here. 128 KiB in all: of 64, 128 and 384 KiB none was
@@ -59,7 +86,7 @@ impl Connection {
             .allow_spaces_after_header_name_in_responses(true)
             .handshake(TokioIo::new(socket))
             .await
-            .map_err(io::Error::other)?;
+            .map_err(|error| Unopened::Unconnected(io::Error::other(error)))?;
         Ok(Box::new(Self {
             sender,
             driver: Some(driver),
@@ -134,7 +161,7 @@ impl Connection {
     }
 
     /// After a 101: the socket, and what the backend has already sent in the new protocol.
-    pub(crate) fn into_tunnel(self) -> (TcpStream, Bytes) {
+    pub(crate) fn into_tunnel(self) -> (BackendStream, Bytes) {
         let driver = self.driver.expect("who hung up never answered");
         let parts = driver.into_parts();
         (parts.io.into_inner().into_stream(), parts.read_buf)

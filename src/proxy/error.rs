@@ -67,7 +67,11 @@ impl Refusal {
                 StatusCode::GATEWAY_TIMEOUT
             }
             Self::Upstream(
-                Trouble::Connect | Trouble::Reset | Trouble::Protocol | Trouble::ServerError,
+                Trouble::Connect
+                | Trouble::Handshake
+                | Trouble::Reset
+                | Trouble::Protocol
+                | Trouble::ServerError,
             ) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -98,6 +102,9 @@ impl Refusal {
             Self::Upstream(Trouble::ConnectTimeout | Trouble::ResponseTimeout) => {
                 "The server did not answer in time."
             }
+            Self::Upstream(Trouble::Handshake) => {
+                "There is no secure connection to the server at the moment."
+            }
             Self::Upstream(
                 Trouble::Connect | Trouble::Reset | Trouble::Protocol | Trouble::ServerError,
             ) => "The server's answer broke off or was not valid.",
@@ -126,7 +133,7 @@ impl Refusal {
             Self::Shed => "shed",
             Self::Upstream(Trouble::ConnectTimeout) => "sC",
             Self::Upstream(Trouble::ResponseTimeout) => "sH",
-            Self::Upstream(Trouble::Connect) => "SC",
+            Self::Upstream(Trouble::Connect | Trouble::Handshake) => "SC",
             Self::Upstream(Trouble::Reset | Trouble::ServerError) => "SH",
             Self::Upstream(Trouble::Protocol) => "PH",
         }

@@ -161,6 +161,10 @@ async fn forward(
                         if let Some(trouble) = trouble {
                             worker.report(&upstream, trouble);
                             record.lost();
+                            // Unlike a full backlog, nothing that a moment of waiting mends.
+                            failed = Some(trouble)
+                                .filter(|t| *t == Trouble::Handshake)
+                                .or(failed);
                         }
                         tried.push(upstream.id);
                         continue;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::balance::Candidate;
 use super::connections::Idle;
+use super::security::Security;
 use super::shed::Admitted;
 use super::silence::Stillness;
-use crate::config::Config;
+use crate::config::{Config, Protocol};
 use crate::outcome::Trouble;
 use crate::snapshot::{BackendLoad, BackendRouting, KeepAlive};
 use crate::zone::{ComponentId, ComponentKey, Status};
@@ -21,6 +22,8 @@ pub(crate) struct Upstream {
     /// The pool's name, for the access log.
     pub(crate) pool: Arc<str>,
     pub(crate) address: Option<SocketAddr>,
+    /// `None`: it is spoken to in cleartext.
+    pub(crate) security: Option<Security>,
     pub(crate) idle: Idle,
     load: Arc<BackendLoad>,
     /// The pool's index in the current configuration.
@@ -43,6 +46,8 @@ pub(crate) struct Upstream {
     silence_told_at: Cell<u64>,
     /// Worker time before which no connection is opened ahead.
     prewarm_at: Cell<u64>,
+    /// Worker time before which nothing is said of its TLS.
+    complain_at: Cell<u64>,
 }
 
 impl Upstream {
@@ -52,6 +57,10 @@ impl Upstream {
             key: routing.key.clone(),
             pool: Arc::clone(&config.pools[routing.pool].name),
             address: routing.address,
+            security: match &routing.protocol {
+                Protocol::Http => None,
+                Protocol::Https(client, name) => Some(Security::new(client, name)),
+            },
             idle: Idle::default(),
             load: Arc::clone(&routing.load),
             pool_index: Cell::new(routing.pool),
@@ -69,11 +78,15 @@ impl Upstream {
             owing_since: Cell::new(0),
             silence_told_at: Cell::new(0),
             prewarm_at: Cell::new(0),
+            complain_at: Cell::new(0),
         }
     }
 
     /// Takes over what a new snapshot says. `zone_failed`: the verdict about its zone; `active`: its zone is the active one.
     pub(crate) fn update(&self, routing: &BackendRouting, zone_failed: bool, active: bool) {
+        if let (Some(security), Protocol::Https(client, _)) = (&self.security, &routing.protocol) {
+            security.adopt(client);
+        }
         self.pool_index.set(routing.pool);
         self.weight.set(routing.weight.max(1));
         self.max_in_flight.set(routing.max_in_flight);
@@ -97,6 +110,24 @@ impl Upstream {
         self.keeps_sessions.set(false);
         self.left.set(true);
         self.idle.clear();
+    }
+
+    /// Whether it is still spoken to in the same way, at the same address: its connections and memories are of use then.
+    pub(crate) fn is_at(&self, routing: &BackendRouting) -> bool {
+        let same_protocol = match (&self.security, &routing.protocol) {
+            (None, Protocol::Http) => true,
+            (Some(security), Protocol::Https(client, name)) => security.is_by(client, name),
+            _ => false,
+        };
+        self.address == routing.address && same_protocol
+    }
+
+    /// Says why there is no TLS with it; not more often than every ten seconds, since each request may have the same to say.
+    pub(crate) fn complain(&self, reason: &str, now: u64) {
+        if now >= self.complain_at.get() {
+            self.complain_at.set(now + 10_000);
+            tracing::warn!("{}: no TLS connection to it: {reason}", self.key);
+        }
     }
 
     /// Whether it may be picked now, capacity aside.

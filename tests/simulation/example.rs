@@ -8,7 +8,7 @@ use std::time::Duration;
 use firedoor::config::{
     AccessLog, Address, Admin, AdminBind, Backend, Balance, Check, CheckKind, ClientIp, Config,
     Dependency, Failback, Failover, Gray, Journal, Limits, Listener, LogFormat, LogTarget,
-    MinHealthy, Pool, Route, Server, Upstream, Zone,
+    MinHealthy, Pool, Protocol, Route, Server, Upstream, Zone,
 };
 use firedoor::health::checker::Promoted;
 use firedoor::outcome::{CheckCode, Outcome};
@@ -165,6 +165,8 @@ fn config_zone(zone: &ExampleZone, check: &Arc<Check>) -> Zone {
                 key: key(component),
                 pool: *pool,
                 address: address(*port),
+                protocol: Protocol::Http,
+                check: None,
                 weight: 1,
                 max_in_flight: None,
             })

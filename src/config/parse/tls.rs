@@ -1,4 +1,5 @@
-//! `tls` of a check: `true`, `false`, or a table that says whom to trust and who firedoor is itself.
+//! `tls` of a check: `true`, `false`, or a table that says whom to trust and who firedoor is itself. And the same table for the
+//! backends of a pool.
 
 pub(super) mod server;
 
@@ -8,7 +9,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use crate::config::raw::{Form, Item, Refusal, Section};
-use crate::config::{Identity, TlsClient, TlsTerms, certificate};
+use crate::config::{CertificateFiles, Identity, TlsClient, TlsTerms, certificate};
 
 const SERVER_NAME: Form<ServerName<'static>> = Form {
     noun: "a server name",
@@ -41,6 +42,16 @@ pub(super) fn optional(
     }
 }
 
+/// For backends whose address says that TLS is spoken; `section` is their pool's `tls`.
+pub(super) fn backends(section: &Section<'_>) -> Option<TlsClient> {
+    client(section, Some(section), None, &["http/1.1"])
+}
+
+/// For backends of a pool that says nothing of TLS: one of them is `section`.
+pub(super) fn system(section: &Section<'_>) -> Option<TlsClient> {
+    client(section, None, None, &["http/1.1"])
+}
+
 /// For a check that is about TLS itself.
 pub(super) fn required(section: &Section<'_>, base: Option<&TlsClient>) -> Option<TlsClient> {
     let client = optional(section, base, &[]);
@@ -67,6 +78,7 @@ fn client(
 ) -> Option<TlsClient> {
     let item = |key| table.and_then(|table| table.item(key));
     let base = base.map(TlsClient::terms);
+    let base = base.as_deref();
     // All of it is read before anything is given up, so that every problem is found.
     let server_name = item("server_name").map(|item| item.read(&SERVER_NAME));
     let verify = item("verify").map(|item| item.boolean());
@@ -99,6 +111,10 @@ fn client(
             None => base.and_then(|base| base.server_name.clone()),
         },
         roots,
+        ca: match &ca {
+            Some(ca) => Some(ca.path()?),
+            None => base.and_then(|base| base.ca.clone()),
+        },
         verify,
         identity: identity.or_else(|| base.and_then(|base| base.identity.clone())),
         alpn,
@@ -136,7 +152,7 @@ fn identity(table: &Section<'_>) -> Option<Identity> {
     let (cert, key) = (table.item("cert"), table.item("key"));
     let chain = cert.as_ref().and_then(certificates);
     let private = key.as_ref().and_then(private_key);
-    match (cert, key) {
+    match (&cert, &key) {
         (Some(_), None) => table.miss(
             "key",
             "key is missing",
@@ -152,6 +168,10 @@ fn identity(table: &Section<'_>) -> Option<Identity> {
     Some(Identity {
         chain: chain?,
         key: Arc::new(private?),
+        files: CertificateFiles {
+            cert: cert?.path()?,
+            key: key?.path()?,
+        },
     })
 }
 
