@@ -188,6 +188,9 @@ pub struct Upstream {
     pub response_timeout: Duration,
     /// How long an idle connection is kept; should be below the app server's own keep-alive.
     pub idle_timeout: Duration,
+    /// HTTP/2: how long a connection that owes something may be silent before it is asked whether it lives, and then until it is given up;
+    /// zero: never asked.
+    pub ping_interval: Duration,
     /// Idle connections kept per worker and backend.
     pub max_idle_per_worker: usize,
     /// Connections opened ahead, per worker and backend, to the zone that a flip in sight would make active; 0 = none.

@@ -167,7 +167,7 @@ pub enum Trouble {
     Connect,
     /// No connection within `connect_timeout`, TLS included.
     ConnectTimeout,
-    /// Connected, but no TLS: its certificate isn't in order, or what it speaks isn't TLS.
+    /// Connected, but not in the protocol that is needed: its certificate isn't in order, or what it speaks isn't TLS, or not HTTP/2.
     Handshake,
     /// The connection broke before the response head, or in the middle of the response.
     Reset,
@@ -219,7 +219,7 @@ impl fmt::Display for Trouble {
         f.write_str(match self {
             Self::Connect => "connection refused",
             Self::ConnectTimeout => "connect timed out",
-            Self::Handshake => "no TLS handshake",
+            Self::Handshake => "handshake failed",
             Self::Reset => "connection broke off",
             Self::ResponseTimeout => "no response in time",
             Self::Protocol => "broke the protocol",

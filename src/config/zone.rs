@@ -44,7 +44,9 @@ pub struct Backend {
 pub enum Protocol {
     /// `http://`, or no scheme: HTTP/1.1 in cleartext.
     Http,
-    /// `https://`: over TLS, with a certificate for that name.
+    /// `h2c://`: HTTP/2 in cleartext, with prior knowledge.
+    H2c,
+    /// `https://`: over TLS, with a certificate for that name; HTTP/1.1 or HTTP/2, by ALPN.
     Https(TlsClient, ServerName<'static>),
 }
 
@@ -52,8 +54,17 @@ impl Protocol {
     /// How TLS is spoken, where it is.
     pub fn tls(&self) -> Option<&TlsClient> {
         match self {
-            Self::Http => None,
+            Self::Http | Self::H2c => None,
             Self::Https(client, _) => Some(client),
+        }
+    }
+
+    /// Whether several requests may share a connection: HTTP/2 is spoken, or offered.
+    pub fn may_share(&self) -> bool {
+        match self {
+            Self::Http => false,
+            Self::H2c => true,
+            Self::Https(client, _) => client.terms().alpn.contains(&"h2"),
         }
     }
 }

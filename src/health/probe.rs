@@ -4,6 +4,7 @@
 mod command;
 mod grpc;
 mod http;
+mod http2;
 mod mysql;
 mod postgres;
 mod redis;
@@ -85,7 +86,10 @@ impl Prober {
                 tls::ask(stream, authority, check, deadline).await
             }
             CheckKind::Http(check) => {
-                let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
+                let (stream, h2) = stream::open_http(address, authority, check, deadline).await?;
+                if h2 {
+                    return http2::ask(stream, authority, check, deadline).await;
+                }
                 Ok(http::ask(stream, authority, check, deadline).await)
             }
             CheckKind::Postgres(check) => {

@@ -1,4 +1,4 @@
-//! What a backend's bytes come through: a socket as it is, or TLS over it.
+//! What a backend's bytes come through: a socket as it is, or TLS over it, or a stream of HTTP/2.
 //!
 //! One type for both, unlike with clients: a connection is kept, lent and handed on by code that would otherwise all exist twice. What
 //! cleartext pays for it is a branch for each read and write.
@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::io::write_all_at_once;
+use super::multiplex::Tunnel;
 
 /// A backend's side of a connection.
 ///
@@ -21,6 +22,8 @@ pub(crate) enum BackendStream {
     Plain(TcpStream),
     /// On the heap: it is a kilobyte.
     Secured(Box<TlsStream<TcpStream>>),
+    /// Only ever as the one side of a tunnel.
+    Tunnel(Box<Tunnel>),
 }
 
 impl BackendStream {
@@ -34,6 +37,7 @@ impl BackendStream {
             Self::Plain(stream) => write_all_at_once(stream, cx, bufs),
             // rustls gathers them itself.
             Self::Secured(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
+            Self::Tunnel(tunnel) => Pin::new(&mut **tunnel).poll_write_vectored(cx, bufs),
         }
     }
 }
@@ -48,6 +52,7 @@ impl AsyncRead for BackendStream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Secured(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
+            Self::Tunnel(tunnel) => Pin::new(&mut **tunnel).poll_read(cx, buf),
         }
     }
 }
@@ -62,6 +67,7 @@ impl AsyncWrite for BackendStream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Secured(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
+            Self::Tunnel(tunnel) => Pin::new(&mut **tunnel).poll_write(cx, buf),
         }
     }
 
@@ -81,7 +87,7 @@ impl AsyncWrite for BackendStream {
     #[inline]
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Plain(_) | Self::Tunnel(_) => Poll::Ready(Ok(())),
             Self::Secured(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
@@ -90,6 +96,7 @@ impl AsyncWrite for BackendStream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Secured(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+            Self::Tunnel(tunnel) => Pin::new(&mut **tunnel).poll_shutdown(cx),
         }
     }
 }

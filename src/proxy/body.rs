@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use super::connections::Connection;
 use super::downstream::{BodyTrouble, Downstream};
 use super::headers;
+use super::inflow::Inflow;
 use super::record::Record;
 use super::upstream::InFlight;
 use crate::outcome::Trouble;
@@ -175,9 +176,9 @@ enum Source {
 
 /// A backend's response body, with the connection it comes over.
 struct Relay {
-    incoming: Incoming,
+    incoming: Inflow,
     /// `None`: it broke off.
-    connection: Option<Box<Connection>>,
+    connection: Option<Connection>,
     /// Counts the request out when dropped.
     flight: InFlight,
     state: Rc<Downstream>,
@@ -207,8 +208,8 @@ impl ResponseBody {
     }
 
     pub(crate) fn relayed(
-        incoming: Incoming,
-        connection: Box<Connection>,
+        incoming: Inflow,
+        connection: Connection,
         flight: InFlight,
         state: Rc<Downstream>,
         record: Box<Record>,
@@ -239,13 +240,13 @@ impl Body for ResponseBody {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = self.get_mut();
         let polled = match &mut this.source {
             Source::Empty => Poll::Ready(None),
             Source::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Source::Relayed(relay) => relay.poll(),
+            Source::Relayed(relay) => relay.poll(cx),
         };
         if let (Some(record), Poll::Ready(Some(result))) = (&mut this.record, &polled) {
             match result {
@@ -300,11 +301,11 @@ impl Drop for ResponseBody {
 }
 
 impl Relay {
-    fn poll(&mut self) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let Some(connection) = &mut self.connection else {
             return self.break_off();
         };
-        match connection.poll_frame(&mut self.incoming) {
+        match connection.poll_frame(cx, &mut self.incoming) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 if self.incoming.size_hint().exact().is_some() {
                     // A download of known length ends by itself; a stream of events may never, so that it is not given more
@@ -321,7 +322,7 @@ impl Relay {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(_))) => self.broken(Trouble::Reset),
+            Poll::Ready(Some(Err(trouble))) => self.broken(trouble),
             Poll::Ready(None) => {
                 self.complete = true;
                 Poll::Ready(None)

@@ -41,6 +41,8 @@ pub(crate) enum Refusal {
     HoldFull,
     /// There is no room for requests of its priority.
     Shed,
+    /// It asks for a WebSocket, and its backend speaks HTTP/2 without a way to open one (RFC 8441).
+    NoTunnel,
     /// The backend broke the protocol or the connection.
     Upstream(Trouble),
 }
@@ -48,7 +50,7 @@ pub(crate) enum Refusal {
 impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::Flawed(Flaw::UnknownCoding) => StatusCode::NOT_IMPLEMENTED,
+            Self::Flawed(Flaw::UnknownCoding) | Self::NoTunnel => StatusCode::NOT_IMPLEMENTED,
             Self::Flawed(Flaw::Host | Flaw::TransferEncoding | Flaw::ContentLength)
             | Self::BadTarget
             | Self::Body(BodyTrouble::Broken) => StatusCode::BAD_REQUEST,
@@ -99,11 +101,12 @@ impl Refusal {
             Self::Shed => {
                 "More important requests take all of the servers' capacity at the moment."
             }
+            Self::NoTunnel => "The server can't open a WebSocket over HTTP/2.",
             Self::Upstream(Trouble::ConnectTimeout | Trouble::ResponseTimeout) => {
                 "The server did not answer in time."
             }
             Self::Upstream(Trouble::Handshake) => {
-                "There is no secure connection to the server at the moment."
+                "There is no proper connection to the server at the moment."
             }
             Self::Upstream(
                 Trouble::Connect | Trouble::Reset | Trouble::Protocol | Trouble::ServerError,
@@ -122,6 +125,7 @@ impl Refusal {
             | Self::Method
             | Self::UnknownHost
             | Self::NoRoute => "PR",
+            Self::NoTunnel => "PH",
             Self::Options => "--",
             Self::Redirect => "LR",
             Self::Body(BodyTrouble::Broken) => "CR",
@@ -208,7 +212,11 @@ impl Refusal {
                 // What follows on this connection can't be told from what belonged to the refused message.
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
-            Self::Redirect | Self::UnknownHost | Self::NoRoute | Self::Upstream(_) => {}
+            Self::Redirect
+            | Self::UnknownHost
+            | Self::NoRoute
+            | Self::NoTunnel
+            | Self::Upstream(_) => {}
         }
     }
 }

@@ -60,6 +60,11 @@ impl Security {
         connector.connect(self.name.clone(), stream).await
     }
 
+    /// Whether nothing but HTTP/2 will do. A server that knows nothing of ALPN would otherwise be spoken to in HTTP/1.1.
+    pub(crate) fn needs_h2(&self) -> bool {
+        self.client.borrow().terms().alpn == ["h2"]
+    }
+
     fn config(&self) -> Arc<ClientConfig> {
         let common = self.client.borrow().config();
         let mut ours = self.ours.borrow_mut();

@@ -42,7 +42,7 @@ pub(crate) struct Tunnel {
 
 impl Tunnel {
     pub(crate) fn new(
-        connection: Box<Connection>,
+        connection: Connection,
         flight: InFlight,
         record: Box<Record>,
         headers: &HeaderMap,

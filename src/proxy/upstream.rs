@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use super::balance::Candidate;
 use super::connections::Idle;
 use super::security::Security;
@@ -24,6 +26,10 @@ pub(crate) struct Upstream {
     pub(crate) address: Option<SocketAddr>,
     /// `None`: it is spoken to in cleartext.
     pub(crate) security: Option<Security>,
+    /// Whether its connections are for several requests at once: HTTP/2, as far as is known.
+    shares: Cell<bool>,
+    /// One at a time opens such a connection: the others will find room on it.
+    turn: Semaphore,
     pub(crate) idle: Idle,
     load: Arc<BackendLoad>,
     /// The pool's index in the current configuration.
@@ -46,7 +52,7 @@ pub(crate) struct Upstream {
     silence_told_at: Cell<u64>,
     /// Worker time before which no connection is opened ahead.
     prewarm_at: Cell<u64>,
-    /// Worker time before which nothing is said of its TLS.
+    /// Worker time before which nothing more is said of what is wrong with it.
     complain_at: Cell<u64>,
 }
 
@@ -58,9 +64,11 @@ impl Upstream {
             pool: Arc::clone(&config.pools[routing.pool].name),
             address: routing.address,
             security: match &routing.protocol {
-                Protocol::Http => None,
+                Protocol::Http | Protocol::H2c => None,
                 Protocol::Https(client, name) => Some(Security::new(client, name)),
             },
+            shares: Cell::new(routing.protocol.may_share()),
+            turn: Semaphore::new(1),
             idle: Idle::default(),
             load: Arc::clone(&routing.load),
             pool_index: Cell::new(routing.pool),
@@ -115,18 +123,38 @@ impl Upstream {
     /// Whether it is still spoken to in the same way, at the same address: its connections and memories are of use then.
     pub(crate) fn is_at(&self, routing: &BackendRouting) -> bool {
         let same_protocol = match (&self.security, &routing.protocol) {
-            (None, Protocol::Http) => true,
+            (None, Protocol::Http) => !self.shares.get(),
+            (None, Protocol::H2c) => self.shares.get(),
             (Some(security), Protocol::Https(client, name)) => security.is_by(client, name),
             _ => false,
         };
         self.address == routing.address && same_protocol
     }
 
-    /// Says why there is no TLS with it; not more often than every ten seconds, since each request may have the same to say.
-    pub(crate) fn complain(&self, reason: &str, now: u64) {
+    /// Whether its connections are for several requests at once, as far as is known.
+    pub(crate) fn shares(&self) -> bool {
+        self.shares.get()
+    }
+
+    /// What its TLS has agreed on.
+    pub(crate) fn set_shares(&self, shares: bool) {
+        self.shares.set(shares);
+    }
+
+    /// The right to open a connection for several requests; `None`: none is needed.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        if self.shares.get() {
+            self.turn.acquire().await.ok()
+        } else {
+            None
+        }
+    }
+
+    /// Says why it can't be spoken to in `what`; not more often than every ten seconds, since each request may have the same to say.
+    pub(crate) fn complain(&self, what: &str, reason: &str, now: u64) {
         if now >= self.complain_at.get() {
             self.complain_at.set(now + 10_000);
-            tracing::warn!("{}: no TLS connection to it: {reason}", self.key);
+            tracing::warn!("{}: no {what} connection to it: {reason}", self.key);
         }
     }
 

@@ -138,6 +138,7 @@ fn upstream() -> Upstream {
         connect_timeout: Duration::from_secs(1),
         response_timeout: Duration::from_secs(60),
         idle_timeout: Duration::from_secs(4),
+        ping_interval: Duration::from_secs(10),
         max_idle_per_worker: 256,
         prewarm: 2,
         retries: 2,

@@ -15,7 +15,7 @@ fn refused(site: &Site, terms: &str) -> Proxy {
     let answer = proxy.get("/");
     assert_eq!(answer.status, 502, "{}", answer.text());
     assert!(
-        answer.text().contains("no secure connection to the server"),
+        answer.text().contains("no proper connection to the server"),
         "{}",
         answer.text()
     );

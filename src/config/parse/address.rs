@@ -45,8 +45,7 @@ pub(super) const BACKEND: Form<(Scheme, Address)> = Form {
     example: "\"10.1.0.11:8080\", \"https://10.1.0.11:8443\" or \"app-1.example:8080\"",
     parse: |text| match text.split_once("://") {
         Some(("https", rest)) => Ok((Scheme::Https, address(rest)?)),
-        Some(("h2c", _)) => Err(Refusal::unsuitable("not supported yet")
-            .hint("only http:// (or no scheme) and https:// are possible")),
+        Some(("h2c", rest)) => Ok((Scheme::H2c, address(rest)?)),
         _ => Ok((Scheme::Http, address(text)?)),
     },
 };
@@ -57,6 +56,7 @@ pub(super) enum Scheme {
     /// Also where there is none.
     Http,
     Https,
+    H2c,
 }
 
 /// The hosts of a route.

@@ -51,8 +51,9 @@ struct Found<'a> {
     terms: Option<Item<'a>>,
     /// For backends with `https://`. Outer `None`: not needed so far; inner: there is a problem.
     tls: Option<Option<TlsClient>>,
-    /// The pool's check, for such backends.
+    /// The pool's check, for such backends, and for those with `h2c://`.
     secured: Option<Arc<Check>>,
+    multiplexed: Option<Arc<Check>>,
 }
 
 impl<'a> Pools<'a> {
@@ -106,6 +107,7 @@ impl<'a> Pools<'a> {
             terms,
             tls,
             secured: None,
+            multiplexed: None,
         });
     }
 
@@ -131,6 +133,7 @@ impl<'a> Pools<'a> {
             terms: None,
             tls: None,
             secured: None,
+            multiplexed: None,
         });
         Some(self.found.len() - 1)
     }
@@ -144,8 +147,10 @@ impl<'a> Pools<'a> {
         address: &Address,
     ) -> Protocol {
         let found = &mut self.found[index];
-        if scheme == Scheme::Http {
-            return Protocol::Http;
+        match scheme {
+            Scheme::Http => return Protocol::Http,
+            Scheme::H2c => return Protocol::H2c,
+            Scheme::Https => {}
         }
         let client = found.tls.get_or_insert_with(|| tls::system(section));
         // After a problem nobody gets to see what stands in here.
@@ -165,10 +170,14 @@ impl<'a> Pools<'a> {
 
     /// How a backend is checked that is spoken to in `protocol`; `None`: as its pool says.
     pub(super) fn check(&mut self, index: usize, protocol: &Protocol) -> Option<Arc<Check>> {
-        let client = protocol.tls()?;
         let found = &mut self.found[index];
-        let secured = || Arc::new(found.pool.check.over(client));
-        Some(Arc::clone(found.secured.get_or_insert_with(secured)))
+        let (known, protocol) = match protocol {
+            Protocol::Http => return None,
+            Protocol::H2c => (&mut found.multiplexed, protocol),
+            Protocol::Https(..) => (&mut found.secured, protocol),
+        };
+        let check = || Arc::new(found.pool.check.over(protocol));
+        Some(Arc::clone(known.get_or_insert_with(check)))
     }
 
     /// The pool that a route names. It must exist by now: a route alone has no backends to send to.

@@ -44,7 +44,37 @@ pub(super) fn optional(
 
 /// For backends whose address says that TLS is spoken; `section` is their pool's `tls`.
 pub(super) fn backends(section: &Section<'_>) -> Option<TlsClient> {
-    client(section, Some(section), None, &["http/1.1"])
+    let alpn = section.item("alpn").map(|item| protocols(&item));
+    let client = client(
+        section,
+        Some(section),
+        None,
+        alpn.flatten().unwrap_or(&["http/1.1"]),
+    );
+    if alpn == Some(None) { None } else { client }
+}
+
+/// `alpn`: what is offered, the preferred one first. `None`: there is a problem.
+fn protocols(item: &Item<'_>) -> Option<&'static [&'static str]> {
+    let possible = [("h2", "h2"), ("http/1.1", "http/1.1")];
+    let members = item.list(
+        "a list of protocols",
+        "write it like [\"h2\", \"http/1.1\"]",
+    )?;
+    let named: Option<Vec<&str>> = members.iter().map(|m| m.choice(&possible, &[])).collect();
+    match named?.as_slice() {
+        ["http/1.1"] => Some(&["http/1.1"]),
+        ["h2"] => Some(&["h2"]),
+        ["h2", "http/1.1"] => Some(&["h2", "http/1.1"]),
+        ["http/1.1", "h2"] => Some(&["http/1.1", "h2"]),
+        _ => {
+            item.report(
+                "no protocol, or one twice",
+                "possible: [\"http/1.1\"], [\"h2\"] or [\"h2\", \"http/1.1\"]",
+            );
+            None
+        }
+    }
 }
 
 /// For backends of a pool that says nothing of TLS: one of them is `section`.
