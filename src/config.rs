@@ -182,7 +182,7 @@ pub struct Limits {
 /// `[upstream]`: how backends are talked to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upstream {
-    /// For a TCP connection.
+    /// For a connection, with its TLS handshake and HTTP/2's first settings.
     pub connect_timeout: Duration,
     /// From the request's end to the response head.
     pub response_timeout: Duration,

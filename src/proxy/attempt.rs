@@ -31,6 +31,8 @@ pub(crate) enum Lost {
     Abandoned,
     /// It asks for a tunnel that can't be had there.
     NoTunnel,
+    /// Its backend speaks HTTP/2, in which it can't be said.
+    Unsayable,
 }
 
 /// The same request again, for a retry; `None` if its body is passed on as it comes.
@@ -208,9 +210,7 @@ async fn send_beside_others(
                 Poll::Ready(true) => match stream.begin(*request) {
                     Ok(()) => {}
                     Err(Unusable::NoTunnel) => return Poll::Ready(Err(Lost::NoTunnel)),
-                    Err(Unusable::Unsayable) => {
-                        return Poll::Ready(Err(Lost::Sent(Trouble::Protocol)));
-                    }
+                    Err(Unusable::Unsayable) => return Poll::Ready(Err(Lost::Unsayable)),
                 },
                 Poll::Ready(false) => return Poll::Ready(Err(Lost::Unsent(request))),
                 Poll::Pending if upstream.is_abandoned() || worker.now() >= due => {

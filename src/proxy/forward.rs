@@ -295,6 +295,7 @@ async fn forward(
                 request = again;
             }
             Err(Lost::NoTunnel) => return Err(Refusal::NoTunnel),
+            Err(Lost::Unsayable) => return Err(Refusal::BadTarget),
             Err(Lost::Abandoned) => {
                 // The flip's own retry is not the kind that multiplies load, so it costs no budget.
                 let Some(again) = spare else {

@@ -28,6 +28,7 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const FIREDOOR_ZONE: HeaderName = HeaderName::from_static("firedoor-zone");
 const FIREDOOR_EPOCH: HeaderName = HeaderName::from_static("firedoor-epoch");
 const VIA_1_1: HeaderValue = HeaderValue::from_static("1.1 firedoor");
+const VIA_2_0: HeaderValue = HeaderValue::from_static("2.0 firedoor");
 const VIA_1_0: HeaderValue = HeaderValue::from_static("1.0 firedoor");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
@@ -270,10 +271,10 @@ fn extended(headers: &HeaderMap, name: &HeaderName, last: &HeaderValue) -> Optio
 
 /// RFC 9110 7.6.3: an intermediary names itself, as the last element, with the version in which it has received the message.
 fn add_via(headers: &mut HeaderMap, found: &Survey, version: Version) {
-    let ours = if version == Version::HTTP_10 {
-        VIA_1_0
-    } else {
-        VIA_1_1
+    let ours = match version {
+        Version::HTTP_10 => VIA_1_0,
+        Version::HTTP_2 => VIA_2_0,
+        _ => VIA_1_1,
     };
     let chain = if found.via {
         extended(headers, &VIA, &ours)

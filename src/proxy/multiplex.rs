@@ -169,8 +169,8 @@ impl Channel {
         }
         let since = self.idle_since.get();
         let open = self.is_open();
-        if !open {
-            // They find that out for themselves.
+        if !open || self.life.streams.get() < self.room() {
+            // It has closed, or the backend allows more than it did: they look for themselves.
             self.life.wake_waiting();
         }
         open && (since == 0 || since + timeout > now)

@@ -285,7 +285,9 @@ async fn answer(
                 .unwrap();
             respond.send_informational(hints).unwrap();
         }
-        "/chat" => return talk(parts.headers, body, respond, parts.extensions).await,
+        "/chat" if parts.method == http::Method::CONNECT => {
+            return talk(parts.headers, body, respond, parts.extensions).await;
+        }
         "/both" => {
             // Each piece is answered before the next one comes.
             let mut out = respond.send_response(Response::new(()), false).unwrap();

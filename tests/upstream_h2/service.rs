@@ -33,6 +33,7 @@ fn a_request_becomes_one_of_http_2_and_its_answer_one_of_http_1_1() {
     );
     assert_eq!(answer.status, 200);
     assert_eq!(answer.field("x-origin"), Some("a"));
+    assert_eq!(answer.field("via"), Some("2.0 firedoor"));
     assert_eq!(answer.field("content-length"), Some("42"));
     assert!(answer.text().ends_with("\nbody"), "{}", answer.text());
     let seen = origin.saw("/echo?q=%20");
@@ -47,6 +48,20 @@ fn a_request_becomes_one_of_http_2_and_its_answer_one_of_http_1_1() {
     for gone in ["host", "connection", "keep-alive", "x-mine"] {
         assert!(!seen.headers.contains_key(gone), "{gone}");
     }
+}
+
+#[test]
+fn the_whole_server_and_odd_hosts_can_be_asked_too() {
+    let origin = Origin::named("a");
+    let proxy = in_front_of(&[&origin]);
+    let mut client = proxy.client();
+    let all = client.exchange("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(all.status, 200, "{}", all.text());
+    assert!(all.text().starts_with("OPTIONS "), "{}", all.text());
+    // Allowed in a host (RFC 3986 3.2.2), but not by the library's authorities.
+    let odd = client.exchange("GET /odd HTTP/1.1\r\nHost: a%41.example\r\n\r\n");
+    assert_eq!(odd.status, 200, "{}", odd.text());
+    assert_eq!(origin.saw("/odd").headers["host"], "a%41.example");
 }
 
 #[test]

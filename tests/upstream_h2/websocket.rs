@@ -71,6 +71,22 @@ fn another_upgrade_is_a_plain_request() {
 }
 
 #[test]
+fn odd_ones_are_understood_or_plain_requests() {
+    let origin = talker();
+    let proxy = in_front_of(&[&origin]);
+    let odd = ASK.replace("app.example", "a%41.example");
+    let mut client = proxy.client();
+    client.send(odd);
+    assert!(client.head().line.contains("101"));
+    let post = ASK
+        .replace("GET", "POST")
+        .replace("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\nhi");
+    let answer = proxy.client().exchange(post);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(origin.saw("/chat").method, "POST");
+}
+
+#[test]
 fn at_the_drain_it_is_told_to_come_back() {
     let origin = talker();
     let mut proxy = builder(&[&origin])

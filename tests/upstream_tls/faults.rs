@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::support::behaviour;
 use crate::support::wait::PATIENCE;
 use crate::support::{Origin, Proxy, eventually, port};
+use crate::terminator::server_config;
 
 const PATIENT: &str = "[failover]\nhold_time = \"200ms\"\n[upstream]\nconnect_timeout = \"300ms\"";
 
@@ -95,6 +96,39 @@ fn a_hung_handshake_is_l6tout_and_a_cleartext_answer_l6rsp() {
         let text = status.to_string();
         text.contains("L6TOUT") && text.contains("L6RSP")
     });
+}
+
+/// TCP's end alone could be anybody's: without TLS's own, a body that the end delimits may be half of itself.
+#[test]
+fn a_body_that_ends_without_a_farewell_is_no_whole_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = crate::authority::Authority::new("the tests' authority");
+    authority.write(directory.path());
+    authority.sign(directory.path(), "app", "127.0.0.1", 100);
+    let config = std::sync::Arc::new(server_config(directory.path(), "app", None));
+    let address = odd(move |stream| {
+        let tls = rustls::ServerConnection::new(std::sync::Arc::clone(&config)).unwrap();
+        let mut stream = rustls::StreamOwned::new(tls, stream);
+        if stream.read(&mut [0; 4096]).is_ok() {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhalf");
+            let _ = stream.flush();
+        }
+    });
+    let terms = format!(
+        "[[pool]]\nname = \"default\"\ntls = {{ ca = \"{}/ca.pem\" }}",
+        directory.path().display()
+    );
+    let proxy = Proxy::builder()
+        .toml(&terms)
+        .check("kind = \"tcp\"\ninterval = \"1h\"")
+        .zone_at("fz-1", &[])
+        .backend_at("app-1", &format!("https://{address}"), "")
+        .start();
+    proxy.until_all_up();
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(client.response_within("GET", PATIENCE).is_err());
+    assert_eq!(proxy.access_line("/")["termination"], "SD");
 }
 
 /// Whoever fails the handshake gets no second request of the same client while another can serve.

@@ -22,27 +22,18 @@ pub(super) struct Opening {
     accept: Option<HeaderValue>,
 }
 
-/// Whether the request, made for HTTP/1.1, asks for a WebSocket.
-pub(super) fn opens_websocket(headers: &HeaderMap) -> bool {
-    headers
-        .get(UPGRADE)
-        .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
+/// Whether the request, made for HTTP/1.1, asks for a WebSocket (RFC 6455 4.1).
+pub(super) fn opens_websocket<B>(request: &Request<B>) -> bool {
+    request.method() == Method::GET
+        && request
+            .headers()
+            .get(UPGRADE)
+            .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Makes a head for HTTP/1.1 one for HTTP/2 (RFC 9113 8.3.1): `Host` becomes `:authority`, and what concerns a connection goes. An
-/// `Upgrade` goes too, which a server may always ignore (RFC 9110 7.8), but for a WebSocket's. `scheme` is the connection's own: some
-/// servers refuse another one.
-pub(super) fn convert(request: &mut Request<()>, scheme: &Scheme) -> Option<Opening> {
-    let opening = opens_websocket(request.headers()).then(|| Opening {
-        accept: request.headers().get(SEC_WEBSOCKET_KEY).map(accept),
-    });
-    if opening.is_some() {
-        *request.method_mut() = Method::CONNECT;
-        let protocol = Protocol::from_static("websocket");
-        request.extensions_mut().insert(protocol);
-        request.headers_mut().remove(SEC_WEBSOCKET_KEY);
-        request.headers_mut().remove(CONTENT_LENGTH);
-    }
+/// `Upgrade` goes too, which a server may always ignore (RFC 9110 7.8). `scheme` is the connection's own: some servers refuse another one.
+pub(super) fn convert(request: &mut Request<()>, scheme: &Scheme) {
     for name in [
         CONNECTION,
         KEEP_ALIVE,
@@ -56,7 +47,7 @@ pub(super) fn convert(request: &mut Request<()>, scheme: &Scheme) -> Option<Open
     let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
     // Hosts that the http crate can't say as an authority (those with a %) go as the field that they are, which RFC 9113 allows too.
     let Some(authority) = authority else {
-        return opening;
+        return;
     };
     let mut parts = Parts::default();
     parts.scheme = Some(scheme.clone());
@@ -68,10 +59,21 @@ pub(super) fn convert(request: &mut Request<()>, scheme: &Scheme) -> Option<Open
         *request.version_mut() = Version::HTTP_2;
         request.headers_mut().remove(HOST);
     }
-    opening
 }
 
 impl Opening {
+    /// Makes a WebSocket's request an extended CONNECT (RFC 8441 4), which has no key.
+    pub(super) fn of(request: &mut Request<()>) -> Self {
+        *request.method_mut() = Method::CONNECT;
+        let protocol = Protocol::from_static("websocket");
+        request.extensions_mut().insert(protocol);
+        request.headers_mut().remove(CONTENT_LENGTH);
+        let key = request.headers_mut().remove(SEC_WEBSOCKET_KEY);
+        Self {
+            accept: key.as_ref().map(accept),
+        }
+    }
+
     /// What the client of HTTP/1.1 gets to see where `status` says that the tunnel is open.
     pub(super) fn answer(self, status: &mut StatusCode, headers: &mut HeaderMap) {
         *status = StatusCode::SWITCHING_PROTOCOLS;
@@ -113,7 +115,8 @@ mod tests {
             let value = HeaderValue::from_str(value).unwrap();
             request.headers_mut().append(name, value);
         }
-        let opening = convert(&mut request, &Scheme::HTTPS);
+        let opening = opens_websocket(&request).then(|| Opening::of(&mut request));
+        convert(&mut request, &Scheme::HTTPS);
         (request, opening)
     }
 

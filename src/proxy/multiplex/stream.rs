@@ -110,15 +110,15 @@ impl Stream {
 
     /// Sends the head. The body follows by [`Self::drive`].
     pub(crate) fn begin(&mut self, request: Request<RequestBody>) -> Result<(), Unusable> {
-        if head::opens_websocket(request.headers())
-            && !self.sender.is_extended_connect_protocol_enabled()
-        {
+        let tunnel = head::opens_websocket(&request) && request.body().is_end_stream();
+        if tunnel && !self.sender.is_extended_connect_protocol_enabled() {
             return Err(Unusable::NoTunnel);
         }
         let head_only = request.method() == Method::HEAD;
         let (parts, body) = request.into_parts();
         let mut request = Request::from_parts(parts, ());
-        let opening = head::convert(&mut request, &self.channel.scheme);
+        let opening = tunnel.then(|| Opening::of(&mut request));
+        head::convert(&mut request, &self.channel.scheme);
         let over = body.is_end_stream() && opening.is_none();
         let Ok((response, to)) = self.sender.send_request(request, over) else {
             return Err(Unusable::Unsayable);
