@@ -12,7 +12,8 @@ use tokio::task::unconstrained;
 
 use super::body::RequestBody;
 use super::connections::{Connection, Unopened};
-use super::downstream::{Downstream, millis};
+use super::downstream::millis;
+use super::exchange::Exchange;
 use super::exclusive::Exclusive;
 use super::inflow::Inflow;
 use super::interim::Interim;
@@ -52,7 +53,7 @@ pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody
 /// Connects to `upstream`, unless it takes too long or the backend is found dead meanwhile. `Err(None)`: our own system couldn't,
 /// which is no news about the backend. `fresh`: one that others have brought about won't do.
 pub(crate) async fn connect(
-    state: &Rc<Downstream>,
+    state: &Rc<Exchange>,
     upstream: &Rc<Upstream>,
     config: &Config,
     fresh: bool,
@@ -116,7 +117,7 @@ pub(crate) struct Rules {
 
 /// Sends `request` and waits for the response head.
 pub(crate) async fn send(
-    state: &Rc<Downstream>,
+    state: &Rc<Exchange>,
     upstream: &Rc<Upstream>,
     connection: &mut Connection,
     request: Request<RequestBody>,
@@ -136,7 +137,7 @@ pub(crate) async fn send(
 
 /// Over HTTP/1.1.
 async fn send_alone(
-    state: &Rc<Downstream>,
+    state: &Rc<Exchange>,
     upstream: &Rc<Upstream>,
     connection: &mut Box<Exclusive>,
     request: Request<RequestBody>,
@@ -191,7 +192,7 @@ async fn send_alone(
 
 /// Over HTTP/2. The limit of a connection is kept here: a request that waits for room has not been sent.
 async fn send_beside_others(
-    state: &Rc<Downstream>,
+    state: &Rc<Exchange>,
     upstream: &Rc<Upstream>,
     stream: &mut Stream,
     request: Request<RequestBody>,
@@ -254,7 +255,7 @@ async fn send_beside_others(
 }
 
 /// Sends on what the backend has said before its response. Whether it has said something.
-fn relay_interim(state: &Rc<Downstream>, interim: &mut Interim, rules: Rules) -> bool {
+fn relay_interim(state: &Rc<Exchange>, interim: &mut Interim, rules: Rules) -> bool {
     let Some(heads) = interim.take() else {
         return false;
     };

@@ -12,7 +12,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::io::write_all_at_once;
-use super::multiplex::Tunnel;
+use super::multiplex::Stream;
+use super::stream_tunnel::StreamTunnel;
 
 /// A backend's side of a connection.
 ///
@@ -22,8 +23,11 @@ pub(crate) enum BackendStream {
     Plain(TcpStream),
     /// On the heap: it is a kilobyte.
     Secured(Box<TlsStream<TcpStream>>),
-    /// Only ever as the one side of a tunnel.
-    Tunnel(Box<Tunnel>),
+    /// Only ever as the one side of a tunnel, with its place on the connection.
+    Tunnel {
+        tunnel: Box<StreamTunnel>,
+        _place: Box<Stream>,
+    },
 }
 
 impl BackendStream {
@@ -37,7 +41,7 @@ impl BackendStream {
             Self::Plain(stream) => write_all_at_once(stream, cx, bufs),
             // rustls gathers them itself.
             Self::Secured(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
-            Self::Tunnel(tunnel) => Pin::new(&mut **tunnel).poll_write_vectored(cx, bufs),
+            Self::Tunnel { tunnel, .. } => Pin::new(&mut **tunnel).poll_write_vectored(cx, bufs),
         }
     }
 }
@@ -52,7 +56,7 @@ impl AsyncRead for BackendStream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Secured(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
-            Self::Tunnel(tunnel) => Pin::new(&mut **tunnel).poll_read(cx, buf),
+            Self::Tunnel { tunnel, .. } => Pin::new(&mut **tunnel).poll_read(cx, buf),
         }
     }
 }
@@ -67,7 +71,7 @@ impl AsyncWrite for BackendStream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Secured(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
-            Self::Tunnel(tunnel) => Pin::new(&mut **tunnel).poll_write(cx, buf),
+            Self::Tunnel { tunnel, .. } => Pin::new(&mut **tunnel).poll_write(cx, buf),
         }
     }
 
@@ -87,7 +91,7 @@ impl AsyncWrite for BackendStream {
     #[inline]
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(_) | Self::Tunnel(_) => Poll::Ready(Ok(())),
+            Self::Plain(_) | Self::Tunnel { .. } => Poll::Ready(Ok(())),
             Self::Secured(stream) => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
@@ -96,7 +100,7 @@ impl AsyncWrite for BackendStream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Secured(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
-            Self::Tunnel(tunnel) => Pin::new(&mut **tunnel).poll_shutdown(cx),
+            Self::Tunnel { tunnel, .. } => Pin::new(&mut **tunnel).poll_shutdown(cx),
         }
     }
 }

@@ -134,9 +134,13 @@ impl Connection {
     pub(crate) fn into_tunnel(self) -> (BackendStream, Bytes) {
         match self {
             Self::Exclusive(connection) => connection.into_tunnel(),
-            Self::Shared(stream) => {
-                let tunnel = stream.into_tunnel().expect("it has answered with one");
-                (BackendStream::Tunnel(Box::new(tunnel)), Bytes::new())
+            Self::Shared(mut stream) => {
+                let tunnel = stream.take_tunnel().expect("it has answered with one");
+                let tunnel = BackendStream::Tunnel {
+                    tunnel: Box::new(tunnel),
+                    _place: stream,
+                };
+                (tunnel, Bytes::new())
             }
         }
     }

@@ -9,7 +9,6 @@ mod driver;
 pub(crate) mod head;
 mod inflow;
 mod stream;
-mod tunnel;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -28,7 +27,6 @@ use driver::Overheard;
 
 pub(crate) use inflow::Inflow;
 pub(crate) use stream::{Stream, Unusable};
-pub(crate) use tunnel::Tunnel;
 
 /// Requests that share one connection, at most; the backend may allow less.
 const STREAMS: usize = 128;

@@ -1,6 +1,5 @@
 //! Real servers: nginx, hypercorn with an ASGI app, gRPC's own.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -105,5 +104,23 @@ fn grpc_is_checked_and_called() {
         assert_eq!(answer.status, 200);
         assert_eq!(answer.body, [0, 0, 0, 0, 2, 8, status]);
     }
-    let _ = fs::metadata(server.path());
+}
+
+/// Over HTTP/2 on both sides, with the client that people have: unary calls and streams in each direction, metadata, status, deadlines.
+#[test]
+fn grpc_calls_of_every_kind_pass_unchanged() {
+    let server = python("upstream_h2/grpc_server.py", TempDir::new().unwrap(), &[]);
+    let proxy = to(&server, "h2c")
+        .listener("h2c = true")
+        .check("kind = \"tcp\"")
+        .start();
+    proxy.until_all_up();
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(root.join("target/venv/bin/python"))
+        .arg(root.join("tests/upstream_h2/grpc_client.py"))
+        .arg(proxy.address.to_string())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
 }

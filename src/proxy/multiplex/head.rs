@@ -1,8 +1,5 @@
 //! A request's head as HTTP/2 has it, and a WebSocket's opening as RFC 8441 has it. Pure.
 
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use h2::ext::Protocol;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
@@ -11,10 +8,10 @@ use http::header::{
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{Method, Request, StatusCode, Uri, Version};
 
+use crate::proxy::websocket;
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-/// RFC 6455 1.3.
-const WEBSOCKET_GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// A WebSocket that was asked for.
 pub(super) struct Opening {
@@ -70,7 +67,7 @@ impl Opening {
         request.headers_mut().remove(CONTENT_LENGTH);
         let key = request.headers_mut().remove(SEC_WEBSOCKET_KEY);
         Self {
-            accept: key.as_ref().map(accept),
+            accept: key.as_ref().map(websocket::accept),
         }
     }
 
@@ -84,13 +81,6 @@ impl Opening {
             headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
         }
     }
-}
-
-/// RFC 6455 4.2.2: shows that the key was read as a WebSocket's.
-fn accept(key: &HeaderValue) -> HeaderValue {
-    let text = [key.as_bytes().trim_ascii(), WEBSOCKET_GUID].concat();
-    let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &text);
-    HeaderValue::try_from(STANDARD.encode(hash)).expect("base64 is visible ASCII")
 }
 
 /// Whether all lengths that a head declares are one and the same number: h2 looks at the first alone, and a client of HTTP/1.1 would get

@@ -6,16 +6,17 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use h2::client::{ResponseFuture, SendRequest};
-use h2::{Reason, RecvStream, SendStream};
+use h2::{Reason, SendStream};
 use http::header::CONTENT_LENGTH;
 use http::{Method, Request, Response};
 use http_body::Body;
 
 use super::head::{self, Opening};
 use super::inflow::trouble;
-use super::{Channel, Inflow, Tunnel};
+use super::{Channel, Inflow};
 use crate::outcome::Trouble;
 use crate::proxy::body::RequestBody;
+use crate::proxy::stream_tunnel::StreamTunnel;
 
 /// See the module's promise. Dropped before its end, it resets the stream, and the connection goes on.
 pub(crate) struct Stream {
@@ -31,7 +32,7 @@ pub(crate) struct Stream {
     progress: u64,
     awaited: Option<Awaited>,
     outgoing: Option<Outgoing>,
-    tunnel: Option<(SendStream<Bytes>, RecvStream)>,
+    tunnel: Option<StreamTunnel>,
 }
 
 /// A response that is waited for.
@@ -166,7 +167,7 @@ impl Stream {
         }
     }
 
-    /// The response's head, with what its body comes through; `None`: a tunnel follows, [`Self::into_tunnel`].
+    /// The response's head, with what its body comes through; `None`: a tunnel follows, [`Self::take_tunnel`].
     pub(crate) fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
@@ -198,7 +199,7 @@ impl Stream {
             && parts.status.is_success()
         {
             opening.answer(&mut parts.status, &mut parts.headers);
-            self.tunnel = Some((way_out, source));
+            self.tunnel = Some(StreamTunnel::new(source, way_out));
             return Poll::Ready(Ok(Response::from_parts(parts, None)));
         }
         let length = parts.headers.get(CONTENT_LENGTH);
@@ -208,10 +209,9 @@ impl Stream {
         Poll::Ready(Ok(Response::from_parts(parts, Some(inflow))))
     }
 
-    /// After a WebSocket was let in.
-    pub(crate) fn into_tunnel(mut self) -> Option<Tunnel> {
-        let (to, from) = self.tunnel.take()?;
-        Some(Tunnel::new(to, from, self))
+    /// After a WebSocket was let in. The stream has to be kept as long as it: that is its place on the connection.
+    pub(crate) fn take_tunnel(&mut self) -> Option<StreamTunnel> {
+        self.tunnel.take()
     }
 }
 
