@@ -9,6 +9,7 @@ pub(crate) mod attempt;
 pub(crate) mod balance;
 pub(crate) mod body;
 pub(crate) mod certificate;
+pub mod challenge;
 pub(crate) mod connections;
 mod doorbell;
 pub(crate) mod downstream;

@@ -23,6 +23,7 @@ use hyper::body::Incoming;
 use super::affinity::Pin;
 use super::attempt::{self, Lost, Rules};
 use super::body::{RequestBody, ResponseBody};
+use super::challenge;
 use super::connections::Connection;
 use super::downstream::{Downstream, millis};
 use super::error::Refusal;
@@ -46,6 +47,11 @@ pub(crate) async fn request<S: ClientStream>(
     let begun = state.worker.tick();
     let mut record = Record::begin(&state, &request, begun);
     let found = Survey::of(request.headers());
+    if !S::SECURED
+        && let Some(file) = state.worker.challenges().file(&request)
+    {
+        return Ok(challenge::respond(file, record));
+    }
     let json = found.has_accept() && headers::prefers_json(request.headers());
     let mut response = match forward(&state, request, found, &mut record, begun).await {
         Ok(answer) => answer.relay(&state, record),

@@ -1,5 +1,6 @@
 //! `tls` of a check: `true`, `false`, or a table that says whom to trust and who firedoor is itself.
 
+pub(super) mod acme;
 pub(super) mod server;
 
 use std::sync::Arc;
