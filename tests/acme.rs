@@ -15,6 +15,8 @@ mod challenges;
 mod client;
 #[path = "acme/door.rs"]
 mod door;
+#[path = "acme/impostor.rs"]
+mod impostor;
 #[path = "acme/pebble.rs"]
 mod pebble;
 #[path = "acme/renewal.rs"]

@@ -38,14 +38,24 @@ fn new_names_are_ordered_at_a_reload_and_old_ones_are_not() {
         &["shop.example", "app.example"],
         "",
     ));
+    let plan = Plan {
+        tls: Some(pebble.trust()),
+        fresh: true,
+        rate: 50,
+        ..Plan::to(pebble.tls)
+    };
+    // No handshake fails meanwhile, while others are the authority's questions.
+    let load = plan.start();
+    load.wait_for_more(20);
     assert_eq!(proxy.admin_post("/v1/reload", "").status, 200);
-    // No handshake fails meanwhile.
     assert_eq!(
         shown(pebble.tls, &pebble.trust(), "app.example"),
         Some(first.clone())
     );
     let second = until_served(&proxy, &pebble, "shop.example");
     assert_ne!(first, second);
+    load.wait_for_more(20);
+    assert_none_failed(&load.finish());
     assert_eq!(
         shown(pebble.tls, &pebble.trust(), "app.example"),
         Some(first)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -55,6 +55,7 @@ impl Agent {
     async fn ask(self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Error> {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let told = |problem: String| Error::Other(format!("{host}: {problem}").into());
+        let asks = request.method() == Method::POST;
         let response = match timeout(PATIENCE, exchange(&self.tls, request)).await {
             Ok(response) => response.map_err(told)?,
             Err(_) => return Err(told(format!("no answer within {PATIENCE:?}"))),
@@ -66,8 +67,9 @@ impl Agent {
                 .told_to_wait
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner) = wait;
-            // Anything else than a problem document doesn't come from the authority itself, but from what stands before it.
-            if !is_problem(headers) {
+            // Anything but a problem document doesn't come from the authority itself, but from what stands before it; and only for the
+            // answer to a POST does the library look for one.
+            if !asks || !is_problem(headers) {
                 return Err(told(format!("it answers {status}")));
             }
         }
