@@ -2,7 +2,7 @@
 //!
 //! Nothing waits for this: listeners serve with what is stored, and until there is anything, clients of a name are refused in the
 //! handshake. It runs on the control thread, one order after the other, and touches the data path only by
-//! [`TlsServer::acquire`] and by what [`Challenges`] answers.
+//! [`crate::config::TlsServer::acquire`] and by what [`Challenges`] answers.
 
 mod account;
 mod agenda;
