@@ -2,11 +2,13 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use crate::authority::Authority;
 use crate::client::Client;
 use crate::door::{builder, over_http, shown, stored, until_served};
 use crate::pebble::{EXTERNAL_KEY, Pebble, entry};
 use crate::support::client::RawClient;
-use crate::support::{Origin, Proxy, behaviour};
+use crate::support::wait::PATIENCE;
+use crate::support::{Origin, Proxy, behaviour, eventually, port};
 
 #[test]
 fn a_certificate_is_obtained_in_the_handshake() {
@@ -69,6 +71,13 @@ fn a_certificate_is_obtained_over_http_past_a_redirect() {
     let (pebble, origin) = (Pebble::running(), Origin::named("a"));
     let proxy = over_http(&pebble, &origin, &["app.example"], "redirect = \"https\"").start();
     until_served(&proxy, &pebble, "app.example");
+    // The authority's own requests are in the access log like any other.
+    let text = proxy.access_text();
+    let mut lines = text
+        .lines()
+        .filter(|line| line.contains("/.well-known/acme-challenge/"));
+    let line = lines.next().expect("a line");
+    assert!(line.contains("\"status\":200"), "{line}");
     // Everything else is still sent on, other people's challenges too.
     for path in ["/", "/.well-known/acme-challenge/unknown"] {
         let answer = RawClient::connect(pebble.http)
@@ -124,4 +133,56 @@ fn an_authority_may_want_an_account_elsewhere() {
     let account = std::fs::read_to_string(stored(&proxy, "account.json")).unwrap();
     assert!(account.contains("mailto:ops@app.example"), "{account}");
     assert!(!account.contains(EXTERNAL_KEY), "{account}");
+}
+
+#[test]
+fn files_and_several_listeners_go_together_with_what_is_obtained() {
+    let (mut pebble, origin) = (Pebble::new(), Origin::named("a"));
+    let second = port::free();
+    let authority = Authority::new("the files' authority");
+    authority.sign_for(pebble.directory.path(), "file", &["file.example"], 100);
+    let terms = pebble.terms(&["app.example"], "");
+    let listener = |address| {
+        let (cert, key) = (pebble.file("file.pem"), pebble.file("file.key"));
+        let (cert, key) = (cert.display(), key.display());
+        format!(
+            "[[listener]]\nbind = \"{address}\"\n[listener.tls]\ncert = \"{cert}\"\nkey = \"{key}\"\n{terms}"
+        )
+    };
+    let (one, other) = (listener(pebble.tls), listener(second));
+    let proxy = Proxy::builder()
+        .toml(&format!("{one}\n{other}"))
+        .zone("fz-1", &[&origin])
+        .start();
+    // Whoever asks for the name meanwhile gets the first certificate that there is.
+    let file = || {
+        let status = proxy.status();
+        let mut all = status["certificates"].as_array().unwrap().clone();
+        all.retain(|certificate| certificate["source"] == "file");
+        all
+    };
+    assert_eq!(file().len(), 2);
+    pebble.start();
+    let shown_there = until_served(&proxy, &pebble, "app.example");
+    assert_eq!(
+        shown(second, &pebble.trust(), "app.example"),
+        Some(shown_there.clone())
+    );
+    // One order for both; and what was obtained outlives the files' own renewal.
+    assert_eq!(
+        proxy.log().matches(": asking https").count(),
+        1,
+        "{}",
+        proxy.log()
+    );
+    authority.sign_for(pebble.directory.path(), "file", &["new.example"], 100);
+    eventually(PATIENCE, "the files are in force", || {
+        file()
+            .iter()
+            .all(|certificate| certificate["names"][0] == "new.example")
+    });
+    assert_eq!(
+        shown(pebble.tls, &pebble.trust(), "app.example"),
+        Some(shown_there)
+    );
 }

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustix::process::Signal;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 use crate::authority::Authority;
 use crate::door::until_failed;
 use crate::pebble::entry;
+use crate::support::wait::PATIENCE;
 use crate::support::{Origin, Proxy, port};
 
 /// Answers every request over TLS with `answer`, in which `{here}` is its own address.
@@ -159,4 +161,26 @@ fn an_authority_that_says_when_is_asked_no_sooner() {
     let next: Timestamp = next.as_str().unwrap().parse().unwrap();
     let wait = next.duration_since(Timestamp::now()).as_secs();
     assert!((3500..=3600).contains(&wait), "{wait} s");
+}
+
+#[test]
+fn an_authority_that_keeps_silent_holds_nothing_up() {
+    let origin = Origin::named("a");
+    let silent = port::listen();
+    let listener = format!(
+        "[[listener]]\nbind = \"{}\"\n[listener.tls.acme]\nnames = [\"app.example\"]\ndirectory = \"https://{}\"",
+        port::free(),
+        silent.local_addr().unwrap()
+    );
+    let builder = Proxy::builder().toml(&listener);
+    let mut proxy = builder.zone("fz-1", &[&origin]).start();
+    let (_asking, _) = silent.accept().unwrap();
+    assert_eq!(proxy.get("/").status, 200);
+    assert_eq!(proxy.admin_post("/v1/reload", "").status, 200);
+    assert_eq!(
+        entry(&proxy.status(), "app.example").unwrap()["state"],
+        "ordering"
+    );
+    proxy.signal(Signal::TERM);
+    assert!(proxy.wait_for_exit(PATIENCE).success());
 }

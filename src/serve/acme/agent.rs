@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 use jiff::{Timestamp, fmt::rfc2822};
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -22,6 +22,9 @@ use crate::config::TlsClient;
 
 /// For one request, from the look-up of the host to the end of the answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// For a connection to one address.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// Of an answer.
 const LIMIT: usize = 1 << 20;
@@ -97,9 +100,7 @@ async fn exchange(
     };
     let host = authority.host().trim_matches(['[', ']']);
     let name = ServerName::try_from(host.to_owned()).map_err(|_| "not a host name")?;
-    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(443)))
-        .await
-        .map_err(|error| format!("can't connect: {error}"))?;
+    let stream = connect(host, authority.port_u16().unwrap_or(443)).await?;
     let stream = TlsConnector::from(Arc::clone(tls.config()))
         .connect(name, stream)
         .await
@@ -130,6 +131,20 @@ async fn exchange(
             answer.await
         }
     }
+}
+
+/// To the first of the host's addresses that answers: where IPv6 leads nowhere, IPv4 must still get its turn.
+async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
+    let addresses = lookup_host((host, port)).await;
+    let mut last = "it has no address".to_owned();
+    for address in addresses.map_err(|error| format!("can't be resolved: {error}"))? {
+        match timeout(CONNECT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error.to_string(),
+            Err(_) => last = format!("no connection to {} within {CONNECT:?}", address.ip()),
+        }
+    }
+    Err(format!("can't connect: {last}"))
 }
 
 fn is_problem(headers: &HeaderMap) -> bool {
