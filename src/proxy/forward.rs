@@ -11,7 +11,6 @@
 //! 9. **stream** the body ([`super::body`]): from here on an error can only abort, and the client must see that.
 //! 10. **finish** ([`super::body`], [`super::record`]): keep the connection after a clean end only; one log line, one count.
 
-use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -22,16 +21,16 @@ use hyper::body::Incoming;
 
 use super::affinity::Pin;
 use super::attempt::{self, Lost, Rules};
-use super::body::{RequestBody, ResponseBody};
+use super::body::{ClientBody, RequestBody, ResponseBody};
 use super::challenge;
 use super::connections::Connection;
-use super::downstream::{Downstream, millis};
+use super::downstream::millis;
 use super::error::Refusal;
+use super::exchange::Exchange;
 use super::headers;
 use super::hold::Stay;
 use super::prepare::prepare;
 use super::record::Record;
-use super::stream::ClientStream;
 use super::survey::{self, Survey};
 use super::upgrade::Tunnel;
 use super::upstream::InFlight;
@@ -39,26 +38,26 @@ use crate::outcome::Trouble;
 use crate::zone::ComponentId;
 
 /// Answers one request. Never fails: what goes wrong before the response head is an answer of our own.
-pub(crate) async fn request<S: ClientStream>(
-    state: Rc<Downstream>,
-    request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Infallible> {
+pub(crate) async fn request(
+    state: Rc<Exchange>,
+    request: Request<ClientBody>,
+) -> Response<ResponseBody> {
     state.begin_request();
     let begun = state.worker.tick();
     let mut record = Record::begin(&state, &request, begun);
     let found = Survey::of(request.headers());
-    if !S::SECURED
+    if !state.is_secured()
         && let Some(file) = state.worker.challenges().file(&request)
     {
-        return Ok(challenge::respond(file, record));
+        return challenge::respond(file, record);
     }
     let json = found.has_accept() && headers::prefers_json(request.headers());
     let mut response = match forward(&state, request, found, &mut record, begun).await {
         Ok(answer) => answer.relay(&state, record),
         Err(refusal) => refusal.response(json, record),
     };
-    state.promise::<S>(response.headers_mut());
-    Ok(response)
+    state.promise(response.headers_mut());
+    response
 }
 
 /// A backend's answer, up to its head.
@@ -72,8 +71,8 @@ struct Answer {
 }
 
 async fn forward(
-    state: &Rc<Downstream>,
-    request: Request<Incoming>,
+    state: &Rc<Exchange>,
+    request: Request<ClientBody>,
     found: Survey,
     record: &mut Record,
     begun: Instant,
@@ -206,7 +205,7 @@ async fn forward(
             whole: spare.is_some(),
             may_leave: may_repeat,
             expects: prepared.expects,
-            interim: version == Version::HTTP_11,
+            interim: version >= Version::HTTP_11,
         };
         match attempt::send(state, &upstream, &mut connection, request, rules).await {
             Ok(response) => {
@@ -217,6 +216,10 @@ async fn forward(
                     return Err(Refusal::Upstream(Trouble::Protocol));
                 }
                 if status == StatusCode::SWITCHING_PROTOCOLS && !prepared.upgrade {
+                    return Err(Refusal::Upstream(Trouble::Protocol));
+                }
+                if prepared.upgrade && version == Version::HTTP_2 && status.is_success() {
+                    // With HTTP/2 that would say that there is a tunnel (RFC 8441 5).
                     return Err(Refusal::Upstream(Trouble::Protocol));
                 }
                 let bad = status.is_server_error();
@@ -319,7 +322,7 @@ async fn forward(
 
 impl Answer {
     /// Step 8: status and header fields to the client; the body follows by itself.
-    fn relay(self, state: &Rc<Downstream>, mut record: Box<Record>) -> Response<ResponseBody> {
+    fn relay(self, state: &Rc<Exchange>, mut record: Box<Record>) -> Response<ResponseBody> {
         let Self {
             response,
             found,

@@ -7,6 +7,7 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use crate::client::Client;
 use crate::door::{ORDER, builder, shown, stored, until_served};
 use crate::pebble::{Pebble, entry};
 use crate::support::load::Plan;
@@ -60,6 +61,10 @@ fn new_names_are_ordered_at_a_reload_and_old_ones_are_not() {
         shown(pebble.tls, &pebble.trust(), "app.example"),
         Some(first)
     );
+    // Two certificates are two sites.
+    let mut client = Client::connect(pebble.tls, &pebble.trust());
+    client.send("GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+    assert_eq!(client.response().status, 421);
     let log = proxy.log();
     assert_eq!(log.matches("asking https").count(), 2, "{log}");
     assert_eq!(log.matches("a new account").count(), 1, "{log}");
