@@ -17,13 +17,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::config::Certificate;
 use crate::moment::Moment;
 use crate::proxy::challenge::Challenges;
 use crate::snapshot::Subscriber;
 
+use account::Accounts;
 use agenda::{Agenda, Job};
 use agent::Agent;
 use order::Obtained;
@@ -43,7 +44,7 @@ const STORE_AGAIN: Duration = Duration::from_secs(10);
 pub(super) async fn keep(snapshot: Subscriber, challenges: Challenges, book: OrderBook) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut agenda = Agenda::default();
+    let (mut agenda, mut accounts) = (Agenda::default(), Accounts::default());
     loop {
         ticks.tick().await;
         // Anew for each order: a reload may have come during the last one.
@@ -54,11 +55,18 @@ pub(super) async fn keep(snapshot: Subscriber, challenges: Challenges, book: Ord
             let due = agenda.due(now);
             book.write(agenda.entries(now, due.as_ref()));
             let Some(key) = due else { break };
-            let Some(account) = open(&mut agenda, &key.0, &config.server.state_dir).await else {
+            let state_dir = &config.server.state_dir;
+            let Some((account, agent)) = open(&mut accounts, &mut agenda, &key.0, state_dir).await
+            else {
                 continue;
             };
-            if let Some(job) = agenda.job(&key) {
-                attend(job, account, &config.server.state_dir, &challenges).await;
+            let Some(job) = agenda.job(&key) else {
+                continue;
+            };
+            let unknown = attend(job, &account, &agent, state_dir, &challenges).await;
+            if unknown {
+                let storage = Storage::new(state_dir, &key.0);
+                accounts.set_aside(job.acme(), &storage).await;
             }
         }
         store_again(&mut agenda, &snapshot.current().config.server.state_dir).await;
@@ -67,6 +75,7 @@ pub(super) async fn keep(snapshot: Subscriber, challenges: Challenges, book: Ord
 
 /// The account with an authority. Without one, none of the names that are due there can be ordered.
 async fn open(
+    accounts: &mut Accounts,
     agenda: &mut Agenda,
     directory: &str,
     state_dir: &Path,
@@ -77,7 +86,7 @@ async fn open(
         Storage::new(state_dir, directory),
         Agent::new(acme.tls.clone()),
     );
-    let trouble = match account::open(&acme, &storage, &agent).await {
+    let trouble = match accounts.open(&acme, &storage, &agent).await {
         Ok(account) => return Some((account, agent)),
         Err(trouble) => trouble,
     };
@@ -95,17 +104,18 @@ async fn open(
     None
 }
 
-/// Obtains the certificate of one job, or puts it off.
+/// Obtains the certificate of one job, or puts it off. Returns whether the authority no longer knows our account.
 async fn attend(
     job: &mut Job,
-    (account, agent): (instant_acme::Account, Agent),
+    account: &instant_acme::Account,
+    agent: &Agent,
     state_dir: &Path,
     challenges: &Challenges,
-) {
+) -> bool {
     let name = job.name().to_owned();
     let (acme, storage) = (job.acme(), Storage::new(state_dir, &job.acme().directory));
     info!("certificate for {name}: asking {}", acme.directory);
-    let done = order::obtain(&account, &name, acme.challenge, challenges).await;
+    let done = order::obtain(account, &name, acme.challenge, challenges).await;
     let now = Moment::now();
     let done = done.and_then(|obtained| {
         let certificate = understood(&obtained, &name, now.wall)?;
@@ -116,18 +126,13 @@ async fn attend(
             info!("certificate for {name}: obtained, in force from now on: {certificate}");
             job.succeed(certificate, now, fastrand::f64());
             store(job, obtained, storage).await;
+            false
         }
         Err(trouble) => {
-            if trouble.is_unknown_account() {
-                warn!(
-                    "{}: it no longer knows our account; the next order makes a new one",
-                    acme.directory
-                );
-                account::set_aside(&storage).await;
-            }
             let in_force = job.in_force(now.wall);
             let pause = job.fail(&trouble, agent.told_to_wait(), now, fastrand::f64());
             error!("certificate for {name}: {trouble}; trying again in {pause:.0?} ({in_force})");
+            trouble.is_unknown_account()
         }
     }
 }

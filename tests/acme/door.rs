@@ -61,7 +61,9 @@ pub fn until_failed(proxy: &Proxy, name: &str, failures: u64) -> String {
     let mut text = String::new();
     eventually(ORDER, "an order has failed", || {
         let status = proxy.status();
-        let entry = entry(&status, name).expect("it is wanted");
+        let Some(entry) = entry(&status, name) else {
+            return false;
+        };
         text = entry["error"]["text"]
             .as_str()
             .unwrap_or_default()

@@ -175,3 +175,20 @@ fn an_account_that_is_lost_is_made_again() {
         proxy.log()
     );
 }
+
+#[test]
+fn an_expired_certificate_is_told_shown_and_replaced() {
+    let (mut pebble, origin) = (Pebble::running(), Origin::named("a"));
+    let mut proxy = builder(&pebble, &origin, &["app.example"], "").start();
+    until_served(&proxy, &pebble, "app.example");
+    age(&stored(&proxy, "app.example.pem"), 90_000, -3600);
+    pebble.stop();
+    proxy.crash_and_restart();
+    eventually(ORDER, "it is told", || {
+        proxy.log().contains("the one that is stored expired on ")
+    });
+    let flaw = proxy.status()["certificates"][0]["flaw"].clone();
+    assert!(flaw.as_str().unwrap().starts_with("expired on "), "{flaw}");
+    pebble.start();
+    until_served(&proxy, &pebble, "app.example");
+}

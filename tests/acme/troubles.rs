@@ -109,7 +109,8 @@ fn an_authority_that_goes_during_an_order_is_asked_again() {
 #[test]
 fn what_cannot_be_stored_is_used_and_stored_later() {
     let (mut pebble, origin) = (Pebble::new(), Origin::named("a"));
-    let proxy = builder(&pebble, &origin, &["app.example"], "").start();
+    let names = ["app.example", "shop.example"];
+    let proxy = builder(&pebble, &origin, &names, "").start();
     // A file where the folder should be: nobody can write there, not even root.
     let place = proxy.directory().join("state/acme");
     fs::write(&place, "").unwrap();
@@ -118,7 +119,11 @@ fn what_cannot_be_stored_is_used_and_stored_later() {
     proxy.until_status("it says so", |status| {
         entry(status, "app.example").is_some_and(|entry| entry["stored"] == false)
     });
-    assert!(proxy.log().contains("can't be stored"), "{}", proxy.log());
+    until_served(&proxy, &pebble, "shop.example");
+    let log = proxy.log();
+    assert!(log.contains("can't be stored"), "{log}");
+    // Authorities count accounts, too.
+    assert_eq!(log.matches("a new account").count(), 1, "{log}");
     fs::remove_file(&place).unwrap();
     eventually(ORDER, "it is stored", || {
         entry(&proxy.status(), "app.example").unwrap()["stored"] == true

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::book::{Entry, Stage};
 use super::order::Obtained;
@@ -146,6 +146,13 @@ impl Job {
                 .iter()
                 .filter_map(|server| server.acquired(&self.name));
             self.latest = found.next();
+            let validity = self.latest.as_ref().map(Certificate::validity);
+            if let Some(flaw) = validity.and_then(|validity| validity.flaw(Timestamp::now())) {
+                warn!(
+                    "certificate for {}: the one that is stored {flaw}",
+                    self.name
+                );
+            }
         }
         let Some(latest) = &self.latest else { return };
         for server in &self.servers {
