@@ -3,6 +3,7 @@
 //! A file goes `text → raw (TOML's tree, with every place) → parse (every problem at once) → Config`. Nothing outside this
 //! folder knows TOML, and nothing inside [`Config`] is still a string that would have to be parsed later.
 
+mod acme;
 mod certificate;
 mod check;
 pub mod error;
@@ -17,6 +18,7 @@ mod tls;
 mod warnings;
 mod zone;
 
+pub use acme::{Acme, Challenge, ExternalAccount};
 pub use certificate::{Certificate, Validity};
 pub use check::{
     Check, CheckKind, CommandCheck, Expect, GrpcCheck, HttpCheck, Login, MysqlCheck, PostgresCheck,

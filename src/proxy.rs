@@ -10,6 +10,7 @@ pub(crate) mod backend_stream;
 pub(crate) mod balance;
 pub(crate) mod body;
 pub(crate) mod certificate;
+pub mod challenge;
 pub(crate) mod connections;
 mod doorbell;
 mod downgrade;

@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use crate::config::LogTarget;
 use crate::outcome::{Observation, Sign, Trouble};
 use crate::proxy::accept;
+use crate::proxy::challenge::Challenges;
 use crate::proxy::connections::Connection;
 use crate::proxy::downstream::{Downstream, millis};
 use crate::proxy::exchange::Exchange;
@@ -243,6 +244,10 @@ impl Worker {
 
     pub(crate) fn held(&self) -> &Held {
         &self.parts.held
+    }
+
+    pub(crate) fn challenges(&self) -> &Challenges {
+        &self.parts.challenges
     }
 
     /// A place for each TLS handshake that may be under way at once.

@@ -20,6 +20,7 @@ use http::{HeaderValue, Request, Response, StatusCode, Version};
 use super::affinity::Pin;
 use super::attempt::{self, Lost, Rules};
 use super::body::{ClientBody, RequestBody, ResponseBody};
+use super::challenge;
 use super::connections::Connection;
 use super::downstream::millis;
 use super::error::Refusal;
@@ -44,6 +45,11 @@ pub(crate) async fn request(
     let begun = state.worker.tick();
     let mut record = Record::begin(&state, &request, begun);
     let found = Survey::of(request.headers());
+    if !state.is_secured()
+        && let Some(file) = state.worker.challenges().file(&request)
+    {
+        return challenge::respond(file, record);
+    }
     let json = found.has_accept() && headers::prefers_json(request.headers());
     let mut response = match forward(&state, request, found, &mut record, begun).await {
         Ok(answer) => answer.relay(&state, record),

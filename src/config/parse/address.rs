@@ -122,7 +122,7 @@ fn host(text: &str) -> Result<HostPattern, Refusal> {
 }
 
 /// A label of digits only can't end a name: `10.0.0.256` is a slip, and the resolver would ask the world about it.
-fn dns_name(name: &str) -> Result<(), Refusal> {
+pub(super) fn dns_name(name: &str) -> Result<(), Refusal> {
     if !name.is_ascii() {
         return Err(Refusal::malformed("it has characters beyond ASCII")
             .hint("write such a name in its xn-- form"));

@@ -1,6 +1,7 @@
 //! `tls` of a check: `true`, `false`, or a table that says whom to trust and who firedoor is itself. And the same table for the
 //! backends of a pool.
 
+pub(super) mod acme;
 pub(super) mod server;
 
 use std::sync::Arc;
