@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use super::clock::DRAIN_PATIENCE;
 use super::{Cut, Downstream, Phase, millis};
 
 /// Requests that a client may call off beyond those that it lets end, in one connection. Each costs a backend work that nobody
@@ -79,9 +80,14 @@ impl Downstream {
         }
     }
 
+    /// No longer than a moment, where none is wanted: for the client to have seen the GOAWAY, and for what crosses it.
     fn wait_for_stream(&self) {
-        let limit = self.worker.view().limits().idle_timeout;
-        self.due.set(self.worker.now() + millis(limit));
+        let patience = if self.worker.is_draining() || self.is_leaving() {
+            DRAIN_PATIENCE
+        } else {
+            millis(self.worker.view().limits().idle_timeout)
+        };
+        self.due.set(self.worker.now() + patience);
     }
 
     /// The client has called a request off.
