@@ -53,7 +53,10 @@ fn an_upload_that_is_called_off_never_looks_complete() {
         eventually(PATIENCE, "it has been given up", || {
             origin.open_connections() == 0
         });
-        assert!(origin.seen_for("/up").iter().all(|seen| !seen.complete), "{code}");
+        assert!(
+            origin.seen_for("/up").iter().all(|seen| !seen.complete),
+            "{code}"
+        );
     }
     assert!(wire.lives());
 }
@@ -65,7 +68,9 @@ fn a_request_that_is_called_off_is_called_off_at_the_backend() {
     wire.send(frames::get(1, "/long"));
     eventually(PATIENCE, "the backend works", || origin.count() == 1);
     wire.send(frame(RST_STREAM, 0, 1, CANCEL));
-    eventually(PATIENCE, "it has been given up", || origin.open_connections() == 0);
+    eventually(PATIENCE, "it has been given up", || {
+        origin.open_connections() == 0
+    });
     let line = proxy.access_line("/long");
     assert_eq!(line["termination"], "CH", "{line}");
     assert!(wire.lives());
@@ -80,7 +85,9 @@ fn a_download_that_is_called_off_is_called_off_at_the_backend() {
     stream.head();
     stream.data();
     drop(stream);
-    eventually(PATIENCE, "it has been given up", || origin.open_connections() == 0);
+    eventually(PATIENCE, "it has been given up", || {
+        origin.open_connections() == 0
+    });
     assert_eq!(proxy.access_line("/huge")["termination"], "CD");
 }
 
@@ -93,7 +100,9 @@ fn a_client_that_vanishes_takes_its_requests_along() {
     }
     eventually(PATIENCE, "the backend works", || origin.count() == 3);
     drop(wire);
-    eventually(PATIENCE, "all have been given up", || origin.open_connections() == 0);
+    eventually(PATIENCE, "all have been given up", || {
+        origin.open_connections() == 0
+    });
 }
 
 #[test]
@@ -104,7 +113,8 @@ fn a_body_of_another_length_than_announced_is_never_forwarded_as_complete() {
         let fields = frames::request("POST", "/length", &[("content-length", length)]);
         wire.send(frame(HEADERS, END_HEADERS, 1, fields));
         wire.send(frame(DATA, frames::END_STREAM, 1, body));
-        let end = wire.until(|frame| frame.stream == 1 && (frame.kind == RST_STREAM || frame.ends_stream()));
+        let end = wire
+            .until(|frame| frame.stream == 1 && (frame.kind == RST_STREAM || frame.ends_stream()));
         if end.kind == RST_STREAM {
             assert_eq!(end.code(), 1, "PROTOCOL_ERROR");
         }

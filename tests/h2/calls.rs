@@ -21,18 +21,26 @@ fn assert_told(response: &Response, code: &str) {
     assert_eq!(response.status, 200);
     assert_eq!(response.field("grpc-status"), Some(code), "{response:?}");
     assert_eq!(response.field("content-type"), Some("application/grpc"));
-    assert!(response.field("grpc-message").is_some_and(|text| !text.is_empty()));
+    assert!(
+        response
+            .field("grpc-message")
+            .is_some_and(|text| !text.is_empty())
+    );
     assert!(response.body.is_empty() && response.trailers.is_none());
 }
 
-const IMPATIENT: &str = "[upstream]\nresponse_timeout = \"300ms\"\nretries = 0\n[failover]\nhold_time = \"0s\"";
+const IMPATIENT: &str =
+    "[upstream]\nresponse_timeout = \"300ms\"\nretries = 0\n[failover]\nhold_time = \"0s\"";
 
 #[test]
 fn a_backend_that_is_silent_is_a_deadline_and_one_that_breaks_is_unavailable() {
     for (traffic, code) in [
         (behaviour::hang(), "4"),
         (behaviour::reset(), "14"),
-        (behaviour::raw("nonsense\r\n\r\n", behaviour::Next::Close), "13"),
+        (
+            behaviour::raw("nonsense\r\n\r\n", behaviour::Next::Close),
+            "13",
+        ),
     ] {
         let (_origin, proxy) = lab_with(traffic, IMPATIENT);
         proxy.until_all_up();

@@ -148,7 +148,9 @@ impl Client {
 
     /// Waits until the server has said whether it serves extended CONNECT.
     pub fn tunnels(&mut self) -> bool {
-        within(PATIENCE, || self.sender.is_extended_connect_protocol_enabled())
+        within(PATIENCE, || {
+            self.sender.is_extended_connect_protocol_enabled()
+        })
     }
 }
 

@@ -196,7 +196,9 @@ impl Wire {
             match self.socket.read(&mut bytes) {
                 Ok(0) => return Err(Outcome::Closed),
                 Ok(count) => self.rest.extend_from_slice(&bytes[..count]),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
                     return Err(Outcome::Silence);
                 }
                 Err(_) => return Err(Outcome::Closed),

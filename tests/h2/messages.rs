@@ -23,7 +23,10 @@ fn a_request_reaches_the_app_as_http_1_1_has_it() {
         .header("x-forwarded-for", "6.6.6.6")
         .header("x-own", "mine");
     let response = client.exchange(request.body(()).unwrap(), "");
-    assert_eq!((response.status, response.text()), (StatusCode::OK, "hello".into()));
+    assert_eq!(
+        (response.status, response.text()),
+        (StatusCode::OK, "hello".into())
+    );
     assert_eq!(response.field("content-length"), Some("5"));
     assert_eq!(response.field("via"), Some("1.1 firedoor"));
     assert!(response.field("date").is_some());
@@ -58,7 +61,10 @@ fn the_log_says_http_2_and_shows_no_more_of_the_client_than_ever() {
     assert_eq!(line["protocol"], "HTTP/2.0");
     assert_eq!(line["client"], "127.0.0.0");
     assert_eq!(line["host"], proxy.address.to_string());
-    assert_eq!((&line["status"], &line["bytes_out"]), (&200.into(), &5.into()));
+    assert_eq!(
+        (&line["status"], &line["bytes_out"]),
+        (&200.into(), &5.into())
+    );
     assert_eq!(line["termination"], "--");
 }
 
@@ -200,7 +206,13 @@ fn what_concerns_one_connection_of_http_1_1_stays_there() {
         "x",
     ));
     let response = Client::connect(proxy.address).get("/");
-    for name in ["connection", "keep-alive", "upgrade", "proxy-connection", "x-hop"] {
+    for name in [
+        "connection",
+        "keep-alive",
+        "upgrade",
+        "proxy-connection",
+        "x-hop",
+    ] {
         assert_eq!(response.field(name), None, "{name}");
     }
     assert_eq!(response.field("x-other"), Some("2"));
@@ -269,7 +281,10 @@ fn a_response_may_come_before_its_request_has_ended() {
     let mut stream = client.begin(request, false);
     stream.send("some", false);
     let response = stream.response().unwrap();
-    assert_eq!((response.status.as_u16(), response.text()), (403, "no need".into()));
+    assert_eq!(
+        (response.status.as_u16(), response.text()),
+        (403, "no need".into())
+    );
     assert_eq!(client.get("/again").status, 403, "the connection goes on");
 }
 
@@ -303,9 +318,7 @@ fn requests_wait_for_a_zone_as_ever() {
             client.begin(request, true)
         })
         .collect();
-    eventually(PATIENCE, "all are held", || {
-        proxy.status()["holds"] == 10
-    });
+    eventually(PATIENCE, "all are held", || proxy.status()["holds"] == 10);
     // One that is called off gives up its place.
     held.pop();
     eventually(Duration::from_secs(5), "one has left", || {

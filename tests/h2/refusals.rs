@@ -51,7 +51,10 @@ fn fate(wire: &mut Wire, stream: u32, block: &[u8]) -> Fate {
 /// Digits are five or six bits long (RFC 7541 B).
 fn literal_status(block: &[u8]) -> u16 {
     // A change of the table's size may come before it.
-    let at = block.iter().position(|byte| matches!(byte, 0x08 | 0x48 | 0x18)).expect("a status");
+    let at = block
+        .iter()
+        .position(|byte| matches!(byte, 0x08 | 0x48 | 0x18))
+        .expect("a status");
     let length = usize::from(block[at + 1] & 0x7f);
     let text = &block[at + 2..at + 2 + length];
     if block[at + 1] & 0x80 == 0 {
@@ -63,7 +66,11 @@ fn literal_status(block: &[u8]) -> u16 {
         .collect();
     let (mut digits, mut at) = (0u16, 0);
     for _ in 0..3 {
-        let take = |count: usize| bits[at..at + count].iter().fold(0u16, |sum, bit| sum << 1 | u16::from(*bit));
+        let take = |count: usize| {
+            bits[at..at + count]
+                .iter()
+                .fold(0u16, |sum, bit| sum << 1 | u16::from(*bit))
+        };
         let (digit, length) = match take(5) {
             code @ 0..=2 => (code, 5),
             _ => (take(6) - 0x19 + 3, 6),
@@ -113,13 +120,19 @@ fn nothing_ambiguous_reaches_a_backend() {
         ("a space in a name", plus(&[("x evil", "1")])),
         ("an empty name", plus(&[("", "1")])),
         ("a capital in a name", plus(&[("X-Evil", "1")])),
-        ("transfer-encoding", plus(&[("transfer-encoding", "chunked")])),
+        (
+            "transfer-encoding",
+            plus(&[("transfer-encoding", "chunked")]),
+        ),
         ("connection", plus(&[("connection", "x-own")])),
         ("keep-alive", plus(&[("keep-alive", "timeout=5")])),
         ("proxy-connection", plus(&[("proxy-connection", "close")])),
         ("upgrade", plus(&[("upgrade", "websocket")])),
         ("te other than trailers", plus(&[("te", "gzip")])),
-        ("two lengths", plus(&[("content-length", "0"), ("content-length", "1")])),
+        (
+            "two lengths",
+            plus(&[("content-length", "0"), ("content-length", "1")]),
+        ),
         ("a length that is none", plus(&[("content-length", "+1")])),
         ("a negative length", plus(&[("content-length", "-1")])),
         ("a list of lengths", plus(&[("content-length", "0, 0")])),
@@ -131,17 +144,29 @@ fn nothing_ambiguous_reaches_a_backend() {
             block
         }),
         ("a pseudo-field twice", plus(&[(":path", "/y")])),
-        ("a method with a space", with(":method", Some("GET /evil HTTP/1.1"))),
+        (
+            "a method with a space",
+            with(":method", Some("GET /evil HTTP/1.1")),
+        ),
         ("a method with a line end", with(":method", Some("GET\r\n"))),
         ("an empty method", with(":method", Some(""))),
         ("no method", with(":method", None)),
         ("a path with a space", with(":path", Some("/x HTTP/1.1"))),
-        ("a path with a line end", with(":path", Some("/x\r\nevil: 1"))),
+        (
+            "a path with a line end",
+            with(":path", Some("/x\r\nevil: 1")),
+        ),
         ("a path with a control", with(":path", Some("/x\u{1}"))),
         ("a path with DEL", with(":path", Some("/x\u{7f}"))),
         ("a path without a slash", with(":path", Some("x"))),
-        ("a whole URI as path", with(":path", Some("http://evil.example/x"))),
-        ("an authority as path", with(":path", Some("evil.example:80"))),
+        (
+            "a whole URI as path",
+            with(":path", Some("http://evil.example/x")),
+        ),
+        (
+            "an authority as path",
+            with(":path", Some("evil.example:80")),
+        ),
         ("a star for GET", with(":path", Some("*"))),
         ("an empty path", with(":path", Some(""))),
         ("no path", with(":path", None)),
@@ -149,17 +174,38 @@ fn nothing_ambiguous_reaches_a_backend() {
         ("an empty scheme", with(":scheme", Some(""))),
         ("another scheme", with(":scheme", Some("ftp"))),
         ("a scheme with a space", with(":scheme", Some("http evil"))),
-        ("an authority with a path", with(":authority", Some("app.example/evil"))),
-        ("an authority with a space", with(":authority", Some("app.example evil"))),
-        ("an authority with a line end", with(":authority", Some("a\r\nevil: 1"))),
-        ("an authority with user information", with(":authority", Some("u:p@app.example"))),
-        ("an authority with two ports", with(":authority", Some("a:1:2"))),
+        (
+            "an authority with a path",
+            with(":authority", Some("app.example/evil")),
+        ),
+        (
+            "an authority with a space",
+            with(":authority", Some("app.example evil")),
+        ),
+        (
+            "an authority with a line end",
+            with(":authority", Some("a\r\nevil: 1")),
+        ),
+        (
+            "an authority with user information",
+            with(":authority", Some("u:p@app.example")),
+        ),
+        (
+            "an authority with two ports",
+            with(":authority", Some("a:1:2")),
+        ),
         ("an authority like a list", with(":authority", Some("a, b"))),
         ("an empty authority", with(":authority", Some(""))),
         ("neither authority nor host", with(":authority", None)),
         ("another host", plus(&[("host", "evil.example")])),
-        ("two hosts", plus(&[("host", "app.example"), ("host", "evil.example")])),
-        ("a plain CONNECT", frames::block(&[(":method", "CONNECT"), (":authority", "evil.example:443")])),
+        (
+            "two hosts",
+            plus(&[("host", "app.example"), ("host", "evil.example")]),
+        ),
+        (
+            "a plain CONNECT",
+            frames::block(&[(":method", "CONNECT"), (":authority", "evil.example:443")]),
+        ),
         ("a CONNECT with a path", with(":method", Some("CONNECT"))),
     ];
     for (what, block) in &cases {
@@ -171,7 +217,10 @@ fn nothing_ambiguous_reaches_a_backend() {
             ended || matches!(fate, Fate::Reset(1) | Fate::Status(400 | 405)),
             "{what}: {fate:?}"
         );
-        assert!(ended || wire.lives(), "{what}: one stream's fault is no other's");
+        assert!(
+            ended || wire.lives(),
+            "{what}: one stream's fault is no other's"
+        );
     }
     assert_eq!(origin.count(), 0);
     for tape in origin.tapes() {
@@ -196,15 +245,26 @@ fn what_is_unusual_but_clear_gets_through() {
         ("an empty value", plus(&[("x", "")])),
         ("a length of zero", plus(&[("content-length", "0")])),
         ("a method of one's own", with(":method", Some("PURGE"))),
-        ("the whole server", frames::block(&[
-            (":method", "OPTIONS"), (":scheme", "http"), (":path", "*"), (":authority", "app.example"),
-        ])),
+        (
+            "the whole server",
+            frames::block(&[
+                (":method", "OPTIONS"),
+                (":scheme", "http"),
+                (":path", "*"),
+                (":authority", "app.example"),
+            ]),
+        ),
         ("the other scheme", with(":scheme", Some("https"))),
     ] {
         let mut wire = Wire::connect(proxy.address);
         assert_eq!(fate(&mut wire, 1, &block), Fate::Status(200), "{what}");
     }
-    assert!(origin.seen().iter().all(|seen| seen.field("host") == Some("app.example")));
+    assert!(
+        origin
+            .seen()
+            .iter()
+            .all(|seen| seen.field("host") == Some("app.example"))
+    );
     assert!(origin.seen().iter().all(|seen| seen.flaws.is_empty()));
 }
 
@@ -223,7 +283,10 @@ fn heads_beyond_the_limits_get_431_or_414_and_the_connection_goes_on() {
         request = request.header(format!("x-{at}"), "1");
     }
     assert_eq!(client.exchange(request.body(()).unwrap(), "").status, 431);
-    let request = client.request("GET", &format!("/{large}")).body(()).unwrap();
+    let request = client
+        .request("GET", &format!("/{large}"))
+        .body(())
+        .unwrap();
     assert_eq!(client.exchange(request, "").status, 414);
     assert_eq!(client.get("/").status, 200);
     // What is far beyond isn't even unpacked, so that nothing else on the connection could be.

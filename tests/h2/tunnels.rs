@@ -17,7 +17,11 @@ use crate::{builder, lab};
 /// As the RFC has it, for any key; then everything comes back in upper case.
 fn websocket() -> Behaviour {
     behaviour::custom(|exchange| {
-        let key = exchange.head.field("sec-websocket-key").unwrap_or("").to_owned();
+        let key = exchange
+            .head
+            .field("sec-websocket-key")
+            .unwrap_or("")
+            .to_owned();
         let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
         let accept = STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()));
         exchange.send(
@@ -63,7 +67,10 @@ fn a_websocket_passes_both_ways_and_either_side_may_end_first() {
         assert!(!head.headers().contains_key(name), "{name}");
     }
     let seen = origin.saw("/chat?x=1");
-    assert_eq!((&*seen.method, seen.field("upgrade")), ("GET", Some("websocket")));
+    assert_eq!(
+        (&*seen.method, seen.field("upgrade")),
+        ("GET", Some("websocket"))
+    );
     assert_eq!(seen.field("connection"), Some("upgrade"));
     assert_eq!(seen.field("sec-websocket-version"), Some("13"));
     assert_eq!(seen.field("transfer-encoding"), None);

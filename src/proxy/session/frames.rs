@@ -29,6 +29,9 @@ pub(super) struct Frames {
     ends_block: bool,
     total: u64,
     useful: u64,
+    /// Frames with data, and how much.
+    pieces: u64,
+    data: u64,
 }
 
 impl Frames {
@@ -67,7 +70,11 @@ impl Frames {
         let [a, b, c, kind, flags, ..] = self.head;
         self.payload = u64::from(u32::from_be_bytes([0, a, b, c]));
         match kind {
-            DATA => self.useful += self.payload,
+            DATA => {
+                self.useful += self.payload;
+                self.pieces += 1;
+                self.data += self.payload;
+            }
             HEADERS | CONTINUATION => {
                 self.useful += self.payload;
                 if kind == HEADERS {
@@ -83,6 +90,11 @@ impl Frames {
     /// The header block that is on its way, by a number of its own.
     pub(super) fn block(&self) -> Option<u64> {
         self.in_block.then_some(self.blocks)
+    }
+
+    /// Whether the client sends much, and in large frames: more than a megabyte, in pieces of a few KiB.
+    pub(super) fn is_upload(&self) -> bool {
+        self.data > 1024 * 1024 && self.data / 4096 > self.pieces
     }
 
     /// Whether the client makes work and means nothing by it. `relayed`: bytes of bodies that it has been sent, for which it may
@@ -128,6 +140,15 @@ mod tests {
         }
         bytes.extend(frame(HEADERS, 0, 0));
         assert_eq!(after(&bytes).block(), Some(2));
+    }
+
+    #[test]
+    fn an_upload_is_much_in_large_pieces() {
+        let upload =
+            |payload, count: usize| after(&frame(DATA, 0, payload).repeat(count)).is_upload();
+        assert!(upload(16_384, 100));
+        assert!(!upload(16_384, 10));
+        assert!(!upload(1000, 10_000));
     }
 
     #[test]

@@ -29,9 +29,13 @@ use crate::proxy::stream::ClientStream;
 
 /// Streams at once. More than any browser opens; a client that wants more waits, or makes another connection.
 const STREAMS: u32 = 128;
-/// Bytes of a request's body that lie here while its backend doesn't take them; of all bodies of a connection.
-const STREAM_WINDOW: u32 = 256 * 1024;
+/// Bytes of all request bodies of a connection that lie here while their backends don't take them.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Of one body. A stream of the smallest messages that gRPC has (5 bytes) stays within [`SMALL_FRAMES`] with that, however slow its
+/// backend is; and it is what a client may assume anyway.
+const STREAM_WINDOW: u32 = 65_535;
+/// The same for who uploads in earnest: at 50 ms to the client and back, 10 MB a second instead of one.
+const WIDE_WINDOW: u32 = 512 * 1024;
 /// Bytes of a response's body that wait for the socket.
 const SEND_BUFFER: usize = 64 * 1024;
 /// Streams that their client has reset before this task has seen them ("rapid reset"). 20 is h2's default, which clients of gRPC
@@ -96,9 +100,10 @@ async fn run<S: ClientStream>(
             return end;
         }
     };
-    let mut told = false;
+    let (mut told, mut widened) = (false, false);
     let end = poll_fn(|cx| {
-        if let Some(cut) = begin(cx) {
+        let cut = begin(cx);
+        if let Some(cut) = cut.filter(|cut| *cut != Cut::Drain) {
             return Poll::Ready(End::Cut(cut));
         }
         let cx = &mut Context::from_waker(&waker);
@@ -111,10 +116,21 @@ async fn run<S: ClientStream>(
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(End::Broken(error)),
                 Poll::Ready(None) => return Poll::Ready(End::Closed),
+                Poll::Pending if cut.is_some() && !state.has_tunnels() => {
+                    return Poll::Ready(End::Cut(Cut::Drain));
+                }
                 // First what has come already, which is still answered.
                 Poll::Pending if !told && (state.worker.is_draining() || state.is_leaving()) => {
                     told = true;
                     connection.graceful_shutdown();
+                }
+                // Refused while the client hasn't acknowledged other settings: it is tried again then.
+                Poll::Pending if !widened && state.is_uploading() => {
+                    widened = true;
+                    if connection.set_initial_window_size(WIDE_WINDOW).is_err() {
+                        widened = false;
+                        return Poll::Pending;
+                    }
                 }
                 Poll::Pending => return Poll::Pending,
             }
