@@ -32,13 +32,6 @@ fn a_response_that_breaks_off_is_reset_after_what_had_come() {
     }
 }
 
-/// Sends a part of a body, and gives up as clients do.
-fn call_off(wire: &mut Wire, stream: u32, code: [u8; 4]) {
-    wire.send(frames::post(stream, "/up"));
-    wire.send(frame(DATA, 0, stream, "a part"));
-    wire.send(frame(RST_STREAM, 0, stream, code));
-}
-
 #[test]
 fn an_upload_that_is_called_off_never_looks_complete() {
     let (origin, proxy) = lab(behaviour::echo());
@@ -141,7 +134,7 @@ fn nonsense_and_silence_of_the_backend_are_told_by_status() {
     ] {
         let origin = crate::Origin::start(traffic);
         let proxy = builder()
-            .toml("[upstream]\nresponse_timeout = \"300ms\"\nretries = 0\n[failover]\nhold_time = \"0s\"")
+            .toml("[upstream]\nresponse_timeout = \"3s\"\nretries = 0\n[failover]\nhold_time = \"0s\"")
             .zone("fz-1", &[&origin])
             .start();
         proxy.until_all_up();

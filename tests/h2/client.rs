@@ -245,10 +245,4 @@ impl Stream {
     pub fn send(&mut self, data: impl Into<Bytes>, ends: bool) {
         self.outgoing.send_data(data.into(), ends).expect("sent");
     }
-
-    /// By which code the other side resets it.
-    #[track_caller]
-    pub fn reset_reason(&mut self) -> Reason {
-        wait(poll_fn(|cx| self.outgoing.poll_reset(cx))).expect("a reset")
-    }
 }

@@ -53,7 +53,10 @@ fn flood(
             break;
         }
         sent += 50;
-        while reads {
+        if !reads {
+            continue;
+        }
+        loop {
             match wire.next(Duration::from_micros(1)) {
                 Ok(frame) if frame.kind == GOAWAY => {
                     outcome = Outcome::Goaway(frame.code());

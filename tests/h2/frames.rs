@@ -1,7 +1,7 @@
 //! HTTP/2 by hand: frames as bytes, for what no library would send, and a strict reading of what comes back.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::support::wait::PATIENCE;
@@ -167,10 +167,6 @@ impl Wire {
 
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         self.socket.write_all(bytes.as_ref())
-    }
-
-    pub fn finish_writing(&self) {
-        self.socket.shutdown(Shutdown::Write).unwrap();
     }
 
     /// The next frame, or how it ends instead.

@@ -70,7 +70,9 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
         // A client that says nothing needs no answer, and one that doesn't read gets none.
         End::Cut(Cut::Head | Cut::Idle) => stream.bid_farewell(b""),
         End::Cut(Cut::Write | Cut::Drain) => reset(stream.socket()),
-        End::Closed | End::Broken(_) | End::Cut(Cut::Flood) => Box::pin(linger(stream)).await,
+        End::Closed | End::Broken(_) | End::Cut(Cut::Flood | Cut::Protocol) => {
+            Box::pin(linger(stream)).await
+        }
     }
 }
 
@@ -155,6 +157,7 @@ async fn part<S: ClientStream>(
         Cut::Write => return,
         Cut::Head if state.is_in_head() => Reason::ENHANCE_YOUR_CALM,
         Cut::Flood => Reason::ENHANCE_YOUR_CALM,
+        Cut::Protocol => Reason::PROTOCOL_ERROR,
         Cut::Head | Cut::Idle | Cut::Drain => Reason::NO_ERROR,
     };
     connection.abrupt_shutdown(reason);
@@ -170,7 +173,7 @@ async fn part<S: ClientStream>(
 fn note(state: &Rc<Downstream>, end: &End) {
     match end {
         End::Broken(error) if error.is_library() => Record::broken_connection(state).finish(),
-        End::Cut(Cut::Flood) => Record::broken_connection(state).finish(),
+        End::Cut(Cut::Flood | Cut::Protocol) => Record::broken_connection(state).finish(),
         End::Cut(Cut::Head) if state.is_in_head() => Record::overdue_head(state).finish(),
         End::Closed | End::Broken(_) | End::Cut(_) => {}
     }

@@ -47,6 +47,9 @@ impl<S: ClientStream> Wire<S> {
                 None => self.state.end_block(),
             }
         }
+        if self.frames.is_misbegun() {
+            self.state.cut(Cut::Protocol);
+        }
         if self.frames.is_upload() {
             self.state.set_uploading();
         }
