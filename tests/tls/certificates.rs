@@ -70,7 +70,12 @@ fn the_names_in_the_certificates_are_what_clients_verify() {
         "shop.example",
     ] {
         let client = Client::try_connect(proxy.address, &site.trust(), name);
-        assert_eq!(client.unwrap().get("/").status, 200, "{name}");
+        let request = format!("GET / HTTP/1.1\r\nHost: {name}\r\n\r\n");
+        assert_eq!(
+            client.unwrap().send(request).response().status,
+            200,
+            "{name}"
+        );
     }
     let refused = Client::try_connect(proxy.address, &site.trust(), "unknown.example");
     assert!(refused.is_err());
