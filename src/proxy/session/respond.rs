@@ -59,7 +59,9 @@ pub(super) async fn serve(
         clean(&mut head.headers, &state);
         if let Ok(outgoing) = respond.send_response(Response::from_parts(head, ()), false) {
             let client = StreamTunnel::new(incoming, outgoing);
+            state.begin_tunnel();
             upgrade::relay(&state, client, Bytes::new(), tunnel).await;
+            state.end_tunnel();
         }
         return;
     }
