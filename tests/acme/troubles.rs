@@ -29,7 +29,9 @@ fn a_start_waits_for_no_authority_and_finds_it_when_it_comes() {
     );
     until_served(&proxy, &pebble, "app.example");
     assert!(
-        proxy.log().contains("app.example (there is none yet)"),
+        proxy
+            .log()
+            .contains("app.example (there is none from there yet)"),
         "{}",
         proxy.log()
     );
