@@ -1,6 +1,7 @@
 //! A worker: one thread, one `current_thread` runtime, and everything that requests on it share: connections to backends,
 //! clock, retry budget, log buffer. Nothing here is shared with another worker, so nothing here is locked.
 
+mod carrier;
 mod clock;
 pub mod crew;
 mod prewarm;
@@ -266,7 +267,7 @@ impl Worker {
     }
 
     /// Keeps a connection for the next request. Whether it could be kept.
-    pub(crate) fn keep(&self, upstream: &Rc<Upstream>, connection: Box<Connection>) -> bool {
+    pub(crate) fn keep(&self, upstream: &Rc<Upstream>, connection: Connection) -> bool {
         let room = self
             .view
             .borrow()

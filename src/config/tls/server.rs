@@ -279,7 +279,7 @@ fn ticketer() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
     Ticketer::new()
 }
 
-/// The certificates of those who sign clients', or `None` if the text has none or one that can't be read.
+/// The certificates of those who sign others', or `None` if the text has none or one that can't be read.
 pub(in crate::config) fn roots(text: &str) -> Option<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in certificate::chain(text)? {

@@ -1,6 +1,7 @@
 //! `[listener.tls.acme]`: certificates that firedoor obtains by itself.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::Uri;
@@ -97,17 +98,19 @@ pub(super) fn acme(section: &Section<'_>, reachable: bool) -> Option<Acme> {
             "add a [[listener]] that port 80 leads to, or challenge = \"tls-alpn-01\"",
         );
     }
-    let trusted = match section.item("ca") {
-        Some(ca) => roots(&ca).map(Arc::new),
+    let ca = section.item("ca");
+    let trusted = match &ca {
+        Some(ca) => roots(ca).map(Arc::new),
         None => Some(section.system_roots()),
     };
+    let ca = ca.and_then(|ca| ca.path());
     let external = external(section);
     Some(Acme {
         directory: directory?,
         contact: contact?,
         names: names?,
         challenge,
-        tls: client(section, trusted?)?,
+        tls: client(section, trusted?, ca)?,
         external: external?,
     })
 }
@@ -194,7 +197,11 @@ fn external(section: &Section<'_>) -> Option<Option<ExternalAccount>> {
     Some(Some(account))
 }
 
-fn client(section: &Section<'_>, roots: Arc<RootCertStore>) -> Option<TlsClient> {
+fn client(
+    section: &Section<'_>,
+    roots: Arc<RootCertStore>,
+    ca: Option<PathBuf>,
+) -> Option<TlsClient> {
     if roots.is_empty() {
         section.report(
             "this system trusts no certificates at all, so no directory can be verified",
@@ -205,6 +212,7 @@ fn client(section: &Section<'_>, roots: Arc<RootCertStore>) -> Option<TlsClient>
     let terms = TlsTerms {
         server_name: None,
         roots,
+        ca,
         verify: true,
         identity: None,
         alpn: &["http/1.1"],
