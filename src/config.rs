@@ -88,6 +88,13 @@ impl Config {
                 found.push((label, client.clone()));
             }
         };
+        for listener in &self.listeners {
+            let acme = listener.tls.as_ref().and_then(TlsServer::acme);
+            add(
+                format!("listener {}: its ACME authority", listener.bind),
+                acme.map(|acme| &acme.tls),
+            );
+        }
         for zone in &self.zones {
             for backend in &zone.backends {
                 let pool = format!("pool {}", self.pools[backend.pool].name);
