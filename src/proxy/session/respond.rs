@@ -58,7 +58,7 @@ pub(super) async fn serve(
         head.headers.remove(SEC_WEBSOCKET_ACCEPT);
         clean(&mut head.headers, &state);
         if let Ok(outgoing) = respond.send_response(Response::from_parts(head, ()), false) {
-            let client = StreamTunnel::new(incoming, outgoing);
+            let client = StreamTunnel::new(&state, incoming, outgoing);
             state.begin_tunnel();
             upgrade::relay(&state, client, Bytes::new(), tunnel).await;
             state.end_tunnel();

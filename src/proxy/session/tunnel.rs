@@ -2,16 +2,19 @@
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use h2::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::proxy::exchange::Exchange;
 use crate::proxy::upgrade::TunnelEnd;
 
 /// The client's side of a tunnel.
 pub(super) struct StreamTunnel {
+    state: Rc<Exchange>,
     incoming: RecvStream,
     outgoing: SendStream<Bytes>,
     /// What has come and not been read yet.
@@ -19,8 +22,13 @@ pub(super) struct StreamTunnel {
 }
 
 impl StreamTunnel {
-    pub(super) fn new(incoming: RecvStream, outgoing: SendStream<Bytes>) -> Self {
+    pub(super) fn new(
+        state: &Rc<Exchange>,
+        incoming: RecvStream,
+        outgoing: SendStream<Bytes>,
+    ) -> Self {
         Self {
+            state: Rc::clone(state),
             incoming,
             outgoing,
             rest: Bytes::new(),
@@ -73,6 +81,7 @@ impl AsyncWrite for StreamTunnel {
         self.outgoing
             .send_data(Bytes::copy_from_slice(&bytes[..count]), false)
             .map_err(io::Error::other)?;
+        self.state.relay(count);
         Poll::Ready(Ok(count))
     }
 
