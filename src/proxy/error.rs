@@ -46,6 +46,8 @@ pub(crate) enum Refusal {
     HoldFull,
     /// There is no room for requests of its priority.
     Shed,
+    /// It asks for a WebSocket, and its backend speaks HTTP/2 without a way to open one (RFC 8441).
+    NoTunnel,
     /// The backend broke the protocol or the connection.
     Upstream(Trouble),
 }
@@ -53,7 +55,7 @@ pub(crate) enum Refusal {
 impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::Flawed(Flaw::UnknownCoding) | Self::UnknownProtocol => {
+            Self::Flawed(Flaw::UnknownCoding) | Self::UnknownProtocol | Self::NoTunnel => {
                 StatusCode::NOT_IMPLEMENTED
             }
             Self::Flawed(Flaw::Host | Flaw::TransferEncoding | Flaw::ContentLength)
@@ -74,7 +76,11 @@ impl Refusal {
                 StatusCode::GATEWAY_TIMEOUT
             }
             Self::Upstream(
-                Trouble::Connect | Trouble::Reset | Trouble::Protocol | Trouble::ServerError,
+                Trouble::Connect
+                | Trouble::Handshake
+                | Trouble::Reset
+                | Trouble::Protocol
+                | Trouble::ServerError,
             ) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -104,8 +110,12 @@ impl Refusal {
             Self::Shed => {
                 "More important requests take all of the servers' capacity at the moment."
             }
+            Self::NoTunnel => "The server can't open a WebSocket over HTTP/2.",
             Self::Upstream(Trouble::ConnectTimeout | Trouble::ResponseTimeout) => {
                 "The server did not answer in time."
+            }
+            Self::Upstream(Trouble::Handshake) => {
+                "There is no proper connection to the server at the moment."
             }
             Self::Upstream(
                 Trouble::Connect | Trouble::Reset | Trouble::Protocol | Trouble::ServerError,
@@ -126,6 +136,7 @@ impl Refusal {
             | Self::UnknownHost
             | Self::Misdirected
             | Self::NoRoute => "PR",
+            Self::NoTunnel => "PH",
             Self::Options => "--",
             Self::Redirect => "LR",
             Self::Body(BodyTrouble::Broken) => "CR",
@@ -137,7 +148,7 @@ impl Refusal {
             Self::Shed => "shed",
             Self::Upstream(Trouble::ConnectTimeout) => "sC",
             Self::Upstream(Trouble::ResponseTimeout) => "sH",
-            Self::Upstream(Trouble::Connect) => "SC",
+            Self::Upstream(Trouble::Connect | Trouble::Handshake) => "SC",
             Self::Upstream(Trouble::Reset | Trouble::ServerError) => "SH",
             Self::Upstream(Trouble::Protocol) => "PH",
         }
@@ -220,6 +231,7 @@ impl Refusal {
             | Self::UnknownHost
             | Self::Misdirected
             | Self::NoRoute
+            | Self::NoTunnel
             | Self::Upstream(_) => {}
         }
     }

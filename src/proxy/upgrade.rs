@@ -15,8 +15,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::UPGRADE;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
-use tokio::net::TcpStream;
 
+use super::backend_stream::BackendStream;
 use super::connections::Connection;
 use super::exchange::Exchange;
 use super::record::Record;
@@ -32,7 +32,7 @@ const LAST_FRAME: u64 = 1000;
 
 /// The backend's side of a tunnel.
 pub(crate) struct Tunnel {
-    stream: TcpStream,
+    stream: BackendStream,
     /// What the backend has sent right behind its 101.
     early: Bytes,
     upstream: Rc<Upstream>,
@@ -42,7 +42,7 @@ pub(crate) struct Tunnel {
 
 impl Tunnel {
     pub(crate) fn new(
-        connection: Box<Connection>,
+        connection: Connection,
         flight: InFlight,
         record: Box<Record>,
         headers: &HeaderMap,
@@ -76,6 +76,7 @@ pub(crate) async fn relay<S: TunnelEnd>(
         websocket,
     } = tunnel;
     let mut client = Watched {
+        state: Rc::clone(state),
         stream: client,
         frames: websocket.then(Rc::default),
         broken: false,
@@ -85,6 +86,7 @@ pub(crate) async fn relay<S: TunnelEnd>(
     let ended = {
         let mut copying = pin!(async {
             stream.write_all(&early).await?;
+            stream.flush().await?;
             client.write_all(&answer).await?;
             // What TLS may have kept of it would otherwise wait for the backend's next word.
             client.flush().await?;
@@ -147,6 +149,7 @@ impl<S: ClientStream> TunnelEnd for S {
 
 /// The client's side, with a look at the frames that go to it.
 struct Watched<S> {
+    state: Rc<Exchange>,
     stream: S,
     /// `None`: not a WebSocket.
     frames: Option<Rc<RefCell<Frames>>>,
@@ -175,8 +178,11 @@ impl<S: TunnelEnd> AsyncWrite for Watched<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        if let (Some(frames), Poll::Ready(Ok(count))) = (&this.frames, &written) {
-            frames.borrow_mut().pass(&bytes[..*count]);
+        if let Poll::Ready(Ok(count)) = &written {
+            this.state.relay(*count);
+            if let Some(frames) = &this.frames {
+                frames.borrow_mut().pass(&bytes[..*count]);
+            }
         }
         this.broken |= matches!(written, Poll::Ready(Err(_)));
         written

@@ -2,19 +2,16 @@
 
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use h2::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::proxy::exchange::Exchange;
-use crate::proxy::upgrade::TunnelEnd;
+use super::upgrade::TunnelEnd;
 
-/// The client's side of a tunnel.
-pub(super) struct StreamTunnel {
-    state: Rc<Exchange>,
+/// One side of a tunnel, the client's or the backend's.
+pub(crate) struct StreamTunnel {
     incoming: RecvStream,
     outgoing: SendStream<Bytes>,
     /// What has come and not been read yet.
@@ -22,13 +19,8 @@ pub(super) struct StreamTunnel {
 }
 
 impl StreamTunnel {
-    pub(super) fn new(
-        state: &Rc<Exchange>,
-        incoming: RecvStream,
-        outgoing: SendStream<Bytes>,
-    ) -> Self {
+    pub(crate) fn new(incoming: RecvStream, outgoing: SendStream<Bytes>) -> Self {
         Self {
-            state: Rc::clone(state),
             incoming,
             outgoing,
             rest: Bytes::new(),
@@ -81,7 +73,6 @@ impl AsyncWrite for StreamTunnel {
         self.outgoing
             .send_data(Bytes::copy_from_slice(&bytes[..count]), false)
             .map_err(io::Error::other)?;
-        self.state.relay(count);
         Poll::Ready(Ok(count))
     }
 
