@@ -89,7 +89,9 @@ pub struct Listener {
     pub hsts: Option<Duration>,
     /// Requests aren't served here, but sent to the same host over TLS: the port that clients find it at.
     pub redirect: Option<u16>,
-    /// Peers whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed.
+    /// Each connection must begin with a PROXY header, which only `trusted_proxies` may send.
+    pub proxy_protocol: bool,
+    /// Peers whose `X-Forwarded-*`, `Forwarded`, `X-Request-Id` and PROXY headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Connections at once, over all workers.
     pub max_connections: usize,

@@ -41,6 +41,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod health;
+pub mod introduction;
 pub mod journal;
 pub mod memory;
 pub mod moment;

@@ -34,6 +34,8 @@ pub(crate) mod stream;
 pub(crate) mod survey;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;
+mod vestibule;
 pub(crate) mod view;
+pub(crate) mod visitor;
 pub(crate) mod websocket;
 pub(crate) mod window;

@@ -2,6 +2,7 @@
 //! clock, retry budget, log buffer. Nothing here is shared with another worker, so nothing here is locked.
 
 mod clock;
+mod complaint;
 pub mod crew;
 mod prewarm;
 mod release;
@@ -34,6 +35,7 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::{Line, Style};
 use crate::telemetry::counters::WorkerCounters;
 
+use complaint::Complaints;
 use crew::{Order, Parts};
 
 /// How often deadlines are compared with the clock. All of them are late by up to this much.
@@ -54,6 +56,7 @@ pub(crate) struct Worker {
     queue: RefCell<Queue>,
     budget: RefCell<Budget>,
     log: RefCell<Vec<u8>>,
+    complaints: Complaints,
     /// Places for TLS handshakes.
     handshakes: Semaphore,
     draining: Cell<bool>,
@@ -77,6 +80,7 @@ impl Worker {
             queue: RefCell::default(),
             budget: RefCell::new(budget),
             log: RefCell::default(),
+            complaints: Complaints::default(),
             handshakes: Semaphore::new(handshake::MOST),
             draining: Cell::new(false),
             ended: Notify::new(),

@@ -56,6 +56,9 @@ pub(super) fn status(context: &Context) -> Value {
         },
         "holds": context.held.load(std::sync::atomic::Ordering::Relaxed),
         "shed": counted.sheds,
+        "connections_refused": {
+            "proxy_protocol": counted.introductions_refused,
+        },
         "holds_total": {
             "released": counted.holds_released,
             "expired": counted.holds_expired,

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -15,6 +16,7 @@ use super::connections::Connection;
 use super::downstream::{Downstream, millis};
 use super::upstream::Upstream;
 use crate::config;
+use crate::introduction::{Announcement, Introduction};
 use crate::outcome::{Trouble, is_own_fault};
 
 /// How an attempt ended without a response head.
@@ -41,11 +43,29 @@ pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody
     Some(copy)
 }
 
-/// Connects to `upstream`, unless it takes too long or the backend is found dead meanwhile. `Err(None)`: our own system couldn't,
+/// How the client is announced to the backends of `pool`, where that is wanted.
+pub(crate) fn announcement(state: &Downstream, pool: &config::Pool) -> Option<Announcement> {
+    let version = pool.send_proxy?;
+    let unknown = || match state.peer {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    Some(Announcement {
+        version,
+        client: Introduction {
+            source: state.peer,
+            // Only a connection from before the reload that brought `send_proxy` doesn't know where it came to.
+            destination: state.destination.unwrap_or_else(unknown),
+        },
+    })
+}
+
+/// Connects to `upstream`, in the name of the `announced` client if there is one, unless it takes too long or the backend is found dead meanwhile. `Err(None)`: our own system couldn't,
 /// which is no news about the backend.
 pub(crate) async fn connect(
     state: &Rc<Downstream>,
     upstream: &Rc<Upstream>,
+    announced: Option<Announcement>,
     settings: &config::Upstream,
     limits: &config::Limits,
 ) -> Result<Box<Connection>, Option<Trouble>> {
@@ -59,6 +79,7 @@ pub(crate) async fn connect(
     state.wait_until(due);
     let mut opening = pin!(Connection::open(
         address,
+        announced,
         limits.max_header_size.max(64 * 1024)
     ));
     let result = poll_fn(|cx| match opening.as_mut().poll(cx) {

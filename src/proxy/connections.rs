@@ -18,11 +18,13 @@ use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::body::RequestBody;
 use super::doorbell::Doorbell;
 use super::io::{Traffic, UpstreamSocket};
+use crate::introduction::Announcement;
 
 /// One connection to a backend.
 pub(crate) struct Connection {
@@ -39,14 +41,24 @@ pub(crate) struct Connection {
     idle_since: u64,
     /// It has carried a request before: that it breaks now says little about the backend.
     pub(crate) reused: bool,
+    /// It was opened in the name of this client, and carries nobody else's requests.
+    announced: Option<Box<Announcement>>,
 }
 
 impl Connection {
-    /// Connects. The caller bounds the time.
-    pub(crate) async fn open(address: SocketAddr, max_header_size: usize) -> io::Result<Box<Self>> {
-        let stream = TcpStream::connect(address).await?;
+    /// Connects, and announces the client in whose name it does, where the backend wants to know. The caller bounds the time.
+    pub(crate) async fn open(
+        address: SocketAddr,
+        announced: Option<Announcement>,
+        max_header_size: usize,
+    ) -> io::Result<Box<Self>> {
+        let mut stream = TcpStream::connect(address).await?;
         // Small requests must not wait for the acknowledgement of the ones before.
         stream.set_nodelay(true)?;
+        if let Some(client) = announced {
+            // Not among the bytes that decide whether a request was sent: they belong to no request.
+            stream.write_all(&client.header()).await?;
+        }
         let traffic = Rc::new(Traffic::default());
         let doorbell = Arc::new(Doorbell::default());
         let socket = UpstreamSocket::new(stream, Rc::clone(&traffic), Arc::clone(&doorbell));
@@ -69,6 +81,7 @@ impl Connection {
             doorbell,
             idle_since: 0,
             reused: false,
+            announced: announced.map(Box::new),
         }))
     }
 
@@ -152,14 +165,26 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
-    /// Takes the most recently used one.
-    pub(crate) fn pop(&self) -> Option<Box<Connection>> {
-        self.stack.borrow_mut().pop()
+    /// Takes the most recently used one of those opened in the name of `announced`, or in nobody's.
+    pub(crate) fn pop(&self, announced: Option<&Announcement>) -> Option<Box<Connection>> {
+        let mut stack = self.stack.borrow_mut();
+        // The topmost one, unless clients are announced.
+        let at = stack
+            .iter()
+            .rposition(|c| c.announced.as_deref() == announced)?;
+        Some(stack.remove(at))
     }
 
     /// Keeps a connection after a clean end, if it is still good and there is room. Whether it is still good.
     pub(crate) fn push(&self, mut connection: Box<Connection>, now: u64, room: usize) -> bool {
         let ready = connection.is_ready();
+        if ready && connection.announced.is_some() && room > 0 {
+            // Most of these wait for a client that has left: they must not keep the others from being kept.
+            let mut stack = self.stack.borrow_mut();
+            if stack.len() >= room {
+                stack.remove(0);
+            }
+        }
         if ready && self.stack.borrow().len() < room {
             connection.idle_since = now;
             connection.reused = true;

@@ -21,6 +21,7 @@ use super::headers;
 use super::redirect::{self, Redirect};
 use super::stream::ClientStream;
 use super::upgrade::Tunnel;
+use super::visitor::Visitor;
 use super::window::Window;
 use crate::config::Listener;
 use crate::worker::Worker;
@@ -28,7 +29,10 @@ use crate::worker::Worker;
 /// The state of one client connection, shared by its task, its socket and the request in it.
 pub(crate) struct Downstream {
     pub(crate) worker: Rc<Worker>,
+    /// The client: whoever has connected, or whom a proxy that we trust has introduced.
     pub(crate) peer: SocketAddr,
+    /// Where it has connected to, as far as that is known.
+    pub(crate) destination: Option<SocketAddr>,
     /// `peer` as an element of `X-Forwarded-For`.
     pub(crate) client: HeaderValue,
     /// `http` or `https`.
@@ -114,8 +118,7 @@ pub(crate) enum BodyTrouble {
 
 impl Downstream {
     /// The state for a connection that was just accepted.
-    pub(crate) fn new(worker: Rc<Worker>, peer: SocketAddr, listener: &Listener) -> Rc<Self> {
-        let ip = peer.ip().to_canonical();
+    pub(crate) fn new(worker: Rc<Worker>, visitor: Visitor, listener: &Listener) -> Rc<Self> {
         let patience = if worker.is_draining() {
             clock::DRAIN_PATIENCE
         } else {
@@ -123,8 +126,9 @@ impl Downstream {
         };
         let due = worker.now() + patience;
         Rc::new(Self {
-            peer,
-            client: headers::client_value(ip),
+            peer: visitor.address,
+            destination: visitor.destination,
+            client: headers::client_value(visitor.address.ip()),
             scheme: if listener.tls.is_some() {
                 "https"
             } else {
@@ -134,7 +138,7 @@ impl Downstream {
             hsts: listener.hsts.map(redirect::promise),
             redirect: listener.redirect.map(|port| Box::new(Redirect::to(port))),
             handshake: Cell::new(0),
-            trusted: listener.trusted_proxies.iter().any(|net| net.contains(&ip)),
+            trusted: visitor.trusted,
             reset: Cell::new(false),
             tunnel: RefCell::new(None),
             body_trouble: Cell::new(None),

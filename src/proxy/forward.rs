@@ -130,10 +130,11 @@ async fn forward(
         poor = None;
 
         // 6. checkout
+        let announced = attempt::announcement(state, &config.pools[pool]);
         let idle = if fresh_only {
             None
         } else {
-            upstream.idle.pop()
+            upstream.idle.pop(announced.as_ref())
         };
         let mut connection = match idle {
             Some(connection) => connection,
@@ -141,6 +142,7 @@ async fn forward(
                 match Box::pin(attempt::connect(
                     state,
                     &upstream,
+                    announced,
                     &config.upstream,
                     &config.limits,
                 ))

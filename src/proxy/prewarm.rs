@@ -60,7 +60,12 @@ pub(crate) fn due(view: &View, now: u64) -> Vec<Opening> {
             continue;
         }
         for (routing, backend) in zone.backends.iter().zip(&configured.backends) {
-            let check = &config.pools[routing.pool].check;
+            let pool = &config.pools[routing.pool];
+            if pool.send_proxy.is_some() {
+                // In whose name would it be opened?
+                continue;
+            }
+            let check = &pool.check;
             let upstream = match view.upstreams.get(&routing.id) {
                 Some(known) if routing.pickable() && matches!(check.kind, CheckKind::Http(_)) => {
                     known
@@ -111,7 +116,9 @@ impl Opening {
             // What the backend can take at once holds for this too.
             let _flight = upstream.enter(worker.index())?;
             let address = upstream.address?;
-            let mut connection = Connection::open(address, self.max_header_size).await.ok()?;
+            let mut connection = Connection::open(address, None, self.max_header_size)
+                .await
+                .ok()?;
             ask(&mut connection, self.request()?).await?;
             if upstream.is_abandoned() {
                 return None;

@@ -32,6 +32,8 @@ pub struct WorkerCounters {
     pub holds_left: Counter,
     /// Client connections accepted.
     pub connections: Counter,
+    /// Connections that had to begin with a PROXY header and didn't, or came from somebody who may not send one.
+    pub introductions_refused: Counter,
     /// Access-log lines that were dropped because the log could not keep up.
     pub log_lines_dropped: Counter,
 }
@@ -59,6 +61,8 @@ pub struct Totals {
     pub holds_left: u64,
     /// See [`WorkerCounters::connections`].
     pub connections: u64,
+    /// See [`WorkerCounters::introductions_refused`].
+    pub introductions_refused: u64,
     /// See [`WorkerCounters::log_lines_dropped`].
     pub log_lines_dropped: u64,
 }
@@ -103,6 +107,7 @@ impl Counters {
             holds_refused: sum.holds_refused + worker.holds_refused.read(),
             holds_left: sum.holds_left + worker.holds_left.read(),
             connections: sum.connections + worker.connections.read(),
+            introductions_refused: sum.introductions_refused + worker.introductions_refused.read(),
             log_lines_dropped: sum.log_lines_dropped + worker.log_lines_dropped.read(),
         })
     }

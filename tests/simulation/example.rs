@@ -44,6 +44,7 @@ pub(crate) fn check(fall: u32, rise: u32) -> Check {
         confirm_interval: Duration::from_millis(50),
         fall: NonZeroU32::new(fall).unwrap(),
         rise: NonZeroU32::new(rise).unwrap(),
+        send_proxy: None,
     }
 }
 
@@ -85,6 +86,7 @@ pub(crate) fn config(
             tls: None,
             hsts: None,
             redirect: None,
+            proxy_protocol: false,
             bind: ([127, 0, 0, 1], 0).into(),
             trusted_proxies: Vec::new(),
             max_connections: 100,
@@ -108,6 +110,7 @@ pub(crate) fn config(
             .iter()
             .enumerate()
             .map(|(index, min_healthy)| Pool {
+                send_proxy: None,
                 name: pool_name(index),
                 min_healthy: *min_healthy,
                 check: Arc::clone(&check),

@@ -97,7 +97,7 @@ fn listener(section: &Section<'_>, bind: Option<SocketAddr>) -> Option<Listener>
         );
     }
     let redirect = redirect.and_then(|redirect| redirect.read(&REDIRECT));
-    section.later_unless("proxy_protocol", "false");
+    let proxy_protocol = section.item("proxy_protocol");
     section.later_unless("h2c", "false");
     let networks = section
         .item("trusted_proxies")
@@ -107,6 +107,16 @@ fn listener(section: &Section<'_>, bind: Option<SocketAddr>) -> Option<Listener>
         .iter()
         .filter_map(|item| item.read(&NETWORK))
         .collect();
+    let proxy_protocol = proxy_protocol.and_then(|item| {
+        let demanded = item.boolean()?;
+        if demanded && networks.is_empty() {
+            item.report(
+                "nobody may send a PROXY header, so nobody would be served",
+                "say where your balancers are: trusted_proxies = [\"10.0.0.0/8\"]",
+            );
+        }
+        Some(demanded)
+    });
     let max_connections = section
         .number("max_connections", 1..=10_000_000)
         .unwrap_or(20_000);
@@ -115,6 +125,7 @@ fn listener(section: &Section<'_>, bind: Option<SocketAddr>) -> Option<Listener>
         tls,
         hsts,
         redirect,
+        proxy_protocol: proxy_protocol.unwrap_or(false),
         trusted_proxies,
         max_connections,
     })

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{Finding, tcp, tls};
 use crate::config::TlsClient;
+use crate::introduction::Version;
 
 /// Bytes both ways.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -24,9 +25,10 @@ pub(super) async fn open(
     address: SocketAddr,
     authority: &str,
     tls: Option<&TlsClient>,
+    introduces: Option<Version>,
     deadline: Instant,
 ) -> Result<Stream, Finding> {
-    let stream = tcp::connect(address, deadline).await?;
+    let stream = tcp::connect(address, introduces, deadline).await?;
     match tls {
         None => Ok(Box::new(stream)),
         Some(client) => {
