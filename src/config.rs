@@ -166,6 +166,20 @@ pub struct Upstream {
     pub replay_buffer: usize,
     /// How a backend is picked.
     pub balance: Balance,
+    /// By which fields apps are told of their clients.
+    pub forwarded: Forwarding,
+}
+
+/// By which fields an app is told who its client is, and how that one came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forwarding {
+    /// `X-Forwarded-For`, `-Proto` and `-Host`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    /// All of them.
+    Both,
 }
 
 /// How a backend is picked among those of the active zone.

@@ -54,6 +54,7 @@ impl Prepared {
             &Additions {
                 client: &state.client,
                 trusted: state.trusted,
+                forwarding: view.snapshot.config.upstream.forwarded,
                 scheme: state.scheme,
                 version: self.version,
                 identity,

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use firedoor::config::{
     AccessLog, Address, Admin, AdminBind, Backend, Balance, Check, CheckKind, ClientIp, Config,
-    Dependency, Failback, Failover, Gray, Journal, Limits, Listener, LogFormat, LogTarget,
-    MinHealthy, Pool, Route, Server, Upstream, Zone,
+    Dependency, Failback, Failover, Forwarding, Gray, Journal, Limits, Listener, LogFormat,
+    LogTarget, MinHealthy, Pool, Route, Server, Upstream, Zone,
 };
 use firedoor::health::checker::Promoted;
 use firedoor::outcome::{CheckCode, Outcome};
@@ -148,6 +148,7 @@ fn upstream() -> Upstream {
         retry_on_status: Vec::new(),
         replay_buffer: 65536,
         balance: Balance::LeastLoaded,
+        forwarded: Forwarding::XForwarded,
     }
 }
 

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::raw::Section;
-use crate::config::{AccessLog, Balance, ClientIp, Limits, LogFormat, LogTarget, Upstream};
+use crate::config::{
+    AccessLog, Balance, ClientIp, Forwarding, Limits, LogFormat, LogTarget, Upstream,
+};
 
 use super::values::{PERCENT, PERIOD, SIZE};
 
@@ -65,6 +67,17 @@ pub(super) fn upstream(section: &Section<'_>) -> Upstream {
                 &[
                     ("least-loaded", Balance::LeastLoaded),
                     ("round-robin", Balance::RoundRobin),
+                ],
+                &[],
+            )
+            .unwrap_or_default(),
+        forwarded: section
+            .choice(
+                "forwarded",
+                &[
+                    ("x-forwarded", Forwarding::XForwarded),
+                    ("forwarded", Forwarding::Forwarded),
+                    ("both", Forwarding::Both),
                 ],
                 &[],
             )
