@@ -10,6 +10,7 @@ mod expand;
 mod load;
 pub mod parse;
 mod pool;
+mod rate;
 mod raw;
 mod route;
 mod secret;
@@ -24,6 +25,7 @@ pub use check::{
 };
 pub use load::{LoadError, load, texts};
 pub use pool::{MinHealthy, Pool, Sticky};
+pub use rate::{PerClient, Rate, RateKey};
 pub(crate) use raw::closest;
 pub use route::{HostPattern, Route};
 pub use secret::Secret;
@@ -141,6 +143,8 @@ pub struct Limits {
     pub max_headers: usize,
     /// Of a request body; `None` (0 in the file) means unlimited.
     pub max_body_size: Option<u64>,
+    /// What each client may take.
+    pub per_client: PerClient,
 }
 
 /// `[upstream]`: how backends are talked to.

@@ -5,6 +5,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod affinity;
+pub mod allowance;
 pub(crate) mod attempt;
 pub(crate) mod balance;
 pub(crate) mod body;

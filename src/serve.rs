@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::health::monitor::Monitor;
 use crate::memory::{self, Unclaimed};
 use crate::moment::Moment;
+use crate::proxy::allowance::Allowances;
 use crate::proxy::hold::Held;
 use crate::proxy::shed::Demands;
 use crate::shutdown::{Phase, Readiness};
@@ -113,6 +114,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
             access_log: access_log.clone(),
             held: held.clone(),
             demands: Demands::default(),
+            allowances: Allowances::default(),
         },
     )
     .map_err(|error| Failure(format!("can't start a worker: {error}"), FAILED))?;

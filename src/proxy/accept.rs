@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
+use super::allowance::{self, Excess};
 use super::downstream::Downstream;
 use super::handshake;
 use super::session;
@@ -136,6 +137,10 @@ pub(super) fn begin(
     seat: Seat,
     before: Option<&Downstream>,
 ) {
+    let place = match allowance::connection(worker, &visitor) {
+        Ok(place) => place,
+        Err(excess) => return turn_away(worker, &stream, &visitor, excess),
+    };
     if visitor.destination.is_none() && worker.view().announces {
         visitor.destination = stream.local_addr().ok();
     }
@@ -143,7 +148,7 @@ pub(super) fn begin(
     if let Some(before) = before {
         state.keep_time_of(before);
     }
-    let gone = move || drop(seat);
+    let gone = move || drop((seat, place));
     match &settings.tls {
         None => worker.admit(&state, session::serve(Rc::clone(&state), stream), gone),
         Some(tls) => {
@@ -151,6 +156,17 @@ pub(super) fn begin(
             worker.admit(&state, serving, gone);
         }
     }
+}
+
+/// Ends a connection that is more than its client may have, with as little ado as possible: by a reset, which leaves nothing behind.
+fn turn_away(worker: &Worker, stream: &TcpStream, visitor: &Visitor, excess: Excess) {
+    let counters = worker.counters();
+    match excess {
+        Excess::Rate => counters.connections_limited.add(1),
+        Excess::Number => counters.connections_crowded.add(1),
+    }
+    worker.complain(visitor.address, &excess.to_string());
+    let _set = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// Errors of the one connection (it was reset in the queue) don't count; out of descriptors or memory, accepting again at once

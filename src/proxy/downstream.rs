@@ -8,13 +8,14 @@ mod clock;
 
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderMap, HeaderValue};
+use ipnet::IpNet;
 
 use super::certificate::ClientCertificate;
 use super::headers;
@@ -48,6 +49,8 @@ pub(crate) struct Downstream {
     handshake: Cell<u64>,
     /// Whether what this peer says of its own clients is believed.
     pub(crate) trusted: bool,
+    /// Who is trusted besides, if it is.
+    trusted_proxies: Vec<IpNet>,
     /// A response has gone out that can't be told from a complete one by its framing: the connection must be reset.
     pub(crate) reset: Cell<bool>,
     /// Where a 101 leaves the backend's side of the tunnel.
@@ -139,6 +142,11 @@ impl Downstream {
             redirect: listener.redirect.map(|port| Box::new(Redirect::to(port))),
             handshake: Cell::new(0),
             trusted: visitor.trusted,
+            trusted_proxies: if visitor.trusted {
+                listener.trusted_proxies.clone()
+            } else {
+                Vec::new()
+            },
             reset: Cell::new(false),
             tunnel: RefCell::new(None),
             body_trouble: Cell::new(None),
@@ -166,6 +174,13 @@ impl Downstream {
     /// Whether it came over TLS.
     pub(crate) fn is_secured(&self) -> bool {
         self.scheme == "https"
+    }
+
+    /// Whether `address` is one that this trusted peer is to be believed about who is behind it.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies
+            .iter()
+            .any(|net| net.contains(&address))
     }
 
     /// Tells browsers to come over TLS only, unless the app has something to say about it. They may not believe that in cleartext

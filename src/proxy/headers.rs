@@ -235,6 +235,35 @@ pub(crate) fn is_https(headers: &HeaderMap) -> bool {
     first.is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
 }
 
+/// The client behind `peer`, who is trusted, by what it and others that are trusted say: the nearest address that isn't trusted. Which
+/// fields say so is what apps are told by; where a peer could send both, a client's own forgery in the other ones must not count.
+pub(crate) fn client_behind(
+    headers: &HeaderMap,
+    forwarding: Forwarding,
+    peer: IpAddr,
+    trusts: impl Fn(IpAddr) -> bool,
+) -> IpAddr {
+    let standard = match forwarding {
+        Forwarding::XForwarded => false,
+        Forwarding::Forwarded => headers.contains_key(FORWARDED),
+        Forwarding::Both => !headers.contains_key(X_FORWARDED_FOR),
+    };
+    let hops = if standard {
+        forwarded::hops(headers)
+    } else {
+        forwarded::listed(headers).map(forwarded::address).collect()
+    };
+    let mut client = peer;
+    for hop in hops.into_iter().rev() {
+        let Some(address) = hop else { break };
+        client = address.to_canonical();
+        if !trusts(client) {
+            break;
+        }
+    }
+    client
+}
+
 /// The client's address as the last element of the chain.
 pub(crate) fn client_value(address: IpAddr) -> HeaderValue {
     HeaderValue::try_from(address.to_canonical().to_string())

@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
 use super::affinity::{Pin, Session};
+use super::allowance;
 use super::body::{RequestBody, Streamed};
 use super::downstream::{BodyTrouble, Downstream};
 use super::error::Refusal;
@@ -136,10 +137,13 @@ pub(crate) async fn prepare(
         .and_then(|host| host.to_str().ok())
         .unwrap_or("");
     if let Some(redirect) = &state.redirect {
+        allowance::request(state, request.headers(), &view, None)?;
         let aimed = redirect.aim(host, request.uri());
         return Err(aimed.map_or(Refusal::Flawed(Flaw::Host), |()| Refusal::Redirect));
     }
-    let goal = match view.routes.lookup(host, request.uri().path()) {
+    let found_goal = view.routes.lookup(host, request.uri().path());
+    allowance::request(state, request.headers(), &view, found_goal.rated())?;
+    let goal = match found_goal {
         Lookup::To(goal) => goal,
         Lookup::UnknownHost => return Err(Refusal::UnknownHost),
         Lookup::NoPath => return Err(Refusal::NoRoute),

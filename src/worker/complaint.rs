@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 
 use super::Worker;
+use crate::proxy::allowance::Allowances;
 use crate::telemetry::access_log::shown;
 
 /// Milliseconds from one to the next.
@@ -30,6 +31,11 @@ impl Complaints {
 }
 
 impl Worker {
+    /// What each client has taken.
+    pub(crate) fn allowances(&self) -> &Allowances {
+        &self.parts.allowances
+    }
+
     /// Tells the operator that a connection from `peer` was refused.
     pub(crate) fn complain(&self, peer: SocketAddr, reason: &str) {
         self.tick();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use firedoor::config::{
     AccessLog, Address, Admin, AdminBind, Backend, Balance, Check, CheckKind, ClientIp, Config,
     Dependency, Failback, Failover, Forwarding, Gray, Journal, Limits, Listener, LogFormat,
-    LogTarget, MinHealthy, Pool, Route, Server, Upstream, Zone,
+    LogTarget, MinHealthy, PerClient, Pool, Route, Server, Upstream, Zone,
 };
 use firedoor::health::checker::Promoted;
 use firedoor::outcome::{CheckCode, Outcome};
@@ -103,6 +103,7 @@ pub(crate) fn config(
             max_header_size: 32768,
             max_headers: 100,
             max_body_size: None,
+            per_client: PerClient::default(),
         },
         upstream: upstream(),
         failover,
@@ -124,6 +125,7 @@ pub(crate) fn config(
                 path: format!("/{pool}"),
                 pool,
                 priority: Route::DEFAULT_PRIORITY,
+                rate: None,
             })
             .collect(),
         zones: zones.iter().map(|zone| config_zone(zone, &check)).collect(),

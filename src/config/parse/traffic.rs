@@ -8,6 +8,7 @@ use crate::config::{
     AccessLog, Balance, ClientIp, Forwarding, Limits, LogFormat, LogTarget, Upstream,
 };
 
+use super::rate;
 use super::values::{PERCENT, PERIOD, SIZE};
 
 const KIB: u64 = 1 << 10;
@@ -32,6 +33,7 @@ pub(super) fn limits(section: &Section<'_>) -> Limits {
             .unwrap_or(32 << 10),
         max_headers: section.number("max_headers", 1..=10_000).unwrap_or(100),
         max_body_size,
+        per_client: rate::per_client(section),
     }
 }
 

@@ -60,6 +60,18 @@ pub(crate) fn elements(value: &str) -> Option<Vec<Element<'_>>> {
     Some(elements)
 }
 
+/// The client that each element names, the client's own proxy's first; none if something in them is malformed.
+pub(super) fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    let mut hops = Vec::new();
+    for value in headers.get_all(FORWARDED) {
+        let Some(said) = value.to_str().ok().and_then(elements) else {
+            return Vec::new();
+        };
+        hops.extend(said.iter().map(|element| element.client));
+    }
+    hops
+}
+
 /// Adds what we know of the request: as the last element, after those of a peer that is believed, or alone.
 pub(super) fn add(headers: &mut HeaderMap, add: &Additions<'_>) {
     let mut chain = if add.trusted {
