@@ -102,14 +102,14 @@ impl Stay {
         let before = Arc::clone(&view.snapshot);
         let config = &before.config;
         let patience = patience(config.failover.hold_time, &config.pools[pool].check, failed);
-        let due = *self.due.get_or_insert_with(|| {
-            worker.counters().holds.add(1);
-            worker.now() + patience
-        });
         let too_long = || failed.map_or(Refusal::NoZone, Refusal::Upstream);
         if patience == 0 {
             return Err(too_long());
         }
+        let due = *self.due.get_or_insert_with(|| {
+            worker.counters().holds.add(1);
+            worker.now() + patience
+        });
         // Kept while it waits, however often it is called in vain: a newcomer must not take it.
         if self.place.is_none() {
             self.place = worker.held().enter(config.failover.hold_requests);
