@@ -150,9 +150,20 @@ pub(super) fn begin(
     }
     let gone = move || drop((seat, place));
     match &settings.tls {
-        None => worker.admit(&state, session::serve(Rc::clone(&state), stream), gone),
+        None if settings.h2c => {
+            worker.admit(
+                &state,
+                session::serve_either(Rc::clone(&state), stream),
+                gone,
+            );
+        }
+        None => worker.admit(
+            &state,
+            session::http1::serve(Rc::clone(&state), stream),
+            gone,
+        ),
         Some(tls) => {
-            let serving = handshake::serve(Rc::clone(&state), stream, tls.config());
+            let serving = handshake::serve(Rc::clone(&state), stream, tls.clone());
             worker.admit(&state, serving, gone);
         }
     }

@@ -18,7 +18,7 @@ use super::error::Refusal;
 use super::headers;
 use super::view::View;
 use super::visitor::Visitor;
-use crate::config::{PerClient, Rate, RateKey};
+use crate::config::{HostPattern, PerClient, Rate, RateKey};
 use crate::worker::Worker;
 use buckets::Buckets;
 use places::{Place, Places};
@@ -38,10 +38,10 @@ struct Shared {
 
 /// What is counted, each by itself.
 #[derive(Clone, Copy, Debug, Hash)]
-enum Kind {
+enum Kind<'a> {
     Requests,
-    /// Of the route with this index.
-    RequestsOf(usize),
+    /// Of the route with this host and path, which stays the same over reloads.
+    RequestsOf(&'a Option<HostPattern>, &'a str),
     Connections,
     ConnectionsAtOnce,
 }
@@ -58,7 +58,7 @@ pub(crate) enum Excess {
 impl Allowances {
     /// Takes one of `kind` from what `client` may have at `now` (microseconds of the workers' clock). `Err`: microseconds until
     /// there will be one.
-    fn take(&self, kind: Kind, client: u128, rate: Rate, now: u64) -> Result<(), u64> {
+    fn take(&self, kind: Kind<'_>, client: u128, rate: Rate, now: u64) -> Result<(), u64> {
         let buckets = self.0.buckets.get_or_init(Buckets::new);
         buckets.take(self.0.seed.hash_one((kind, client)), rate, now)
     }
@@ -81,7 +81,10 @@ pub(super) fn request(
     let config = &view.snapshot.config;
     let limits = &config.limits.per_client;
     let (kind, rate) = match own {
-        Some(index) => (Kind::RequestsOf(index), config.routes[index].rate),
+        Some(index) => {
+            let route = &config.routes[index];
+            (Kind::RequestsOf(&route.host, &route.path), route.rate)
+        }
         None => (Kind::Requests, limits.requests),
     };
     let Some(rate) = rate else {

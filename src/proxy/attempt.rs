@@ -13,7 +13,8 @@ use tokio::task::unconstrained;
 
 use super::body::RequestBody;
 use super::connections::Connection;
-use super::downstream::{Downstream, millis};
+use super::downstream::millis;
+use super::exchange::Exchange;
 use super::upstream::Upstream;
 use crate::config;
 use crate::introduction::{Announcement, Introduction};
@@ -44,7 +45,7 @@ pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody
 }
 
 /// How the client is announced to the backends of `pool`, where that is wanted.
-pub(crate) fn announcement(state: &Downstream, pool: &config::Pool) -> Option<Announcement> {
+pub(crate) fn announcement(state: &Exchange, pool: &config::Pool) -> Option<Announcement> {
     let version = pool.send_proxy?;
     let unknown = || match state.peer {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -63,7 +64,7 @@ pub(crate) fn announcement(state: &Downstream, pool: &config::Pool) -> Option<An
 /// Connects to `upstream`, in the name of the `announced` client if there is one, unless it takes too long or the backend is found dead meanwhile. `Err(None)`: our own system couldn't,
 /// which is no news about the backend.
 pub(crate) async fn connect(
-    state: &Rc<Downstream>,
+    state: &Rc<Exchange>,
     upstream: &Rc<Upstream>,
     announced: Option<Announcement>,
     settings: &config::Upstream,
@@ -116,7 +117,7 @@ pub(crate) struct Rules {
 
 /// Sends `request` and waits for the response head.
 pub(crate) async fn send(
-    state: &Rc<Downstream>,
+    state: &Rc<Exchange>,
     upstream: &Rc<Upstream>,
     connection: &mut Box<Connection>,
     request: Request<RequestBody>,
@@ -170,7 +171,7 @@ pub(crate) async fn send(
 }
 
 /// Sends on what the backend has said before its response. Whether it has said something.
-fn relay_interim(state: &Rc<Downstream>, connection: &Connection, rules: Rules) -> bool {
+fn relay_interim(state: &Rc<Exchange>, connection: &Connection, rules: Rules) -> bool {
     let mut interim = connection.traffic.interim.borrow_mut();
     let Some(heads) = interim.take() else {
         return false;

@@ -164,7 +164,7 @@ impl Paths {
 }
 
 /// The host without port and trailing dot, in lower case. Allocates only for upper case.
-fn bare(host: &str) -> Cow<'_, str> {
+pub(super) fn bare(host: &str) -> Cow<'_, str> {
     // The last colon outside of brackets; an IPv6 address has some inside.
     let host = match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => name,

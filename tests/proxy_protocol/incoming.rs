@@ -130,6 +130,20 @@ fn curl_introduces_itself() {
     assert_eq!(fields(&body, "x-forwarded-for"), ["127.0.0.1"], "{body}");
 }
 
+#[test]
+fn http_2_may_follow_the_header() {
+    let (_origin, proxy) = behind_a_balancer("h2c = true");
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--max-time", "20"])
+        .args(["--haproxy-protocol", "--http2-prior-knowledge"])
+        .arg(format!("http://{0}/a", proxy.address))
+        .output()
+        .unwrap();
+    let body = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(fields(&body, "x-forwarded-for"), ["127.0.0.1"], "{body}");
+    assert_eq!(proxy.access_line("/a")["protocol"], "HTTP/2.0");
+}
+
 /// The balancer has passed on bytes, and has not looked at them.
 #[test]
 fn what_an_introduced_client_says_of_others_is_believed_only_if_it_is_trusted_itself() {

@@ -87,6 +87,7 @@ pub(crate) fn config(
             hsts: None,
             redirect: None,
             proxy_protocol: false,
+            h2c: false,
             bind: ([127, 0, 0, 1], 0).into(),
             trusted_proxies: Vec::new(),
             max_connections: 100,
