@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -212,6 +213,23 @@ fn a_route_may_have_a_rate_of_its_own() {
     let nowhere = "GET /x HTTP/1.1\r\nHost: app.example\r\n\r\n";
     assert_eq!(statuses(&mut client, nowhere, 2), [404, 429]);
     assert_eq!(client.exchange(app).status, 429);
+}
+
+#[test]
+fn it_holds_over_http_2_just_the_same() {
+    let origin = Origin::named("hello");
+    let proxy = limited(&origin, "h2c = true", "rate = \"1/h\"\nburst = 2");
+    let url = format!("http://{}/a", proxy.address);
+    let ask = || {
+        let output = Command::new("curl")
+            .args(["--silent", "--max-time", "20", "--http2-prior-knowledge"])
+            .args(["--output", "/dev/null", "--write-out"])
+            .args(["%{http_version}:%{http_code}", &url])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!([ask(), ask(), ask()], ["2:200", "2:200", "2:429"]);
 }
 
 #[test]
