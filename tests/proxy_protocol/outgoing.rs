@@ -1,13 +1,16 @@
 //! Backends that are told who their clients are: nginx and HAProxy as they are set up for that.
 
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 
 use crate::haproxy::Haproxy;
 use crate::server::{READY, Server};
-use crate::support::{Origin, Proxy, RawClient, behaviour};
+use crate::support::wait::PATIENCE;
+use crate::support::{Origin, Proxy, RawClient, behaviour, eventually, port};
 use crate::{fields, introduces};
 
 const REQUEST: &str = "GET /a HTTP/1.1\r\nHost: app.example\r\n\r\n";
@@ -186,4 +189,57 @@ fn a_reload_may_begin_and_end_to_announce_clients() {
     proxy.until_all_up();
     // A connection from before doesn't know what it has come to, unless another pool wanted to know.
     assert_eq!(ask(&mut client).0, of(&client, &proxy));
+}
+
+/// An app server that takes anything, header or not, and what has come first on each connection.
+fn recorder() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = port::listen();
+    let address = listener.local_addr().unwrap();
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, seen) = (stream.unwrap(), Arc::clone(&seen));
+            std::thread::spawn(move || {
+                let mut head = Vec::new();
+                let mut part = [0; 1024];
+                while !head.ends_with(b"\r\n\r\n") {
+                    match stream.read(&mut part) {
+                        Ok(0) | Err(_) => return,
+                        Ok(count) => head.extend_from_slice(&part[..count]),
+                    }
+                }
+                let head = String::from_utf8(head).unwrap();
+                seen.lock().unwrap().push(head);
+                let _sent = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+                // Kept until the other side closes.
+                let _closed = stream.read(&mut part);
+            });
+        }
+    });
+    (address, heads)
+}
+
+/// Elsewhere one goes to each zone that begins to serve, and more when a flip is in sight.
+#[test]
+fn no_connection_is_opened_ahead_in_nobody_s_name() {
+    let ((first, _), (second, heads)) = (recorder(), recorder());
+    let pool = format!("[[pool]]\nname = \"default\"\n{}", sends("v1"));
+    let proxy = Proxy::builder()
+        .toml(&pool)
+        .zone_at("fz-1", &[first])
+        .zone_at("fz-2", &[second])
+        .start();
+    proxy.until_all_up();
+    let answer = proxy.admin_post("/v1/zones/fz-2/activate", "");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let mut client = proxy.client();
+    assert_eq!(client.exchange(REQUEST).status, 200);
+    eventually(PATIENCE, "some checks have come", || {
+        heads.lock().unwrap().len() > 10
+    });
+    for head in heads.lock().unwrap().iter() {
+        assert!(head.starts_with("PROXY "), "{head}");
+        assert!(!head.contains("(warm-up)"), "{head}");
+    }
 }
