@@ -62,7 +62,7 @@ fn a_client_that_asks_too_often_is_told_when_to_come_back() {
     let line = eventually_some(PATIENCE, "its line in the access log", || {
         let text = proxy.access_text();
         text.lines()
-            .find(|line| line.contains("429"))
+            .find(|line| line.contains("\"status\":429"))
             .map(str::to_owned)
     });
     assert!(line.contains("\"termination\":\"rate\""), "{line}");

@@ -48,6 +48,8 @@ pub(crate) enum Refusal {
     Shed,
     /// Its client has made as many as it may; there will be room for one more in so many seconds.
     Limited(u32),
+    /// It asks for a WebSocket, and its backend speaks HTTP/2 without a way to open one (RFC 8441).
+    NoTunnel,
     /// The backend broke the protocol or the connection.
     Upstream(Trouble),
 }
@@ -55,7 +57,7 @@ pub(crate) enum Refusal {
 impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::Flawed(Flaw::UnknownCoding) | Self::UnknownProtocol => {
+            Self::Flawed(Flaw::UnknownCoding) | Self::UnknownProtocol | Self::NoTunnel => {
                 StatusCode::NOT_IMPLEMENTED
             }
             Self::Flawed(Flaw::Host | Flaw::TransferEncoding | Flaw::ContentLength)
@@ -77,7 +79,11 @@ impl Refusal {
                 StatusCode::GATEWAY_TIMEOUT
             }
             Self::Upstream(
-                Trouble::Connect | Trouble::Reset | Trouble::Protocol | Trouble::ServerError,
+                Trouble::Connect
+                | Trouble::Handshake
+                | Trouble::Reset
+                | Trouble::Protocol
+                | Trouble::ServerError,
             ) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -108,8 +114,12 @@ impl Refusal {
                 "More important requests take all of the servers' capacity at the moment."
             }
             Self::Limited(_) => "You have sent too many requests in a short time.",
+            Self::NoTunnel => "The server can't open a WebSocket over HTTP/2.",
             Self::Upstream(Trouble::ConnectTimeout | Trouble::ResponseTimeout) => {
                 "The server did not answer in time."
+            }
+            Self::Upstream(Trouble::Handshake) => {
+                "There is no proper connection to the server at the moment."
             }
             Self::Upstream(
                 Trouble::Connect | Trouble::Reset | Trouble::Protocol | Trouble::ServerError,
@@ -130,6 +140,7 @@ impl Refusal {
             | Self::UnknownHost
             | Self::Misdirected
             | Self::NoRoute => "PR",
+            Self::NoTunnel => "PH",
             Self::Options => "--",
             Self::Redirect => "LR",
             Self::Body(BodyTrouble::Broken) => "CR",
@@ -142,7 +153,7 @@ impl Refusal {
             Self::Limited(_) => "rate",
             Self::Upstream(Trouble::ConnectTimeout) => "sC",
             Self::Upstream(Trouble::ResponseTimeout) => "sH",
-            Self::Upstream(Trouble::Connect) => "SC",
+            Self::Upstream(Trouble::Connect | Trouble::Handshake) => "SC",
             Self::Upstream(Trouble::Reset | Trouble::ServerError) => "SH",
             Self::Upstream(Trouble::Protocol) => "PH",
         }
@@ -228,6 +239,7 @@ impl Refusal {
             | Self::UnknownHost
             | Self::Misdirected
             | Self::NoRoute
+            | Self::NoTunnel
             | Self::Upstream(_) => {}
         }
     }

@@ -39,6 +39,7 @@ pub(crate) fn code(refusal: Refusal) -> Code {
         Refusal::Method
         | Refusal::Options
         | Refusal::UnknownProtocol
+        | Refusal::NoTunnel
         | Refusal::UnknownHost
         | Refusal::NoRoute => Code::Unimplemented,
         Refusal::Body(BodyTrouble::TooSlow) | Refusal::Upstream(Trouble::ResponseTimeout) => {
@@ -50,7 +51,11 @@ pub(crate) fn code(refusal: Refusal) -> Code {
         | Refusal::HoldFull
         | Refusal::Shed
         | Refusal::Upstream(
-            Trouble::Connect | Trouble::ConnectTimeout | Trouble::Reset | Trouble::ServerError,
+            Trouble::Connect
+            | Trouble::ConnectTimeout
+            | Trouble::Handshake
+            | Trouble::Reset
+            | Trouble::ServerError,
         ) => Code::Unavailable,
     }
 }

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::haproxy::Haproxy;
 use crate::server::{READY, Server};
+use crate::site::Site;
 use crate::support::wait::PATIENCE;
 use crate::support::{Origin, Proxy, RawClient, behaviour, eventually, port};
 use crate::{fields, introduces};
@@ -19,7 +20,12 @@ const VERSIONS: [&str; 2] = ["v1", "v2"];
 /// nginx that serves nobody without an introduction, and answers with the client's address, where that one has connected to, and the
 /// number of the connection that it was told on.
 fn nginx() -> Server {
-    Server::start(TempDir::new().unwrap(), |address, directory| {
+    nginx_with(TempDir::new().unwrap(), "", "")
+}
+
+/// The same; `listen` and `lines` are more of its `server` block.
+fn nginx_with(directory: TempDir, listen: &str, lines: &str) -> Server {
+    Server::start(directory, |address, directory| {
         let folder = directory.display();
         let config = format!(
             "daemon off; master_process off; pid {folder}/{READY}; error_log stderr notice;
@@ -29,7 +35,8 @@ fn nginx() -> Server {
                client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
                fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
                server {{
-                 listen {address} proxy_protocol;
+                 listen {address} proxy_protocol {listen};
+                 {lines}
                  location / {{
                    return 200 \"$proxy_protocol_addr $proxy_protocol_port $proxy_protocol_server_addr $proxy_protocol_server_port $connection\";
                  }}
@@ -91,6 +98,31 @@ fn nginx_learns_who_each_client_is_and_a_connection_is_of_one_client_only() {
         connections.sort();
         connections.dedup();
         assert_eq!(connections.len(), clients.len());
+    }
+}
+
+#[test]
+fn the_header_comes_before_the_handshake_with_a_backend() {
+    let site = Site::new();
+    let lines = "ssl_certificate app.pem; ssl_certificate_key app.key;";
+    let nginx = nginx_with(site.directory, "ssl", lines);
+    let ca = nginx.path().join("ca.pem");
+    let pool = format!(
+        "[[pool]]\nname = \"default\"\n{}\ntls = {{ ca = \"{}\", server_name = \"app.example\" }}",
+        sends("v2"),
+        ca.display()
+    );
+    let zones = format!(
+        "[[zone]]\nname = \"fz-1\"\nbackend = [{{ address = \"https://{}\" }}]",
+        nginx.address
+    );
+    let proxy = Proxy::builder().toml(&pool).toml(&zones).start();
+    proxy.until_all_up();
+    for _ in 0..3 {
+        let mut client = proxy.client();
+        let first = ask(&mut client);
+        assert_eq!(first.0, of(&client, &proxy));
+        assert_eq!(ask(&mut client), first);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::config::{
 };
 
 use super::rate;
-use super::values::{PERCENT, PERIOD, SIZE};
+use super::values::{DURATION, PERCENT, PERIOD, SIZE};
 
 const KIB: u64 = 1 << 10;
 const GIB: u64 = 1 << 30;
@@ -52,6 +52,9 @@ pub(super) fn upstream(section: &Section<'_>) -> Upstream {
         connect_timeout: period("connect_timeout", 1),
         response_timeout: period("response_timeout", 60),
         idle_timeout: period("idle_timeout", 4),
+        ping_interval: section
+            .read("ping_interval", &DURATION)
+            .unwrap_or(Duration::from_secs(10)),
         max_idle_per_worker: section
             .number("max_idle_per_worker", 0..=1_000_000)
             .unwrap_or(256),
