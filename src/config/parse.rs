@@ -4,6 +4,7 @@ mod address;
 mod check;
 mod failover;
 mod pool;
+mod rate;
 mod route;
 mod server;
 mod tls;

@@ -1,5 +1,7 @@
 //! Which requests go to which pool.
 
+use super::Rate;
+
 /// `[[route]]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -11,6 +13,9 @@ pub struct Route {
     pub pool: usize,
     /// From 0 to 9. Where a zone is too small for the load, requests of lower priority are shed first.
     pub priority: u8,
+    /// How often a client may make such a request, counted by itself, instead of
+    /// [`PerClient::requests`](crate::config::PerClient::requests).
+    pub rate: Option<Rate>,
 }
 
 impl Route {

@@ -134,15 +134,17 @@ async fn forward(
         poor = None;
 
         // 6. checkout
+        let announced = attempt::announcement(state, &config.pools[pool]);
         let idle = if fresh_only {
             None
         } else {
-            upstream.idle.pop()
+            upstream.idle.pop(announced.as_ref())
         };
         let mut connection = match idle {
             Some(connection) => connection,
             None => {
-                match Box::pin(attempt::connect(state, &upstream, config, fresh_only)).await {
+                let opening = attempt::connect(state, &upstream, announced, config, fresh_only);
+                match Box::pin(opening).await {
                     Ok(connection) => {
                         record.connected(begun.elapsed());
                         first = false;

@@ -9,6 +9,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 
 use super::affinity::{Pin, Session};
+use super::allowance;
 use super::body::{ClientBody, RequestBody, Streamed};
 use super::error::Refusal;
 use super::exchange::{BodyTrouble, Exchange};
@@ -53,6 +54,7 @@ impl Prepared {
             &Additions {
                 client: &state.client,
                 trusted: state.trusted,
+                forwarding: view.snapshot.config.upstream.forwarded,
                 scheme: state.scheme,
                 version: self.version,
                 identity,
@@ -141,10 +143,13 @@ pub(crate) async fn prepare(
         .and_then(|host| host.to_str().ok())
         .unwrap_or("");
     if let Some(redirect) = &state.redirect {
+        allowance::request(state, request.headers(), &view, None)?;
         let aimed = redirect.aim(host, request.uri());
         return Err(aimed.map_or(Refusal::Flawed(Flaw::Host), |()| Refusal::Redirect));
     }
-    let goal = match view.routes.lookup(host, request.uri().path()) {
+    let found_goal = view.routes.lookup(host, request.uri().path());
+    allowance::request(state, request.headers(), &view, found_goal.rated())?;
+    let goal = match found_goal {
         Lookup::To(goal) => goal,
         Lookup::UnknownHost => return Err(Refusal::UnknownHost),
         Lookup::NoPath => return Err(Refusal::NoRoute),

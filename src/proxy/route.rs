@@ -33,12 +33,24 @@ pub(crate) enum Lookup {
     BadPath,
 }
 
+impl Lookup {
+    /// The index of its route, if that has a rate of its own.
+    pub(crate) fn rated(&self) -> Option<usize> {
+        match self {
+            Self::To(goal) => goal.rated,
+            Self::UnknownHost | Self::NoPath | Self::BadPath => None,
+        }
+    }
+}
+
 /// The pool of a request, and how important it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Goal {
     /// An index into [`Config::pools`].
     pub(crate) pool: usize,
     pub(crate) priority: u8,
+    /// Its route's index, if that has a rate of its own.
+    pub(crate) rated: Option<usize>,
 }
 
 /// All routes, arranged for looking up.
@@ -69,12 +81,13 @@ impl RouteTable {
             unrouted: config.routes.is_empty().then(|| Goal {
                 pool: default().unwrap_or(0),
                 priority: Route::DEFAULT_PRIORITY,
+                rated: None,
             }),
             exact: HashMap::new(),
             below: HashMap::new(),
             any: Paths::default(),
         };
-        for route in &config.routes {
+        for (index, route) in config.routes.iter().enumerate() {
             let paths = match &route.host {
                 Some(HostPattern::Exact(host)) => {
                     table.exact.entry(host.as_str().into()).or_default()
@@ -87,6 +100,7 @@ impl RouteTable {
             let goal = Goal {
                 pool: route.pool,
                 priority: route.priority,
+                rated: route.rate.map(|_| index),
             };
             paths.add(&route.path, goal);
         }

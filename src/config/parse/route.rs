@@ -5,6 +5,7 @@ use crate::config::raw::{Form, Refusal, Section};
 
 use super::address::HOST;
 use super::pool::Pools;
+use super::rate;
 
 const PATH: Form<String> = Form {
     noun: "a path prefix",
@@ -45,6 +46,7 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
     let host = section.item("host").map(|item| item.read(&HOST));
     let path = section.item("path").map(|item| item.read(&PATH));
     let priority = section.number("priority", 0..=9);
+    let rate = rate::read(section, "rate", "burst");
     let pool = section.required("pool", "add pool = \"…\"");
     let pool = pool.and_then(|item| pools.of_route(&item));
     Some(Route {
@@ -58,6 +60,7 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
         },
         pool: pool?,
         priority: priority.unwrap_or(Route::DEFAULT_PRIORITY),
+        rate,
     })
 }
 
