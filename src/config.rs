@@ -25,7 +25,7 @@ pub use check::{
 pub use load::{LoadError, load, texts};
 pub use pool::{MinHealthy, Pool, Sticky};
 pub(crate) use raw::closest;
-pub use route::{HostPattern, Route};
+pub use route::{HostPattern, Overrides, Route};
 pub use secret::Secret;
 pub(crate) use tls::provider;
 pub use tls::server::{CertificateFiles, ClientAuth, ClientTrust, TlsServer};

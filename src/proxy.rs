@@ -20,6 +20,7 @@ pub mod hold;
 pub(crate) mod identity;
 pub(crate) mod interim;
 pub(crate) mod io;
+pub(crate) mod policy;
 pub(crate) mod prepare;
 pub(crate) mod prewarm;
 pub(crate) mod queue;

@@ -1,7 +1,11 @@
-//! Which requests go to which pool.
+//! Which requests go to which pool, and what is done to them on the way.
+
+mod overrides;
+
+pub use overrides::Overrides;
 
 /// `[[route]]`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// Which hosts; `None`: any.
     pub host: Option<HostPattern>,
@@ -11,6 +15,8 @@ pub struct Route {
     pub pool: usize,
     /// From 0 to 9. Where a zone is too small for the load, requests of lower priority are shed first.
     pub priority: u8,
+    /// What is otherwise than everywhere else.
+    pub overrides: Overrides,
 }
 
 impl Route {

@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use super::connections::Connection;
 use super::downstream::{BodyTrouble, Downstream};
 use super::headers;
+use super::policy::Allowance;
 use super::record::Record;
 use super::upstream::InFlight;
 use crate::outcome::Trouble;
@@ -46,7 +47,7 @@ pub(crate) struct Streamed {
     incoming: Incoming,
     state: Rc<Downstream>,
     received: u64,
-    max: u64,
+    allowance: Allowance,
     /// The client waits for a `100 (Continue)`: asked for its body when the backend wants it, or at this time (worker
     /// milliseconds), since a backend may never say so (RFC 9110 10.1.1).
     opens_at: Option<u64>,
@@ -61,7 +62,7 @@ impl Streamed {
     pub(crate) fn new(
         incoming: Incoming,
         state: Rc<Downstream>,
-        max: Option<u64>,
+        allowance: Allowance,
         expects: bool,
         named: Vec<HeaderName>,
     ) -> Self {
@@ -70,7 +71,7 @@ impl Streamed {
             incoming,
             state,
             received: 0,
-            max: max.unwrap_or(u64::MAX),
+            allowance,
             opens_at,
             named,
         }
@@ -93,7 +94,7 @@ impl Streamed {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Pending if self.state.is_body_overdue() => self.fail(BodyTrouble::TooSlow),
             Poll::Pending => {
-                self.state.body_wait();
+                self.state.body_wait(self.allowance.timeout);
                 Poll::Pending
             }
             Poll::Ready(None) => {
@@ -111,7 +112,7 @@ impl Streamed {
                     }
                 } else if let Some(data) = frame.data_ref() {
                     self.received += data.len() as u64;
-                    if self.received > self.max {
+                    if self.received > self.allowance.max {
                         return self.fail(BodyTrouble::TooLarge);
                     }
                     self.state.body_progress(data.len());

@@ -264,8 +264,7 @@ impl Downstream {
     }
 
     /// The backend wants more of the request body, and the client hasn't sent it.
-    pub(crate) fn body_wait(&self) {
-        let limit = self.worker.view().limits().body_timeout;
+    pub(crate) fn body_wait(&self, limit: Duration) {
         self.body.wait(self.worker.now(), limit);
     }
 

@@ -92,6 +92,7 @@ async fn forward(
         // 1. snapshot
         let view = worker.view();
         let config = &view.snapshot.config;
+        let settings = prepared.upstream(config);
 
         // 5. pick
         let pool = prepared.pool_in(&view)?;
@@ -136,14 +137,7 @@ async fn forward(
         let mut connection = match idle {
             Some(connection) => connection,
             None => {
-                match Box::pin(attempt::connect(
-                    state,
-                    &upstream,
-                    &config.upstream,
-                    &config.limits,
-                ))
-                .await
-                {
+                match Box::pin(attempt::connect(state, &upstream, settings, &config.limits)).await {
                     Ok(connection) => {
                         record.connected(begun.elapsed());
                         first = false;
@@ -185,15 +179,14 @@ async fn forward(
                 request.headers_mut().insert(HOST, host);
             }
         }
-        let may_repeat =
-            spare.is_some() && prepared.idempotent && retries < config.upstream.retries;
+        let may_repeat = spare.is_some() && prepared.idempotent && retries < settings.retries;
         // One reading of the clock less for the usual request, which has been sent as soon as it had come.
         if !std::mem::take(&mut first) {
             worker.tick();
         }
         let sent_at = worker.micros();
         let rules = Rules {
-            limit: millis(config.upstream.response_timeout),
+            limit: millis(settings.response_timeout),
             whole: spare.is_some(),
             may_leave: may_repeat,
             expects: prepared.expects,
@@ -225,7 +218,7 @@ async fn forward(
                 };
                 let another = view.has_another(pool, &tried, upstream.id);
                 let worth_it = may_repeat
-                    && config.upstream.retry_on_status.contains(&status.as_u16())
+                    && settings.retry_on_status.contains(&status.as_u16())
                     && (another || (bad && view.has_standby()))
                     && worker.withdraw_retry();
                 let Some(again) = spare.filter(|_| worth_it) else {

@@ -101,7 +101,7 @@ impl Stay {
         let worker = &state.worker;
         let before = Arc::clone(&view.snapshot);
         let config = &before.config;
-        let patience = patience(config.failover.hold_time, &config.pools[pool].check, failed);
+        let patience = patience(record.hold_time(config), &config.pools[pool].check, failed);
         let due = *self.due.get_or_insert_with(|| {
             worker.counters().holds.add(1);
             worker.now() + patience

@@ -11,7 +11,9 @@ use jiff::Timestamp;
 
 use super::downstream::Downstream;
 use super::identity::Identity;
+use super::policy::Policy;
 use super::upstream::Upstream;
+use crate::config::Config;
 use crate::telemetry::access_log::Line;
 use crate::zone::ComponentKey;
 
@@ -25,6 +27,8 @@ pub(crate) struct Record {
     bytes_out: u64,
     termination: &'static str,
     identity: Option<Identity>,
+    /// What its route says about it, if that is anything special.
+    policy: Option<Rc<Policy>>,
     /// The backend of the last attempt.
     upstream: Option<Rc<Upstream>>,
     /// Whether it is to blame for how the request ended.
@@ -110,6 +114,7 @@ impl Record {
             bytes_out: 0,
             termination: "--",
             identity: None,
+            policy: None,
             upstream: None,
             failed: false,
             counted: false,
@@ -134,6 +139,17 @@ impl Record {
                 .clone_into(&mut words.trace_id);
         }
         self.identity = Some(identity);
+    }
+
+    /// Its route is known.
+    pub(crate) fn governed(&mut self, policy: Option<Rc<Policy>>) {
+        self.policy = policy;
+    }
+
+    /// How long it may wait for a zone.
+    pub(crate) fn hold_time(&self, config: &Config) -> Duration {
+        let policy = self.policy.as_deref();
+        policy.map_or(config.failover.hold_time, |policy| policy.hold_time)
     }
 
     /// `None` before it is prepared.

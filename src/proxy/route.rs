@@ -17,11 +17,13 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::rc::Rc;
 
+use super::policy::Policy;
 use crate::config::{Config, HostPattern, Route};
 
 /// Where a request goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Lookup {
     /// To a pool.
     To(Goal),
@@ -34,11 +36,13 @@ pub(crate) enum Lookup {
 }
 
 /// The pool of a request, and how important it is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Goal {
     /// An index into [`Config::pools`].
     pub(crate) pool: usize,
     pub(crate) priority: u8,
+    /// What else the route says about it, if it does.
+    pub(crate) policy: Option<Rc<Policy>>,
 }
 
 /// All routes, arranged for looking up.
@@ -69,6 +73,7 @@ impl RouteTable {
             unrouted: config.routes.is_empty().then(|| Goal {
                 pool: default().unwrap_or(0),
                 priority: Route::DEFAULT_PRIORITY,
+                policy: None,
             }),
             exact: HashMap::new(),
             below: HashMap::new(),
@@ -87,6 +92,7 @@ impl RouteTable {
             let goal = Goal {
                 pool: route.pool,
                 priority: route.priority,
+                policy: Policy::of(route, config).map(Rc::new),
             };
             paths.add(&route.path, goal);
         }
@@ -95,8 +101,8 @@ impl RouteTable {
 
     /// The pool for a request to `host` (with or without port) and `path` (without query).
     pub(crate) fn lookup(&self, host: &str, path: &str) -> Lookup {
-        if let Some(goal) = self.unrouted {
-            return Lookup::To(goal);
+        if let Some(goal) = &self.unrouted {
+            return Lookup::To(goal.clone());
         }
         let Some(path) = normalise(path) else {
             return Lookup::BadPath;
@@ -106,7 +112,7 @@ impl RouteTable {
         for paths in self.candidates(&host) {
             known = true;
             if let Some(goal) = paths.longest(&path) {
-                return Lookup::To(goal);
+                return Lookup::To(goal.clone());
             }
         }
         if known {
@@ -137,7 +143,7 @@ impl Paths {
             .sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
     }
 
-    fn longest(&self, path: &str) -> Option<Goal> {
+    fn longest(&self, path: &str) -> Option<&Goal> {
         let covers = |prefix: &str| {
             path.strip_prefix(prefix)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -145,7 +151,7 @@ impl Paths {
         self.0
             .iter()
             .find(|(prefix, _)| covers(prefix))
-            .map(|(_, goal)| *goal)
+            .map(|(_, goal)| goal)
     }
 }
 

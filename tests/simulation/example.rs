@@ -8,7 +8,7 @@ use std::time::Duration;
 use firedoor::config::{
     AccessLog, Address, Admin, AdminBind, Backend, Balance, Check, CheckKind, ClientIp, Config,
     Dependency, Failback, Failover, Gray, Journal, Limits, Listener, LogFormat, LogTarget,
-    MinHealthy, Pool, Route, Server, Upstream, Zone,
+    MinHealthy, Overrides, Pool, Route, Server, Upstream, Zone,
 };
 use firedoor::health::checker::Promoted;
 use firedoor::outcome::{CheckCode, Outcome};
@@ -121,6 +121,7 @@ pub(crate) fn config(
                 path: format!("/{pool}"),
                 pool,
                 priority: Route::DEFAULT_PRIORITY,
+                overrides: Overrides::default(),
             })
             .collect(),
         zones: zones.iter().map(|zone| config_zone(zone, &check)).collect(),

@@ -1,4 +1,6 @@
-//! `[[route]]`: which requests go to which pool.
+//! `[[route]]`: which requests go to which pool, and what is done to them on the way.
+
+mod overrides;
 
 use crate::config::Route;
 use crate::config::raw::{Form, Refusal, Section};
@@ -45,6 +47,7 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
     let host = section.item("host").map(|item| item.read(&HOST));
     let path = section.item("path").map(|item| item.read(&PATH));
     let priority = section.number("priority", 0..=9);
+    let overrides = overrides::overrides(section);
     let pool = section.required("pool", "add pool = \"…\"");
     let pool = pool.and_then(|item| pools.of_route(&item));
     Some(Route {
@@ -58,6 +61,7 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
         },
         pool: pool?,
         priority: priority.unwrap_or(Route::DEFAULT_PRIORITY),
+        overrides,
     })
 }
 

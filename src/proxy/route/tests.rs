@@ -46,6 +46,7 @@ fn to(pool: usize) -> Lookup {
     Lookup::To(Goal {
         pool,
         priority: Route::DEFAULT_PRIORITY,
+        policy: None,
     })
 }
 
