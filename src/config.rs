@@ -25,7 +25,10 @@ pub use check::{
 pub use load::{LoadError, load, texts};
 pub use pool::{MinHealthy, Pool, Sticky};
 pub(crate) use raw::closest;
-pub use route::{HostPattern, Overrides, Route};
+pub use route::{
+    Answer, ErrorPage, FieldEdits, HostPattern, Maintenance, Overrides, Page, Piece, PrefixEdit,
+    Redirect, Respond, Route,
+};
 pub use secret::Secret;
 pub(crate) use tls::provider;
 pub use tls::server::{CertificateFiles, ClientAuth, ClientTrust, TlsServer};

@@ -6,6 +6,9 @@
 )]
 
 mod rules {
+    mod answers;
+    mod edits;
     mod overrides;
+    mod pages;
 }
 mod support;

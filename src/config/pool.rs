@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Check;
+use super::{Check, ErrorPage};
 
 /// `[[pool]]`: one application.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,8 @@ pub struct Pool {
     pub sticky: Option<Sticky>,
     /// How long a backend that has come up takes to get its whole share of the requests; zero: no time at all.
     pub slow_start: Duration,
+    /// What people see of firedoor's own errors; the first that is for a status counts.
+    pub error_pages: Vec<ErrorPage>,
 }
 
 /// `sticky = { … }`: a client's requests go where its first one went.

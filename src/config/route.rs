@@ -1,7 +1,13 @@
 //! Which requests go to which pool, and what is done to them on the way.
 
+mod answer;
+mod edits;
 mod overrides;
 
+use std::time::Duration;
+
+pub use answer::{Answer, ErrorPage, Maintenance, Page, Piece, Redirect, Respond};
+pub use edits::{FieldEdits, PrefixEdit};
 pub use overrides::Overrides;
 
 /// `[[route]]`
@@ -11,15 +17,41 @@ pub struct Route {
     pub host: Option<HostPattern>,
     /// A path prefix on segment borders, normalised, starting with `/`; `"/"` matches every path.
     pub path: String,
-    /// Index into [`Config::pools`](crate::config::Config::pools).
-    pub pool: usize,
+    /// Index into [`Config::pools`](crate::config::Config::pools). `None` only where `answer` redirects or responds.
+    pub pool: Option<usize>,
     /// From 0 to 9. Where a zone is too small for the load, requests of lower priority are shed first.
     pub priority: u8,
     /// What is otherwise than everywhere else.
     pub overrides: Overrides,
+    /// firedoor answers by itself.
+    pub answer: Option<Answer>,
+    /// What happens to the path's beginning.
+    pub prefix: Option<PrefixEdit>,
+    /// What happens to the fields of requests, before firedoor adds its own.
+    pub request_headers: FieldEdits,
+    /// What happens to the fields of responses, firedoor's own answers included.
+    pub response_headers: FieldEdits,
+    /// `Strict-Transport-Security`, where it comes over TLS.
+    pub hsts: Option<Duration>,
 }
 
 impl Route {
+    /// All requests to a pool, as they are.
+    pub fn to(pool: usize) -> Self {
+        Self {
+            host: None,
+            path: "/".to_owned(),
+            pool: Some(pool),
+            priority: Self::DEFAULT_PRIORITY,
+            overrides: Overrides::default(),
+            answer: None,
+            prefix: None,
+            request_headers: FieldEdits::default(),
+            response_headers: FieldEdits::default(),
+            hsts: None,
+        }
+    }
+
     /// Of a route that names none, and where there is no route: in the middle.
     pub const DEFAULT_PRIORITY: u8 = 5;
     /// How many priorities there are.

@@ -2,6 +2,8 @@
 //!
 //! Both pass `size_hint` and `is_end_stream` on exactly; where they didn't, hyper would turn a `Content-Length` into chunks.
 
+mod request;
+
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -18,6 +20,7 @@ use super::policy::Allowance;
 use super::record::Record;
 use super::upstream::InFlight;
 use crate::outcome::Trouble;
+pub(crate) use request::RequestBody;
 
 /// What made a body end before its end. The details are where they are acted on: in the record, and in
 /// [`Downstream::body_trouble`].
@@ -31,16 +34,6 @@ impl std::fmt::Display for Cut {
 }
 
 impl std::error::Error for Cut {}
-
-/// A request's body on its way to a backend.
-pub(crate) enum RequestBody {
-    /// There is none.
-    Empty,
-    /// Kept whole, so that it can be sent again.
-    Kept(Option<Bytes>),
-    /// Straight from the client. Boxed, since a request moves several times on its way and mostly has no body at all.
-    Streamed(Box<Streamed>),
-}
 
 /// A request body that is passed on as it comes.
 pub(crate) struct Streamed {
@@ -126,40 +119,6 @@ impl Streamed {
     }
 }
 
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = Cut;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        match self.get_mut() {
-            Self::Empty => Poll::Ready(None),
-            Self::Kept(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Streamed(body) => body.poll(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Kept(bytes) => bytes.is_none(),
-            Self::Streamed(body) => body.incoming.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Kept(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
-            Self::Streamed(body) => body.incoming.size_hint(),
-        }
-    }
-}
-
 /// A response's body on its way to the client. Ends the request's record when hyper drops it.
 pub(crate) struct ResponseBody {
     source: Source,
@@ -169,7 +128,7 @@ pub(crate) struct ResponseBody {
 enum Source {
     Empty,
     /// firedoor's own words.
-    Own(Option<Bytes>),
+    Own(std::vec::IntoIter<Bytes>),
     /// A backend's. Boxed, since a response moves several times on its way.
     Relayed(Box<Relay>),
 }
@@ -200,9 +159,9 @@ impl ResponseBody {
         }
     }
 
-    pub(crate) fn own(text: Option<Bytes>, record: Box<Record>) -> Self {
+    pub(crate) fn own(words: Vec<Bytes>, record: Box<Record>) -> Self {
         Self {
-            source: text.map_or(Source::Empty, |text| Source::Own(Some(text))),
+            source: Source::Own(words.into_iter()),
             record: Some(record),
         }
     }
@@ -245,7 +204,7 @@ impl Body for ResponseBody {
         let this = self.get_mut();
         let polled = match &mut this.source {
             Source::Empty => Poll::Ready(None),
-            Source::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Source::Own(words) => Poll::Ready(words.next().map(|words| Ok(Frame::data(words)))),
             Source::Relayed(relay) => relay.poll(),
         };
         if let (Some(record), Poll::Ready(Some(result))) = (&mut this.record, &polled) {
@@ -263,7 +222,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Empty => true,
-            Source::Own(text) => text.is_none(),
+            Source::Own(words) => words.len() == 0,
             Source::Relayed(relay) => relay.incoming.is_end_stream(),
         }
     }
@@ -271,8 +230,8 @@ impl Body for ResponseBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Empty => SizeHint::with_exact(0),
-            Source::Own(text) => {
-                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+            Source::Own(words) => {
+                SizeHint::with_exact(words.as_slice().iter().map(|part| part.len() as u64).sum())
             }
             Source::Relayed(relay) => relay.incoming.size_hint(),
         }

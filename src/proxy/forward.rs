@@ -310,6 +310,10 @@ impl Answer {
             named = headers::named_by_connection(&parts.headers);
         }
         headers::clean_response(&mut parts.headers, &found, parts.status, parts.version);
+        if let Some(policy) = record.policy() {
+            policy.finish(&mut parts.headers, state.is_secured());
+            named.extend(policy.response.displaced());
+        }
         if let Some(pin) = pin {
             pin.put_into(&mut parts.headers);
         }

@@ -1,12 +1,38 @@
-//! What a route says about its requests besides where they go, digested once for one worker. Most routes say nothing, and have none.
+//! What a route and its pool say about requests besides where they go, digested once for one worker. Most say nothing, and have none.
+//!
+//! In this order: an answer of firedoor's own ([`answer`]), the path's prefix and the request's fields ([`edits`]), then what the
+//! route sets otherwise than everything else. On the way back: the response's fields, and pages for people ([`page`]).
 
+pub(crate) mod answer;
+pub(crate) mod edits;
+pub(crate) mod page;
+
+use std::rc::Rc;
 use std::time::Duration;
 
+use http::header::STRICT_TRANSPORT_SECURITY;
+use http::{HeaderMap, HeaderValue, Request};
+
+use super::error::Refusal;
+use super::record::Record;
+use super::redirect;
 use crate::config::{Config, Limits, Route, Upstream};
+use answer::Answer;
+use edits::{FieldEdits, PrefixEdit};
+use page::Pages;
 
 /// See the module's promise.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Policy {
+    answer: Option<Answer>,
+    prefix: Option<PrefixEdit>,
+    /// Of requests.
+    pub(crate) request: FieldEdits,
+    /// Of responses.
+    pub(crate) response: FieldEdits,
+    hsts: Option<HeaderValue>,
+    /// Instead of firedoor's own words.
+    pub(crate) pages: Pages,
     /// `[upstream]`, with what the route sets otherwise.
     upstream: Upstream,
     /// Of request bodies.
@@ -18,32 +44,82 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// `None`: `route` is nothing special.
-    pub(crate) fn of(route: &Route, config: &Config) -> Option<Self> {
-        let own = &route.overrides;
-        if *own == Default::default() {
-            return None;
-        }
-        let mut upstream = config.upstream.clone();
-        replace(&mut upstream.connect_timeout, own.connect_timeout);
-        replace(&mut upstream.response_timeout, own.response_timeout);
-        replace(&mut upstream.retries, own.retries);
-        replace(&mut upstream.retry_on_status, own.retry_on_status.clone());
+    /// `None`: neither `route` nor `pool` (an index into the pools of `config`) says anything special.
+    pub(crate) fn of(
+        route: Option<&Route>,
+        pool: Option<usize>,
+        config: &Config,
+    ) -> Option<Rc<Self>> {
         let usual = Allowance::of(&config.limits);
-        Some(Self {
-            upstream,
-            allowance: Allowance {
+        let mut policy = Self {
+            answer: None,
+            prefix: None,
+            request: FieldEdits::default(),
+            response: FieldEdits::default(),
+            hsts: None,
+            pages: Pages::of(pool.map(|pool| &config.pools[pool])),
+            upstream: config.upstream.clone(),
+            allowance: usual,
+            hold_time: config.failover.hold_time,
+            idempotency_key: false,
+        };
+        let plain = policy.clone();
+        if let Some(route) = route {
+            let own = &route.overrides;
+            let upstream = &mut policy.upstream;
+            replace(&mut upstream.connect_timeout, own.connect_timeout);
+            replace(&mut upstream.response_timeout, own.response_timeout);
+            replace(&mut upstream.retries, own.retries);
+            replace(&mut upstream.retry_on_status, own.retry_on_status.clone());
+            replace(&mut policy.hold_time, own.hold_time);
+            policy.allowance = Allowance {
                 max: own.max_body_size.map_or(usual.max, unlimited),
                 timeout: own.body_timeout.unwrap_or(usual.timeout),
-            },
-            hold_time: own.hold_time.unwrap_or(config.failover.hold_time),
-            idempotency_key: own.idempotency_key,
-        })
+            };
+            policy.idempotency_key = own.idempotency_key;
+            policy.answer = route.answer.as_ref().map(Answer::new);
+            policy.prefix = route.prefix.as_ref().and_then(PrefixEdit::new);
+            policy.request = FieldEdits::new(&route.request_headers);
+            policy.response = FieldEdits::new(&route.response_headers);
+            policy.hsts = route.hsts.map(redirect::promise);
+        }
+        (policy != plain || !policy.pages.is_empty()).then(|| Rc::new(policy))
     }
 
     /// How backends are talked to for requests with this policy, or with none.
     pub(crate) fn upstream<'a>(policy: Option<&'a Self>, config: &'a Config) -> &'a Upstream {
         policy.map_or(&config.upstream, |policy| &policy.upstream)
+    }
+
+    /// Turns the request away, if the answer is firedoor's own; otherwise changes its target as it goes on.
+    pub(crate) fn meet<B>(
+        &self,
+        request: &mut Request<B>,
+        record: &mut Record,
+    ) -> Result<(), Refusal> {
+        if let Some(prefix) = &self.prefix {
+            prefix.apply(request.uri_mut()).ok_or(Refusal::BadTarget)?;
+        }
+        match &self.answer {
+            None => Ok(()),
+            Some(answer) => Err(answer.refusal(request, record)),
+        }
+    }
+
+    /// What the client gets to see of a response's fields.
+    pub(crate) fn finish(&self, headers: &mut HeaderMap, secured: bool) {
+        self.response.apply(headers);
+        if let Some(hsts) = &self.hsts
+            && secured
+            && !headers.contains_key(STRICT_TRANSPORT_SECURITY)
+        {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+    }
+
+    /// The answer that is the same for all.
+    pub(crate) fn answer(&self) -> Option<&Answer> {
+        self.answer.as_ref()
     }
 }
 

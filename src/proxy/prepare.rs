@@ -147,8 +147,9 @@ pub(crate) async fn prepare(
         Lookup::BadPath => return Err(Refusal::BadTarget),
     };
     let policy = goal.policy;
-    if policy.is_some() {
-        record.governed(policy.clone());
+    if let Some(policy) = &policy {
+        record.governed(policy);
+        policy.meet(&mut request, record)?;
     }
     let allowance = match &policy {
         Some(policy) => policy.allowance,
@@ -161,7 +162,7 @@ pub(crate) async fn prepare(
     // 4. clean; what we add is added for each attempt, so that a copy for a retry need not carry it
     let upgrade = headers::wants_upgrade(request.headers(), &found, request.version());
     let expects = headers::expects_continue(request.headers(), &found);
-    let named = if found.names_fields() {
+    let mut named = if found.names_fields() {
         headers::named_by_connection(request.headers())
     } else {
         Vec::new()
@@ -174,6 +175,10 @@ pub(crate) async fn prepare(
         .affinity(goal.pool)
         .map(|affinity| affinity.take(request.headers_mut()));
 
+    if let Some(policy) = &policy {
+        policy.request.apply(request.headers_mut());
+        named.extend(policy.request.displaced());
+    }
     let keyed = policy.as_ref().is_some_and(|p| p.idempotency_key);
     let idempotent = !upgrade
         && (retry::is_idempotent(request.method())

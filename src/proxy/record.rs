@@ -29,6 +29,8 @@ pub(crate) struct Record {
     identity: Option<Identity>,
     /// What its route says about it, if that is anything special.
     policy: Option<Rc<Policy>>,
+    /// Where its client is sent instead.
+    location: Option<Box<HeaderValue>>,
     /// The backend of the last attempt.
     upstream: Option<Rc<Upstream>>,
     /// Whether it is to blame for how the request ended.
@@ -115,6 +117,7 @@ impl Record {
             termination: "--",
             identity: None,
             policy: None,
+            location: None,
             upstream: None,
             failed: false,
             counted: false,
@@ -142,8 +145,23 @@ impl Record {
     }
 
     /// Its route is known.
-    pub(crate) fn governed(&mut self, policy: Option<Rc<Policy>>) {
-        self.policy = policy;
+    pub(crate) fn governed(&mut self, policy: &Rc<Policy>) {
+        self.policy = Some(Rc::clone(policy));
+    }
+
+    /// `None` also before its route is known.
+    pub(crate) fn policy(&self) -> Option<&Policy> {
+        self.policy.as_deref()
+    }
+
+    /// Its client is to ask elsewhere.
+    pub(crate) fn sent_on(&mut self, location: HeaderValue) {
+        self.location = Some(Box::new(location));
+    }
+
+    /// Where.
+    pub(crate) fn location(&self) -> Option<&HeaderValue> {
+        self.location.as_deref()
     }
 
     /// How long it may wait for a zone.

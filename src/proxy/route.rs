@@ -70,10 +70,13 @@ impl RouteTable {
         };
         let mut table = Self {
             // Parsing makes sure that there is a default pool where it is needed.
-            unrouted: config.routes.is_empty().then(|| Goal {
-                pool: default().unwrap_or(0),
-                priority: Route::DEFAULT_PRIORITY,
-                policy: None,
+            unrouted: config.routes.is_empty().then(|| {
+                let pool = default().unwrap_or(0);
+                Goal {
+                    pool,
+                    priority: Route::DEFAULT_PRIORITY,
+                    policy: Policy::of(None, Some(pool), config),
+                }
             }),
             exact: HashMap::new(),
             below: HashMap::new(),
@@ -90,9 +93,10 @@ impl RouteTable {
                 None => &mut table.any,
             };
             let goal = Goal {
-                pool: route.pool,
+                // Without one there is an answer, and nobody will ask.
+                pool: route.pool.unwrap_or(0),
                 priority: route.priority,
-                policy: Policy::of(route, config).map(Rc::new),
+                policy: Policy::of(Some(route), route.pool, config),
             };
             paths.add(&route.path, goal);
         }
@@ -156,7 +160,7 @@ impl Paths {
 }
 
 /// The host without port and trailing dot, in lower case. Allocates only for upper case.
-fn bare(host: &str) -> Cow<'_, str> {
+pub(super) fn bare(host: &str) -> Cow<'_, str> {
     // The last colon outside of brackets; an IPv6 address has some inside.
     let host = match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => name,
@@ -171,7 +175,7 @@ fn bare(host: &str) -> Cow<'_, str> {
 }
 
 /// The path to match by, or `None` if it is refused. Allocates only for paths that aren't normal yet.
-fn normalise(path: &str) -> Option<Cow<'_, str>> {
+pub(super) fn normalise(path: &str) -> Option<Cow<'_, str>> {
     if !path.starts_with('/') {
         // `OPTIONS *`: about the host, not about any path of it.
         return Some(Cow::Borrowed("/"));

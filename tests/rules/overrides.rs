@@ -17,7 +17,7 @@ fn with(keys: &str) -> Builder {
 }
 
 /// Two backends of which whichever is asked first does `first`; all other requests are served.
-fn failing_once(first: Behaviour) -> [Origin; 2] {
+pub fn failing_once(first: Behaviour) -> [Origin; 2] {
     let asked = Arc::new(AtomicBool::new(false));
     [(); 2].map(|()| {
         let (first, asked) = (Arc::clone(&first), Arc::clone(&asked));
@@ -33,7 +33,7 @@ fn failing_once(first: Behaviour) -> [Origin; 2] {
 }
 
 /// Checks so rare that only live requests can find out what a backend does.
-const RARELY: &str =
+pub const RARELY: &str =
     "kind = \"tcp\"\ninterval = \"1h\"\ntimeout = \"5s\"\nconfirm_interval = \"1h\"\nfall = 1000";
 
 fn post(path: &str, fields: &str) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use firedoor::config::{
     AccessLog, Address, Admin, AdminBind, Backend, Balance, Check, CheckKind, ClientIp, Config,
     Dependency, Failback, Failover, Gray, Journal, Limits, Listener, LogFormat, LogTarget,
-    MinHealthy, Overrides, Pool, Route, Server, Upstream, Zone,
+    MinHealthy, Pool, Route, Server, Upstream, Zone,
 };
 use firedoor::health::checker::Promoted;
 use firedoor::outcome::{CheckCode, Outcome};
@@ -113,15 +113,13 @@ pub(crate) fn config(
                 check: Arc::clone(&check),
                 sticky: None,
                 slow_start: Duration::ZERO,
+                error_pages: Vec::new(),
             })
             .collect(),
         routes: (0..pools.len())
             .map(|pool| Route {
-                host: None,
                 path: format!("/{pool}"),
-                pool,
-                priority: Route::DEFAULT_PRIORITY,
-                overrides: Overrides::default(),
+                ..Route::to(pool)
             })
             .collect(),
         zones: zones.iter().map(|zone| config_zone(zone, &check)).collect(),

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::config::raw::{Form, Item, Refusal, Section, closest};
 use crate::config::{Check, MinHealthy, Pool, Sticky};
 
-use super::check;
 use super::values::{DURATION, NAME, PERCENT};
 use super::zone::Draft;
+use super::{check, page};
 
 /// The pool of everything that names none.
 const DEFAULT: &str = "default";
@@ -63,6 +63,7 @@ impl<'a> Pools<'a> {
     fn define(&mut self, section: &Section<'a>) {
         let sticky = sticky_of(&section.section("sticky"));
         let slow_start = section.read("slow_start", &DURATION);
+        let error_pages = page::error_pages(section);
         let min_healthy = section.item("min_healthy");
         let mut check_section = section.section("check");
         let check = if check_section.present() {
@@ -88,6 +89,7 @@ impl<'a> Pools<'a> {
                 check,
                 sticky,
                 slow_start: slow_start.unwrap_or_default(),
+                error_pages,
             },
             shown: item.raw().to_owned(),
             min_healthy,
@@ -110,6 +112,7 @@ impl<'a> Pools<'a> {
                 check: Arc::clone(&self.check),
                 sticky: None,
                 slow_start: Duration::ZERO,
+                error_pages: Vec::new(),
             },
             shown: shown.to_owned(),
             min_healthy: None,

@@ -1,12 +1,17 @@
 //! `[[route]]`: which requests go to which pool, and what is done to them on the way.
 
+mod answer;
+mod edits;
 mod overrides;
+mod target;
 
 use crate::config::Route;
 use crate::config::raw::{Form, Refusal, Section};
 
 use super::address::HOST;
 use super::pool::Pools;
+use super::values::LIFETIME;
+use edits::Direction;
 
 const PATH: Form<String> = Form {
     noun: "a path prefix",
@@ -48,8 +53,26 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
     let path = section.item("path").map(|item| item.read(&PATH));
     let priority = section.number("priority", 0..=9);
     let overrides = overrides::overrides(section);
-    let pool = section.required("pool", "add pool = \"…\"");
-    let pool = pool.and_then(|item| pools.of_route(&item));
+    let request_headers = edits::fields(section, Direction::Request);
+    let response_headers = edits::fields(section, Direction::Response);
+    let hsts = section.read("hsts", &LIFETIME);
+    let known_host = host.clone().flatten();
+    let answer = answer::answer(section, known_host.as_ref());
+    let known_path = path.clone().flatten();
+    let prefix = edits::prefix(section, known_path.as_deref().unwrap_or("/"));
+    let pool = if section.has("redirect") || section.has("respond") {
+        let idle = section.misplaced("pool");
+        if let Some(item) = idle {
+            item.report(
+                "pool does nothing where the route answers by itself",
+                "remove it, or the route's redirect or respond",
+            );
+        }
+        None
+    } else {
+        let pool = section.required("pool", "add pool = \"…\"");
+        Some(pool.and_then(|item| pools.of_route(&item))?)
+    };
     Some(Route {
         host: match host {
             Some(host) => Some(host?),
@@ -59,9 +82,14 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
             Some(path) => path?,
             None => "/".to_owned(),
         },
-        pool: pool?,
+        pool,
         priority: priority.unwrap_or(Route::DEFAULT_PRIORITY),
         overrides,
+        answer,
+        prefix,
+        request_headers,
+        response_headers,
+        hsts,
     })
 }
 
