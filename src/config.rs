@@ -26,8 +26,8 @@ pub use load::{LoadError, load, texts};
 pub use pool::{MinHealthy, Pool, Sticky};
 pub(crate) use raw::closest;
 pub use route::{
-    Answer, ErrorPage, FieldEdits, HostPattern, Maintenance, Overrides, Page, Piece, PrefixEdit,
-    Redirect, Respond, Route,
+    Answer, Coding, Compression, ErrorPage, FieldEdits, HostPattern, Maintenance, MediaRange,
+    Overrides, Page, Piece, PrefixEdit, Redirect, Respond, Route,
 };
 pub use secret::Secret;
 pub(crate) use tls::provider;

@@ -9,6 +9,7 @@ pub(crate) mod attempt;
 pub(crate) mod balance;
 pub(crate) mod body;
 pub(crate) mod certificate;
+pub(crate) mod coding;
 pub(crate) mod connections;
 mod doorbell;
 pub(crate) mod downstream;

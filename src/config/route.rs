@@ -1,12 +1,14 @@
 //! Which requests go to which pool, and what is done to them on the way.
 
 mod answer;
+mod compression;
 mod edits;
 mod overrides;
 
 use std::time::Duration;
 
 pub use answer::{Answer, ErrorPage, Maintenance, Page, Piece, Redirect, Respond};
+pub use compression::{Coding, Compression, MediaRange};
 pub use edits::{FieldEdits, PrefixEdit};
 pub use overrides::Overrides;
 
@@ -33,6 +35,8 @@ pub struct Route {
     pub response_headers: FieldEdits,
     /// `Strict-Transport-Security`, where it comes over TLS.
     pub hsts: Option<Duration>,
+    /// Which responses are compressed; `None`: none.
+    pub compression: Option<Compression>,
 }
 
 impl Route {
@@ -49,6 +53,7 @@ impl Route {
             request_headers: FieldEdits::default(),
             response_headers: FieldEdits::default(),
             hsts: None,
+            compression: None,
         }
     }
 

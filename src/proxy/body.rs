@@ -2,6 +2,7 @@
 //!
 //! Both pass `size_hint` and `is_end_stream` on exactly; where they didn't, hyper would turn a `Content-Length` into chunks.
 
+pub(crate) mod compressed;
 mod request;
 
 use std::pin::Pin;
@@ -20,6 +21,7 @@ use super::policy::Allowance;
 use super::record::Record;
 use super::upstream::InFlight;
 use crate::outcome::Trouble;
+use compressed::Compressed;
 pub(crate) use request::RequestBody;
 
 /// What made a body end before its end. The details are where they are acted on: in the record, and in
@@ -131,6 +133,28 @@ enum Source {
     Own(std::vec::IntoIter<Bytes>),
     /// A backend's. Boxed, since a response moves several times on its way.
     Relayed(Box<Relay>),
+    /// A backend's, compressed.
+    Compressed(Box<Compressed>),
+}
+
+impl Source {
+    /// Where a backend's body comes from.
+    fn relay(&self) -> Option<&Relay> {
+        match self {
+            Self::Relayed(relay) => Some(relay),
+            Self::Compressed(compressed) => Some(&compressed.relay),
+            Self::Empty | Self::Own(_) => None,
+        }
+    }
+
+    /// Whether the client has been given all of it.
+    fn is_complete(&self) -> bool {
+        match self {
+            Self::Relayed(relay) => relay.complete,
+            Self::Compressed(compressed) => compressed.is_complete(),
+            Self::Empty | Self::Own(_) => true,
+        }
+    }
 }
 
 /// A backend's response body, with the connection it comes over.
@@ -199,19 +223,20 @@ impl Body for ResponseBody {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = self.get_mut();
         let polled = match &mut this.source {
             Source::Empty => Poll::Ready(None),
             Source::Own(words) => Poll::Ready(words.next().map(|words| Ok(Frame::data(words)))),
             Source::Relayed(relay) => relay.poll(),
+            Source::Compressed(compressed) => compressed.poll(cx),
         };
         if let (Some(record), Poll::Ready(Some(result))) = (&mut this.record, &polled) {
             match result {
                 Ok(frame) => record.sent(frame.data_ref().map_or(0, Bytes::len)),
-                Err(_) => match &this.source {
-                    Source::Relayed(relay) if relay.is_clients_fault() => record.ended("CD"),
+                Err(_) => match this.source.relay() {
+                    Some(relay) if relay.is_clients_fault() => record.ended("CD"),
                     _ => record.broke_off(),
                 },
             }
@@ -224,6 +249,7 @@ impl Body for ResponseBody {
             Source::Empty => true,
             Source::Own(words) => words.len() == 0,
             Source::Relayed(relay) => relay.incoming.is_end_stream(),
+            Source::Compressed(compressed) => compressed.is_complete(),
         }
     }
 
@@ -234,6 +260,7 @@ impl Body for ResponseBody {
                 SizeHint::with_exact(words.as_slice().iter().map(|part| part.len() as u64).sum())
             }
             Source::Relayed(relay) => relay.incoming.size_hint(),
+            Source::Compressed(_) => SizeHint::default(),
         }
     }
 }
@@ -241,14 +268,12 @@ impl Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         let record = self.record.take();
-        let state = match &self.source {
-            Source::Relayed(relay) => Some(Rc::clone(&relay.state)),
-            Source::Empty | Source::Own(_) => record.as_ref().map(|record| record.state()),
+        let state = match self.source.relay() {
+            Some(relay) => Some(Rc::clone(&relay.state)),
+            None => record.as_ref().map(|record| record.state()),
         };
         if let Some(mut record) = record {
-            if let Source::Relayed(relay) = &self.source
-                && !relay.complete
-            {
+            if !self.source.is_complete() {
                 record.left_by_client();
             }
             record.finish();

@@ -305,6 +305,7 @@ impl Answer {
         let (mut parts, incoming) = response.into_parts();
         record.answered(parts.status);
         state.begin_answer();
+        let mut compressor = None;
         let mut named = Vec::new();
         if found.names_fields() {
             named = headers::named_by_connection(&parts.headers);
@@ -313,6 +314,7 @@ impl Answer {
         if let Some(policy) = record.policy() {
             policy.finish(&mut parts.headers, state.is_secured());
             named.extend(policy.response.displaced());
+            compressor = policy.compress(parts.status, &mut parts.headers, &record);
         }
         if let Some(pin) = pin {
             pin.put_into(&mut parts.headers);
@@ -336,6 +338,10 @@ impl Answer {
             ends_by_close,
             named,
         );
+        let body = match compressor {
+            Some(compressor) => body.compressed(compressor),
+            None => body,
+        };
         Response::from_parts(parts, body)
     }
 }

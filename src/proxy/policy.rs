@@ -11,12 +11,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::header::STRICT_TRANSPORT_SECURITY;
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
+use super::body::compressed::Compressor;
+use super::coding;
 use super::error::Refusal;
 use super::record::Record;
 use super::redirect;
-use crate::config::{Config, Limits, Route, Upstream};
+use crate::config::{Compression, Config, Limits, Route, Upstream};
 use answer::Answer;
 use edits::{FieldEdits, PrefixEdit};
 use page::Pages;
@@ -31,6 +33,7 @@ pub(crate) struct Policy {
     /// Of responses.
     pub(crate) response: FieldEdits,
     hsts: Option<HeaderValue>,
+    compression: Option<Compression>,
     /// Instead of firedoor's own words.
     pub(crate) pages: Pages,
     /// `[upstream]`, with what the route sets otherwise.
@@ -57,6 +60,7 @@ impl Policy {
             request: FieldEdits::default(),
             response: FieldEdits::default(),
             hsts: None,
+            compression: None,
             pages: Pages::of(pool.map(|pool| &config.pools[pool])),
             upstream: config.upstream.clone(),
             allowance: usual,
@@ -81,6 +85,7 @@ impl Policy {
             policy.prefix = route.prefix.as_ref().and_then(PrefixEdit::new);
             policy.request = FieldEdits::new(&route.request_headers);
             policy.response = FieldEdits::new(&route.response_headers);
+            policy.compression.clone_from(&route.compression);
             policy.hsts = route.hsts.map(redirect::promise);
         }
         (policy != plain || !policy.pages.is_empty()).then(|| Rc::new(policy))
@@ -100,6 +105,14 @@ impl Policy {
         if let Some(prefix) = &self.prefix {
             prefix.apply(request.uri_mut()).ok_or(Refusal::BadTarget)?;
         }
+        if let Some(compression) = &self.compression {
+            let version = request.version();
+            record.wishes(coding::wish(
+                request.headers(),
+                version,
+                &compression.codings,
+            ));
+        }
         match &self.answer {
             None => Ok(()),
             Some(answer) => Err(answer.refusal(request, record)),
@@ -115,6 +128,26 @@ impl Policy {
         {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
+    }
+
+    /// Brings the fields of a response in line with how its body will be sent. `None`: as it is.
+    pub(crate) fn compress(
+        &self,
+        status: StatusCode,
+        headers: &mut HeaderMap,
+        record: &Record,
+    ) -> Option<Compressor> {
+        let compression = self.compression.as_ref()?;
+        let mut compressor = None;
+        let room = |coding| {
+            // HEAD has the fields of GET, and no body (RFC 9110 9.3.2).
+            if !record.is_head() {
+                compressor = Compressor::new(coding);
+            }
+            record.is_head() || compressor.is_some()
+        };
+        coding::settle(status, headers, compression, record.wish(), room);
+        compressor
     }
 
     /// The answer that is the same for all.

@@ -13,7 +13,7 @@ use super::downstream::Downstream;
 use super::identity::Identity;
 use super::policy::Policy;
 use super::upstream::Upstream;
-use crate::config::Config;
+use crate::config::{Coding, Config};
 use crate::telemetry::access_log::Line;
 use crate::zone::ComponentKey;
 
@@ -29,6 +29,8 @@ pub(crate) struct Record {
     identity: Option<Identity>,
     /// What its route says about it, if that is anything special.
     policy: Option<Rc<Policy>>,
+    /// In which coding its client would like the response, where its route compresses.
+    wish: Option<Coding>,
     /// Where its client is sent instead.
     location: Option<Box<HeaderValue>>,
     /// The backend of the last attempt.
@@ -117,6 +119,7 @@ impl Record {
             termination: "--",
             identity: None,
             policy: None,
+            wish: None,
             location: None,
             upstream: None,
             failed: false,
@@ -152,6 +155,16 @@ impl Record {
     /// `None` also before its route is known.
     pub(crate) fn policy(&self) -> Option<&Policy> {
         self.policy.as_deref()
+    }
+
+    /// The coding that its response may have.
+    pub(crate) fn wishes(&mut self, coding: Option<Coding>) {
+        self.wish = coding;
+    }
+
+    /// The same.
+    pub(crate) fn wish(&self) -> Option<Coding> {
+        self.wish
     }
 
     /// Its client is to ask elsewhere.

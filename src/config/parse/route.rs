@@ -1,6 +1,7 @@
 //! `[[route]]`: which requests go to which pool, and what is done to them on the way.
 
 mod answer;
+mod compression;
 mod edits;
 mod overrides;
 mod target;
@@ -56,6 +57,7 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
     let request_headers = edits::fields(section, Direction::Request);
     let response_headers = edits::fields(section, Direction::Response);
     let hsts = section.read("hsts", &LIFETIME);
+    let compression = compression::compression(section);
     let known_host = host.clone().flatten();
     let answer = answer::answer(section, known_host.as_ref());
     let known_path = path.clone().flatten();
@@ -90,6 +92,7 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
         request_headers,
         response_headers,
         hsts,
+        compression,
     })
 }
 
