@@ -92,6 +92,8 @@ pub struct Listener {
     pub hsts: Option<Duration>,
     /// Requests aren't served here, but sent to the same host over TLS: the port that clients find it at.
     pub redirect: Option<u16>,
+    /// Without TLS: clients that begin with HTTP/2's preface are spoken to in HTTP/2 (RFC 9113 3.3).
+    pub h2c: bool,
     /// Peers whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Connections at once, over all workers.

@@ -5,6 +5,7 @@ mod clock;
 pub mod crew;
 mod prewarm;
 mod release;
+mod seats;
 mod silence;
 
 use std::cell::{Cell, RefCell};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Cache};
-use slab::Slab;
+use http::HeaderValue;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
@@ -24,6 +25,7 @@ use crate::outcome::{Observation, Sign, Trouble};
 use crate::proxy::accept;
 use crate::proxy::connections::Connection;
 use crate::proxy::downstream::{Downstream, millis};
+use crate::proxy::exchange::Exchange;
 use crate::proxy::handshake;
 use crate::proxy::hold::Held;
 use crate::proxy::queue::Queue;
@@ -35,6 +37,7 @@ use crate::telemetry::access_log::{Line, Style};
 use crate::telemetry::counters::WorkerCounters;
 
 use crew::{Order, Parts};
+use seats::Seats;
 
 /// How often deadlines are compared with the clock. All of them are late by up to this much.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -50,7 +53,9 @@ pub(crate) struct Worker {
     now: Cell<u64>,
     cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     view: RefCell<Rc<View>>,
-    downstreams: RefCell<Slab<Rc<Downstream>>>,
+    downstreams: Seats<Downstream>,
+    exchanges: Seats<Exchange>,
+    date: RefCell<(u64, HeaderValue)>,
     queue: RefCell<Queue>,
     budget: RefCell<Budget>,
     log: RefCell<Vec<u8>>,
@@ -73,7 +78,9 @@ impl Worker {
             now: Cell::new(1),
             cache: RefCell::new(parts.subscriber.cache()),
             view: RefCell::new(Rc::new(View::new(snapshot, None, &parts.demands, started))),
-            downstreams: RefCell::default(),
+            downstreams: Seats::default(),
+            exchanges: Seats::default(),
+            date: RefCell::new((0, HeaderValue::from_static(""))),
             queue: RefCell::default(),
             budget: RefCell::new(budget),
             log: RefCell::default(),
@@ -132,13 +139,13 @@ impl Worker {
                 () = self.ended.notified() => {}
             }
             if let Some(deadline) = deadline {
-                if self.downstreams.borrow().is_empty() {
+                if self.is_empty() {
                     break;
                 }
                 if Instant::now() >= deadline {
                     tracing::warn!(
                         worker = self.index,
-                        connections = self.downstreams.borrow().len(),
+                        connections = self.downstreams.len(),
                         "the drain's time is over; ending what is left"
                     );
                     self.end_all().await;
@@ -154,12 +161,13 @@ impl Worker {
         self.tick();
         let now = self.now();
         let crowded = self.handshakes.available_permits() == 0;
-        for (_, downstream) in &*self.downstreams.borrow() {
+        self.downstreams.each(|downstream| {
             downstream.sweep(now);
             if crowded {
                 downstream.make_way(now);
             }
-        }
+        });
+        self.exchanges.each(|exchange| exchange.sweep(now));
         let view = self.view();
         let timeout = millis(view.snapshot.config.upstream.idle_timeout);
         for upstream in view.upstreams.values() {
@@ -176,25 +184,21 @@ impl Worker {
     fn snapshot_changed(self: &Rc<Self>) {
         self.view();
         self.prewarm();
-        for (_, downstream) in &*self.downstreams.borrow() {
-            downstream.snapshot_changed();
-        }
+        self.exchanges.each(Exchange::snapshot_changed);
     }
 
     fn begin_drain(&self) {
         self.draining.set(true);
-        for (_, downstream) in &*self.downstreams.borrow() {
-            downstream.begin_drain();
-        }
+        self.downstreams.each(Downstream::begin_drain);
+        // A tunnel has a look at what is left of its time.
+        self.exchanges.each(Exchange::wake);
     }
 
     /// Lets every task see that its time is over.
     async fn end_all(&self) {
-        for (_, downstream) in &*self.downstreams.borrow() {
-            downstream.end_now();
-        }
+        self.downstreams.each(Downstream::end_now);
         let ended = async {
-            while !self.downstreams.borrow().is_empty() {
+            while !self.is_empty() {
                 self.ended.notified().await;
             }
         };
@@ -254,25 +258,6 @@ impl Worker {
     pub(crate) fn drain_patience(&self) -> u64 {
         let timeout = millis(self.view().snapshot.config.server.drain_timeout);
         timeout - fastrand::u64(0..=timeout / 5)
-    }
-
-    /// Lets a connection be served on this thread, and calls `gone` at its end. A panic in it ends it, and nothing else.
-    pub(crate) fn admit(
-        self: &Rc<Self>,
-        state: &Rc<Downstream>,
-        serving: impl Future<Output = ()> + 'static,
-        gone: impl FnOnce() + 'static,
-    ) {
-        let seat = self.downstreams.borrow_mut().insert(Rc::clone(state));
-        let leaving = Leaving {
-            worker: Rc::clone(self),
-            seat,
-            gone: Some(gone),
-        };
-        tokio::task::spawn_local(async move {
-            let _leaving = leaving;
-            serving.await;
-        });
     }
 
     /// Keeps a connection for the next request. Whether it could be kept.
@@ -369,25 +354,5 @@ impl Doorkeeper {
     async fn dismiss(self) {
         self.stop.notify_one();
         let _ended = self.accepting.await;
-    }
-}
-
-/// Gives up a connection's seat, also when its task panics.
-struct Leaving<F: FnOnce()> {
-    worker: Rc<Worker>,
-    seat: usize,
-    gone: Option<F>,
-}
-
-impl<F: FnOnce()> Drop for Leaving<F> {
-    fn drop(&mut self) {
-        // The runtime may be dropping its tasks while `end_all` still looks at the seats.
-        if let Ok(mut seats) = self.worker.downstreams.try_borrow_mut() {
-            seats.try_remove(self.seat);
-        }
-        self.worker.ended.notify_one();
-        if let Some(gone) = self.gone.take() {
-            gone();
-        }
     }
 }

@@ -114,9 +114,20 @@ fn serve(worker: &Rc<Worker>, door: &Door, stream: TcpStream, peer: SocketAddr) 
         open.fetch_sub(1, Ordering::AcqRel);
     };
     match &settings.tls {
-        None => worker.admit(&state, session::serve(Rc::clone(&state), stream), gone),
+        None if settings.h2c => {
+            worker.admit(
+                &state,
+                session::serve_either(Rc::clone(&state), stream),
+                gone,
+            );
+        }
+        None => worker.admit(
+            &state,
+            session::http1::serve(Rc::clone(&state), stream),
+            gone,
+        ),
         Some(tls) => {
-            let serving = handshake::serve(Rc::clone(&state), stream, tls.config());
+            let serving = handshake::serve(Rc::clone(&state), stream, tls.clone());
             worker.admit(&state, serving, gone);
         }
     }

@@ -12,7 +12,8 @@ use tokio::task::unconstrained;
 
 use super::body::RequestBody;
 use super::connections::Connection;
-use super::downstream::{Downstream, millis};
+use super::downstream::millis;
+use super::exchange::Exchange;
 use super::upstream::Upstream;
 use crate::config;
 use crate::outcome::{Trouble, is_own_fault};
@@ -44,7 +45,7 @@ pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody
 /// Connects to `upstream`, unless it takes too long or the backend is found dead meanwhile. `Err(None)`: our own system couldn't,
 /// which is no news about the backend.
 pub(crate) async fn connect(
-    state: &Rc<Downstream>,
+    state: &Rc<Exchange>,
     upstream: &Rc<Upstream>,
     settings: &config::Upstream,
     limits: &config::Limits,
@@ -95,7 +96,7 @@ pub(crate) struct Rules {
 
 /// Sends `request` and waits for the response head.
 pub(crate) async fn send(
-    state: &Rc<Downstream>,
+    state: &Rc<Exchange>,
     upstream: &Rc<Upstream>,
     connection: &mut Box<Connection>,
     request: Request<RequestBody>,
@@ -149,7 +150,7 @@ pub(crate) async fn send(
 }
 
 /// Sends on what the backend has said before its response. Whether it has said something.
-fn relay_interim(state: &Rc<Downstream>, connection: &Connection, rules: Rules) -> bool {
+fn relay_interim(state: &Rc<Exchange>, connection: &Connection, rules: Rules) -> bool {
     let mut interim = connection.traffic.interim.borrow_mut();
     let Some(heads) = interim.take() else {
         return false;

@@ -13,6 +13,10 @@ pub(crate) struct Candidate {
     pub(crate) latency_us: f32,
 }
 
+/// Differences below this are the scheduler's and the caches', not the backends': whoever was asked last would be the quicker one,
+/// and be asked again. Also what a backend costs that has never answered, so that its in-flight requests count.
+const LEAST_LATENCY_US: f32 = 1000.0;
+
 /// Picks one of `candidates` (an index), or `None` if there is none. `random` is uniform over all of `u64`; `turn` is the state
 /// of round robin, of one worker and pool.
 pub(crate) fn pick(
@@ -33,16 +37,29 @@ pub(crate) fn pick(
 
 /// Two random choices, by weight; the less loaded one wins. Unlike the least loaded of all, this doesn't send the whole herd
 /// to a backend that has just come up (Mitzenmacher 2001, "The power of two choices").
+///
+/// Wins the more surely, the more the other one would cost: certainly from half as much again. Were a hair's breadth enough, of two
+/// equal backends with nothing to do the one that happened to be quicker would get nearly everything, and the other one would
+/// be cold and unproven when it is needed.
 fn least_loaded_of_two(candidates: &[Candidate], random: u64) -> usize {
     let total: u64 = candidates.iter().map(|c| u64::from(c.weight)).sum();
     let first = at_weight(candidates, (random & 0xffff_ffff) % total, None);
     let rest = total - u64::from(candidates[first].weight);
     let second = at_weight(candidates, (random >> 32) % rest, Some(first));
-    if cost(candidates[second]) < cost(candidates[first]) {
+    let dearer = cost(candidates[first]) / cost(candidates[second]) - 1.0;
+    if dearer * 2.0 > chance(random) {
         second
     } else {
         first
     }
+}
+
+/// A third number out of `random`, from 0 to 1: Fibonacci hashing, since its plain bits are those that chose the two.
+fn chance(random: u64) -> f32 {
+    let bits = random.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    #[expect(clippy::cast_precision_loss, reason = "24 bits fit exactly")]
+    let bits = bits as f32;
+    bits / 16_777_216.0
 }
 
 /// The candidate at `position` of the weights laid end to end, leaving out `skip`.
@@ -60,18 +77,16 @@ fn at_weight(candidates: &[Candidate], mut position: u64, skip: Option<usize>) -
     usize::from(skip == Some(0))
 }
 
-/// What one more request would cost there: those in flight and the new one, each for the usual time, by weight.
+/// What one more request would cost there: its own time, and that of those in flight, who share the backend by its weight. The weight
+/// doesn't divide the request's own time: the choice of the two has counted it already, and with nothing in flight a heavy
+/// backend would get everything instead of its share.
 fn cost(candidate: Candidate) -> f32 {
     #[expect(
         clippy::cast_precision_loss,
         reason = "a comparison of loads, not an account"
     )]
-    let (waiting, weight) = (
-        (candidate.in_flight + 1) as f32,
-        candidate.weight.max(1) as f32,
-    );
-    // A backend that has never answered has latency 0: one floor for all, so that in-flight requests still count.
-    waiting * candidate.latency_us.max(100.0) / weight
+    let (in_flight, weight) = (candidate.in_flight as f32, candidate.weight.max(1) as f32);
+    (in_flight / weight + 1.0) * candidate.latency_us.max(LEAST_LATENCY_US)
 }
 
 /// By weight, in turn: the weights laid end to end, one step of the way a request.
@@ -158,8 +173,41 @@ mod tests {
 
     #[test]
     fn of_two_equally_busy_ones_the_faster_wins() {
-        let two = [candidate(1, 3, 900.0), candidate(1, 3, 300.0)];
+        let two = [candidate(1, 3, 9000.0), candidate(1, 3, 3000.0)];
         assert_eq!(counts(Balance::LeastLoaded, &two, 1000), [0, 1000]);
+    }
+
+    #[test]
+    fn the_slightly_slower_one_keeps_a_part_that_shrinks_evenly() {
+        let share = |slower: f32| {
+            let two = [candidate(1, 0, 5000.0 * slower), candidate(1, 0, 5000.0)];
+            counts(Balance::LeastLoaded, &two, 10_000)[0]
+        };
+        for (slower, expected) in [
+            (1.0, 5000),
+            (1.1, 4000),
+            (1.25, 2500),
+            (1.4, 1000),
+            (1.5, 0),
+        ] {
+            let share = share(slower);
+            assert!(share.abs_diff(expected) < 200, "{slower}: {share}");
+        }
+    }
+
+    #[test]
+    fn with_nothing_in_flight_requests_follow_the_weights() {
+        let two = [candidate(1, 0, 500.0), candidate(3, 0, 500.0)];
+        let light = counts(Balance::LeastLoaded, &two, 10_000)[0];
+        assert!(light.abs_diff(2500) < 200, "{light}");
+    }
+
+    #[test]
+    fn a_heavy_backend_carries_more_in_flight_before_the_other_one_is_taken() {
+        let two = [candidate(1, 2, 500.0), candidate(4, 3, 500.0)];
+        assert_eq!(counts(Balance::LeastLoaded, &two, 1000), [0, 1000]);
+        let two = [candidate(1, 0, 500.0), candidate(4, 3, 500.0)];
+        assert_eq!(counts(Balance::LeastLoaded, &two, 1000), [1000, 0]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //!
 //! Both pass `size_hint` and `is_end_stream` on exactly; where they didn't, hyper would turn a `Content-Length` into chunks.
 
+mod client;
 pub(crate) mod compressed;
+mod patience;
 mod request;
 
 use std::pin::Pin;
@@ -15,17 +17,20 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::connections::Connection;
-use super::downstream::{BodyTrouble, Downstream};
+use super::exchange::{BodyTrouble, Exchange};
 use super::headers;
 use super::policy::Allowance;
 use super::record::Record;
 use super::upstream::InFlight;
 use crate::outcome::Trouble;
+
+pub(crate) use client::ClientBody;
 use compressed::Compressed;
+use patience::Patience;
 pub(crate) use request::RequestBody;
 
 /// What made a body end before its end. The details are where they are acted on: in the record, and in
-/// [`Downstream::body_trouble`].
+/// [`Exchange::body_trouble`].
 #[derive(Debug)]
 pub(crate) struct Cut(&'static str);
 
@@ -39,8 +44,8 @@ impl std::error::Error for Cut {}
 
 /// A request body that is passed on as it comes.
 pub(crate) struct Streamed {
-    incoming: Incoming,
-    state: Rc<Downstream>,
+    incoming: ClientBody,
+    state: Rc<Exchange>,
     received: u64,
     allowance: Allowance,
     /// The client waits for a `100 (Continue)`: asked for its body when the backend wants it, or at this time (worker
@@ -55,8 +60,8 @@ const CONTINUE_PATIENCE: u64 = 1000;
 
 impl Streamed {
     pub(crate) fn new(
-        incoming: Incoming,
-        state: Rc<Downstream>,
+        incoming: ClientBody,
+        state: Rc<Exchange>,
         allowance: Allowance,
         expects: bool,
         named: Vec<HeaderName>,
@@ -85,6 +90,7 @@ impl Streamed {
                 return Poll::Pending;
             }
             self.opens_at = None;
+            self.state.ask_for_body();
         }
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Pending if self.state.is_body_overdue() => self.fail(BodyTrouble::TooSlow),
@@ -164,10 +170,10 @@ struct Relay {
     connection: Option<Box<Connection>>,
     /// Counts the request out when dropped.
     flight: InFlight,
-    state: Rc<Downstream>,
+    state: Rc<Exchange>,
     complete: bool,
-    /// Worker milliseconds at which a backend that is believed dead is given up.
-    patience: u64,
+    /// With a backend that is believed dead, or whose zone was left.
+    patience: Patience,
     /// Its end is the connection's end: if it breaks off, only a reset can tell the client.
     ends_by_close: bool,
     /// Fields that the response's `Connection` names: not for its trailers either.
@@ -194,7 +200,7 @@ impl ResponseBody {
         incoming: Incoming,
         connection: Box<Connection>,
         flight: InFlight,
-        state: Rc<Downstream>,
+        state: Rc<Exchange>,
         record: Box<Record>,
         ends_by_close: bool,
         named: Vec<HeaderName>,
@@ -208,7 +214,7 @@ impl ResponseBody {
                 flight,
                 state,
                 complete,
-                patience: 0,
+                patience: Patience::default(),
                 ends_by_close,
                 named,
             })),
@@ -294,7 +300,7 @@ impl Relay {
                 if self.incoming.size_hint().exact().is_some() {
                     // A download of known length ends by itself; a stream of events may never, so that it is not given more
                     // time with each event.
-                    self.patience = 0;
+                    self.patience.renew();
                 }
                 if let Some(trailers) = frame.trailers_mut() {
                     headers::clean_trailers(trailers, &self.named);
@@ -314,28 +320,11 @@ impl Relay {
             Poll::Pending if self.connection.as_ref().is_some_and(|c| c.is_finished()) => {
                 self.broken(Trouble::Reset)
             }
-            Poll::Pending if self.is_given_up() => self.broken(Trouble::ResponseTimeout),
+            Poll::Pending if self.patience.is_over(&self.state, self.flight.upstream()) => {
+                self.broken(Trouble::ResponseTimeout)
+            }
             Poll::Pending => Poll::Pending,
         }
-    }
-
-    /// A response that a dead or left zone stopped sending is not waited for past `drain_timeout`; without that, its client
-    /// would wait for ever, since a response may take as long as it likes.
-    fn is_given_up(&mut self) -> bool {
-        let upstream = self.flight.upstream();
-        if !(upstream.is_abandoned() || upstream.is_left()) {
-            if self.patience != u64::MAX {
-                self.patience = u64::MAX;
-                self.state.wait_until(0);
-            }
-            return false;
-        }
-        let now = self.state.worker.now();
-        if self.patience == 0 || self.patience == u64::MAX {
-            self.patience = now + self.state.worker.drain_patience();
-            self.state.wait_until(self.patience);
-        }
-        now >= self.patience
     }
 
     /// Whether the exchange broke because the request's body did.

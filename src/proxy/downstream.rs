@@ -1,10 +1,11 @@
-//! One client connection: what its task, its socket and the request in it know of each other, and its clock of deadlines.
+//! One client connection: what its task, its socket and its requests know of each other, and its clock of deadlines. What
+//! belongs to one request is in its [`super::exchange::Exchange`].
 //!
 //! Deadlines are plain numbers that the worker compares every [`crate::worker::TICK`]; hyper's own timer would cost an
 //! allocation and a timer-wheel entry for each request, and has no deadline at all for bodies and writes.
 
-mod call;
 mod clock;
+mod streams;
 
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::io;
@@ -19,13 +20,12 @@ use http::{HeaderMap, HeaderValue};
 use super::certificate::ClientCertificate;
 use super::headers;
 use super::redirect::{self, Redirect};
-use super::stream::ClientStream;
-use super::upgrade::Tunnel;
+use super::site::Site;
 use super::window::Window;
 use crate::config::Listener;
 use crate::worker::Worker;
 
-/// The state of one client connection, shared by its task, its socket and the request in it.
+/// The state of one client connection, shared by its task, its socket and its requests.
 pub(crate) struct Downstream {
     pub(crate) worker: Rc<Worker>,
     pub(crate) peer: SocketAddr,
@@ -35,6 +35,8 @@ pub(crate) struct Downstream {
     pub(crate) scheme: &'static str,
     /// What the client has shown in its TLS handshake.
     pub(crate) certificate: OnceCell<Box<ClientCertificate>>,
+    /// What it has asked for in its TLS handshake, where there is more than one site.
+    pub(crate) site: OnceCell<Box<Site>>,
     /// `Strict-Transport-Security`. A copy of this connection's own: a clone of a value shared between workers would write to a
     /// shared cache line.
     hsts: Option<HeaderValue>,
@@ -46,37 +48,20 @@ pub(crate) struct Downstream {
     pub(crate) trusted: bool,
     /// A response has gone out that can't be told from a complete one by its framing: the connection must be reset.
     pub(crate) reset: Cell<bool>,
-    /// Where a 101 leaves the backend's side of the tunnel.
-    pub(crate) tunnel: RefCell<Option<Tunnel>>,
-    /// Whose trouble ended the request body, if it ended badly.
-    pub(crate) body_trouble: Cell<Option<BodyTrouble>>,
-    /// Body bytes of the current request that have come.
-    body_bytes: Cell<u64>,
     phase: Cell<Phase>,
     /// Whether a byte of the current head has come.
     head_begun: Cell<bool>,
-    /// For the head, or for the next one. All of these in worker milliseconds; 0 = none.
+    /// For the head, or for the next one. Worker milliseconds; 0 = none.
     due: Cell<u64>,
-    body: Window,
+    /// What only a connection with HTTP/2 has.
+    streams: streams::Streams,
     write: Window,
-    /// What the request itself waits for (connect, head, hold) wants to look at its clock then.
-    request_due: Cell<u64>,
-    /// The request wants to know of a new snapshot.
-    watches: Cell<bool>,
-    /// A place at a backend has become free, and this request is the next in the hold.
-    called: Cell<bool>,
-    /// The backend has asked for the body that the client holds back.
-    continued: Cell<bool>,
-    /// The response has begun.
-    answering: Cell<bool>,
     /// Interim responses that are on their way to the client.
     interim_out: RefCell<Vec<u8>>,
     /// hyper has nothing left to send.
     flushed: Cell<bool>,
     /// Somebody waits for that.
     breaking: Cell<bool>,
-    /// The body wants to look at its clock then.
-    body_due: Cell<u64>,
     cut: Cell<Option<Cut>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -89,6 +74,8 @@ enum Phase {
     Idle,
     /// A request is being answered.
     Request,
+    /// HTTP/2, and no request is being answered. What comes need not belong to a request.
+    Between,
 }
 
 /// Why the connection is ended by its clock.
@@ -99,17 +86,8 @@ pub(super) enum Cut {
     Write,
     /// The worker's drain has come to its deadline.
     Drain,
-}
-
-/// How a request body ended badly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BodyTrouble {
-    /// `body_timeout`.
-    TooSlow,
-    /// `max_body_size`.
-    TooLarge,
-    /// The client left, or broke the framing.
-    Broken,
+    /// The client makes work and means nothing by it.
+    Flood,
 }
 
 impl Downstream {
@@ -131,28 +109,20 @@ impl Downstream {
                 "http"
             },
             certificate: OnceCell::new(),
+            site: OnceCell::new(),
             hsts: listener.hsts.map(redirect::promise),
             redirect: listener.redirect.map(|port| Box::new(Redirect::to(port))),
             handshake: Cell::new(0),
             trusted: listener.trusted_proxies.iter().any(|net| net.contains(&ip)),
             reset: Cell::new(false),
-            tunnel: RefCell::new(None),
-            body_trouble: Cell::new(None),
-            body_bytes: Cell::new(0),
             phase: Cell::new(Phase::Head),
             head_begun: Cell::new(false),
             due: Cell::new(due),
-            body: Window::default(),
+            streams: streams::Streams::default(),
             write: Window::default(),
-            request_due: Cell::new(0),
-            watches: Cell::new(false),
-            called: Cell::new(false),
-            continued: Cell::new(false),
-            answering: Cell::new(false),
             interim_out: RefCell::default(),
             flushed: Cell::new(true),
             breaking: Cell::new(false),
-            body_due: Cell::new(0),
             cut: Cell::new(None),
             waker: RefCell::new(None),
             worker,
@@ -164,11 +134,16 @@ impl Downstream {
         self.scheme == "https"
     }
 
+    /// Whether a request for `host` belongs to the site that the connection was made to.
+    pub(crate) fn is_at_home(&self, host: &str) -> bool {
+        self.site.get().is_none_or(|site| site.serves(host))
+    }
+
     /// Tells browsers to come over TLS only, unless the app has something to say about it. They may not believe that in cleartext
     /// (RFC 6797 7.2).
-    pub(crate) fn promise<S: ClientStream>(&self, headers: &mut HeaderMap) {
-        if S::SECURED
-            && let Some(hsts) = &self.hsts
+    pub(crate) fn promise(&self, headers: &mut HeaderMap) {
+        if let Some(hsts) = &self.hsts
+            && self.is_secured()
             && !headers.contains_key(STRICT_TRANSPORT_SECURITY)
         {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
@@ -192,7 +167,7 @@ impl Downstream {
                 self.due.set(self.worker.now() + millis(limit));
             }
             Phase::Head => self.head_begun.set(true),
-            Phase::Request => {}
+            Phase::Request | Phase::Between => {}
         }
     }
 
@@ -224,110 +199,37 @@ impl Downstream {
         (!out.is_empty()).then_some(out)
     }
 
-    // === what the request tells
+    // === what a request tells, where there is one at a time
 
     /// A request begins: the head's deadline is over.
-    pub(crate) fn begin_request(&self) {
+    pub(in crate::proxy) fn begin_request(&self) {
         self.phase.set(Phase::Request);
         self.due.set(0);
-        self.body.end();
-        self.body_due.set(0);
-        self.continued.set(false);
-        self.answering.set(false);
-        self.body_trouble.set(None);
-        self.body_bytes.set(0);
-    }
-
-    /// The response head is on its way.
-    pub(crate) fn begin_answer(&self) {
-        self.answering.set(true);
     }
 
     /// The response has broken off: it ends in an error once hyper has sent what came before.
-    pub(crate) fn begin_break(&self) {
+    pub(in crate::proxy) fn begin_break(&self) {
         self.flushed.set(false);
         self.breaking.set(true);
     }
 
-    pub(crate) fn is_flushed(&self) -> bool {
+    pub(in crate::proxy) fn is_flushed(&self) -> bool {
         self.flushed.get()
     }
 
     /// The response is complete, or nothing more will come of it.
-    pub(crate) fn end_request(&self) {
+    pub(in crate::proxy) fn end_request(&self) {
         self.phase.set(Phase::Idle);
         self.head_begun.set(false);
-        self.body.end();
-        self.wait_no_more();
         let limit = self.worker.view().limits().idle_timeout;
         self.due.set(self.worker.now() + millis(limit));
     }
 
-    /// The backend wants more of the request body, and the client hasn't sent it.
-    pub(crate) fn body_wait(&self, limit: Duration) {
-        self.body.wait(self.worker.now(), limit);
-    }
-
-    /// Whether the request waits for its own client.
-    pub(crate) fn is_waiting_for_body(&self) -> bool {
-        self.body.due.get() != 0
-    }
-
-    /// The body looks at its clock at `due`.
-    pub(crate) fn look_at(&self, due: u64) {
-        self.body_due.set(due);
-    }
-
-    /// Whether the backend has asked for the body that its client holds back.
-    pub(crate) fn is_continued(&self) -> bool {
-        self.continued.get()
-    }
-
-    /// The backend asks for the body.
-    pub(crate) fn set_continued(&self) {
-        self.continued.set(true);
-    }
-
     /// Sends the heads of interim responses on, if now is the time for it.
-    pub(crate) fn send_interim(&self, heads: &[u8]) {
+    pub(in crate::proxy) fn send_interim(&self, heads: &[u8]) {
         if self.flushed.get() {
             self.interim_out.borrow_mut().extend_from_slice(heads);
         }
-    }
-
-    /// Some of the request body has come. Once the response has begun, a slow body is a conversation, not an attack.
-    pub(crate) fn body_progress(&self, bytes: usize) {
-        self.body_bytes.set(self.body_bytes.get() + bytes as u64);
-        if self.answering.get() {
-            self.body.end();
-        } else {
-            self.body.progress(self.worker.now(), bytes as u64);
-        }
-    }
-
-    pub(crate) fn body_end(&self) {
-        self.body.end();
-    }
-
-    /// Body bytes of the current request that have come.
-    pub(crate) fn body_bytes(&self) -> u64 {
-        self.body_bytes.get()
-    }
-
-    pub(crate) fn is_body_overdue(&self) -> bool {
-        self.body.is_over(self.worker.now())
-    }
-
-    /// The request looks at its clock at `due`, and at every new snapshot.
-    pub(crate) fn wait_until(&self, due: u64) {
-        self.request_due.set(due);
-        self.watches.set(true);
-        self.called.set(false);
-    }
-
-    pub(crate) fn wait_no_more(&self) {
-        self.request_due.set(0);
-        self.watches.set(false);
     }
 
     /// Lets the task look around.

@@ -5,7 +5,8 @@ use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use super::body::ResponseBody;
-use super::downstream::BodyTrouble;
+use super::exchange::BodyTrouble;
+use super::grpc;
 use super::headers::X_REQUEST_ID;
 use super::identity::Identity;
 use super::policy::Policy;
@@ -28,6 +29,8 @@ pub(crate) enum Refusal {
     LargeHead,
     /// A method that a gateway doesn't serve: CONNECT, or TRACE to the gateway itself.
     Method,
+    /// A tunnel (RFC 8441) for something else than a WebSocket.
+    UnknownProtocol,
     /// OPTIONS with `Max-Forwards: 0`: this is the recipient, and has no more to say than that it is there.
     Options,
     /// Here is only told where to go instead: to the same host, over TLS.
@@ -38,6 +41,8 @@ pub(crate) enum Refusal {
     Maintenance,
     /// No route is for this host.
     UnknownHost,
+    /// The connection was made to another site than this host's.
+    Misdirected,
     /// The host has routes, but none for this path.
     NoRoute,
     /// The request body ended badly.
@@ -55,7 +60,9 @@ pub(crate) enum Refusal {
 impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::Flawed(Flaw::UnknownCoding) => StatusCode::NOT_IMPLEMENTED,
+            Self::Flawed(Flaw::UnknownCoding) | Self::UnknownProtocol => {
+                StatusCode::NOT_IMPLEMENTED
+            }
             Self::Flawed(Flaw::Host | Flaw::TransferEncoding | Flaw::ContentLength)
             | Self::BadTarget
             | Self::Body(BodyTrouble::Broken) => StatusCode::BAD_REQUEST,
@@ -66,7 +73,7 @@ impl Refusal {
             // It keeps method and body.
             Self::Redirect => StatusCode::PERMANENT_REDIRECT,
             Self::Answered(status) => status,
-            Self::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::UnknownHost | Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Body(BodyTrouble::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyTrouble::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -83,7 +90,7 @@ impl Refusal {
     }
 
     /// For the client: never a backend's address or a component's name.
-    fn text(self) -> &'static str {
+    pub(super) fn text(self) -> &'static str {
         match self {
             Self::Flawed(Flaw::Host) => "The request needs exactly one valid Host.",
             Self::Flawed(Flaw::TransferEncoding) => "The request's Transfer-Encoding is not valid.",
@@ -93,11 +100,13 @@ impl Refusal {
             Self::LongTarget => "The request target is too long.",
             Self::LargeHead => "The request's header fields are too large.",
             Self::Method => "The method is not allowed here.",
+            Self::UnknownProtocol => "Only WebSockets are tunnelled here.",
             Self::Options => "This is as far as the request was to go.",
             Self::Redirect => "This is served over https only.",
             Self::Answered(_) => "This is served elsewhere.",
             Self::Maintenance => "This is being worked on at the moment.",
             Self::UnknownHost => "This host is not served here.",
+            Self::Misdirected => "This connection was made to another site: please make a new one.",
             Self::NoRoute => "Nothing is served at this path.",
             Self::Body(BodyTrouble::Broken) => "The request body is broken.",
             Self::Body(BodyTrouble::TooSlow) => "The request body came too slowly.",
@@ -125,7 +134,9 @@ impl Refusal {
             | Self::LongTarget
             | Self::LargeHead
             | Self::Method
+            | Self::UnknownProtocol
             | Self::UnknownHost
+            | Self::Misdirected
             | Self::NoRoute => "PR",
             Self::Options => "--",
             Self::Redirect | Self::Answered(_) | Self::Maintenance => "LR",
@@ -153,6 +164,9 @@ impl Refusal {
             self.termination(),
             matches!(self, Self::Upstream(_)),
         );
+        if record.state().is_grpc() {
+            return grpc::response(self, record);
+        }
         let id = record.identity().map(Identity::request_id);
         let id_text = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or("");
         let policy = record.policy();
@@ -260,7 +274,9 @@ impl Refusal {
             }
             Self::Redirect
             | Self::Answered(_)
+            | Self::UnknownProtocol
             | Self::UnknownHost
+            | Self::Misdirected
             | Self::NoRoute
             | Self::Upstream(_) => {}
         }

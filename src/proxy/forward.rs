@@ -11,7 +11,6 @@
 //! 9. **stream** the body ([`super::body`]): from here on an error can only abort, and the client must see that.
 //! 10. **finish** ([`super::body`], [`super::record`]): keep the connection after a clean end only; one log line, one count.
 
-use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -22,15 +21,15 @@ use hyper::body::Incoming;
 
 use super::affinity::Pin;
 use super::attempt::{self, Lost, Rules};
-use super::body::{RequestBody, ResponseBody};
+use super::body::{ClientBody, RequestBody, ResponseBody};
 use super::connections::Connection;
-use super::downstream::{Downstream, millis};
+use super::downstream::millis;
 use super::error::Refusal;
+use super::exchange::Exchange;
 use super::headers;
 use super::hold::Stay;
 use super::prepare::prepare;
 use super::record::Record;
-use super::stream::ClientStream;
 use super::survey::{self, Survey};
 use super::upgrade::Tunnel;
 use super::upstream::InFlight;
@@ -38,10 +37,10 @@ use crate::outcome::Trouble;
 use crate::zone::ComponentId;
 
 /// Answers one request. Never fails: what goes wrong before the response head is an answer of our own.
-pub(crate) async fn request<S: ClientStream>(
-    state: Rc<Downstream>,
-    request: Request<Incoming>,
-) -> Result<Response<ResponseBody>, Infallible> {
+pub(crate) async fn request(
+    state: Rc<Exchange>,
+    request: Request<ClientBody>,
+) -> Response<ResponseBody> {
     state.begin_request();
     let begun = state.worker.tick();
     let mut record = Record::begin(&state, &request, begun);
@@ -51,8 +50,8 @@ pub(crate) async fn request<S: ClientStream>(
         Ok(answer) => answer.relay(&state, record),
         Err(refusal) => refusal.response(json, record),
     };
-    state.promise::<S>(response.headers_mut());
-    Ok(response)
+    state.promise(response.headers_mut());
+    response
 }
 
 /// A backend's answer, up to its head.
@@ -66,8 +65,8 @@ struct Answer {
 }
 
 async fn forward(
-    state: &Rc<Downstream>,
-    request: Request<Incoming>,
+    state: &Rc<Exchange>,
+    request: Request<ClientBody>,
     found: Survey,
     record: &mut Record,
     begun: Instant,
@@ -80,6 +79,8 @@ async fn forward(
     let mut tried: Vec<ComponentId> = Vec::new();
     let mut fresh_only = false;
     let mut retries = 0;
+    // Its retries are used up, and it waits for another zone to have one more.
+    let mut crossed = false;
     let mut stay = Stay::default();
     // How the last attempt that had been sent was lost.
     let mut failed: Option<Trouble> = None;
@@ -179,7 +180,9 @@ async fn forward(
                 request.headers_mut().insert(HOST, host);
             }
         }
-        let may_repeat = spare.is_some() && prepared.idempotent && retries < settings.retries;
+        let most = settings.retries;
+        let repeatable = spare.is_some() && prepared.idempotent && most > 0;
+        let may_repeat = repeatable && retries < most;
         // One reading of the clock less for the usual request, which has been sent as soon as it had come.
         if !std::mem::take(&mut first) {
             worker.tick();
@@ -190,7 +193,7 @@ async fn forward(
             whole: spare.is_some(),
             may_leave: may_repeat,
             expects: prepared.expects,
-            interim: version == Version::HTTP_11,
+            interim: version >= Version::HTTP_11,
         };
         match attempt::send(state, &upstream, &mut connection, request, rules).await {
             Ok(response) => {
@@ -201,6 +204,10 @@ async fn forward(
                     return Err(Refusal::Upstream(Trouble::Protocol));
                 }
                 if status == StatusCode::SWITCHING_PROTOCOLS && !prepared.upgrade {
+                    return Err(Refusal::Upstream(Trouble::Protocol));
+                }
+                if prepared.upgrade && version == Version::HTTP_2 && status.is_success() {
+                    // With HTTP/2 that would say that there is a tunnel (RFC 8441 5).
                     return Err(Refusal::Upstream(Trouble::Protocol));
                 }
                 let bad = status.is_server_error();
@@ -261,19 +268,29 @@ async fn forward(
                 worker.report(&upstream, trouble);
                 // hyper had taken the request, but the kernel has taken none of it: as good as unsent.
                 let unsent = connection.traffic.written.get() == 0;
-                let allowed = unsent || (may_repeat && worker.withdraw_retry());
-                let Some(again) = spare.filter(|_| allowed) else {
+                // Silence and nonsense are no sign of a connection that was about to close: a fresh one would bring more of them.
+                let reset = trouble == Trouble::Reset;
+                let stale = reset && connection.reused;
+                let allowed =
+                    unsent || ((may_repeat || (repeatable && stale)) && worker.withdraw_retry());
+                // A dying zone can use up all retries before the probes have seen that it is dead.
+                let last_resort = !allowed && reset && repeatable && !crossed && view.has_standby();
+                let Some(again) = spare.filter(|_| allowed || last_resort) else {
                     return Err(Refusal::Upstream(trouble));
                 };
                 if !unsent {
                     record.lost();
-                    retries += 1;
                 }
                 failed = (!unsent).then_some(trouble);
-                // Nonsense is no sign of a connection that was about to close: a fresh one would bring more of it.
-                if connection.reused && trouble != Trouble::Protocol {
+                if last_resort {
+                    crossed = true;
+                    tried.extend(view.backends_of(pool));
+                } else if stale {
+                    // Connections close just as they are used again (RFC 9112 9.3.1), and this costs no retry, as with nginx: from
+                    // here on it is fresh ones only, so it happens once.
                     fresh_only = true;
                 } else {
+                    retries += u32::from(!unsent);
                     tried.push(upstream.id);
                 }
                 request = again;
@@ -293,7 +310,7 @@ async fn forward(
 
 impl Answer {
     /// Step 8: status and header fields to the client; the body follows by itself.
-    fn relay(self, state: &Rc<Downstream>, mut record: Box<Record>) -> Response<ResponseBody> {
+    fn relay(self, state: &Rc<Exchange>, mut record: Box<Record>) -> Response<ResponseBody> {
         let Self {
             response,
             found,

@@ -5,10 +5,8 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Poll, ready};
 
-use rustls::ServerConfig;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -17,7 +15,9 @@ use super::certificate::ClientCertificate;
 use super::downstream::Downstream;
 use super::record::Record;
 use super::session;
+use super::site::Site;
 use super::stream::{ClientStream, Secured};
+use crate::config::TlsServer;
 use crate::telemetry::access_log::shown;
 
 /// What somebody gets who speaks HTTP without TLS here.
@@ -30,7 +30,7 @@ const CLEARTEXT: &[u8] =
 pub(crate) const MOST: usize = 1000;
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(state: Rc<Downstream>, mut stream: TcpStream, config: Arc<ServerConfig>) {
+pub(crate) async fn serve(state: Rc<Downstream>, mut stream: TcpStream, tls: TlsServer) {
     match in_time(&state, first_byte(&stream)).await {
         // The first byte of a handshake is 22 (RFC 8446 5.1), that of a request's method is a letter.
         Some(Ok(Some(b'A'..=b'Z' | b'a'..=b'z'))) => {
@@ -48,19 +48,34 @@ pub(crate) async fn serve(state: Rc<Downstream>, mut stream: TcpStream, config: 
         return complain(&state, "too many others are under way");
     };
     state.set_handshake(true);
-    let accept = TlsAcceptor::from(config).accept(stream).into_fallible();
+    let accept = TlsAcceptor::from(tls.config())
+        .accept(stream)
+        .into_fallible();
     let accepted = Box::pin(in_time(&state, accept)).await;
     state.set_handshake(false);
     drop(place);
     match accepted {
         Some(Ok(stream)) => {
-            let shown = stream.get_ref().1.peer_certificates();
+            let (_, tls_session) = stream.get_ref();
+            let shown = tls_session.peer_certificates();
             if let Some(certificate) =
                 shown.and_then(|chain| ClientCertificate::new(chain.first()?))
             {
                 let _first = state.certificate.set(Box::new(certificate));
             }
-            Box::pin(session::serve(state, Secured::new(stream))).await;
+            if let Some(site) = tls_session
+                .server_name()
+                .and_then(|name| Site::new(name, tls))
+            {
+                let _first = state.site.set(Box::new(site));
+            }
+            let http2 = tls_session.alpn_protocol() == Some(b"h2");
+            let stream = Secured::new(stream);
+            if http2 {
+                Box::pin(session::http2::serve(state, stream)).await;
+            } else {
+                Box::pin(session::http1::serve(state, stream)).await;
+            }
         }
         Some(Err((error, stream))) => {
             complain(&state, &error.to_string());

@@ -29,6 +29,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const FIREDOOR_ZONE: HeaderName = HeaderName::from_static("firedoor-zone");
 const FIREDOOR_EPOCH: HeaderName = HeaderName::from_static("firedoor-epoch");
 const VIA_1_1: HeaderValue = HeaderValue::from_static("1.1 firedoor");
+const VIA_2: HeaderValue = HeaderValue::from_static("2.0 firedoor");
 const VIA_1_0: HeaderValue = HeaderValue::from_static("1.0 firedoor");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
@@ -196,10 +197,10 @@ pub(crate) fn expects_continue(headers: &HeaderMap, found: &Survey) -> bool {
 }
 
 /// Whether the request asks for another protocol on this connection. `h2c` doesn't count: its upgrade was withdrawn by RFC 9113,
-/// and tunnelling it past the proxy is a known way around access rules.
+/// and tunnelling it past the proxy is a known way around access rules. What came in HTTP/2 has `Upgrade` only where we put it.
 pub(crate) fn wants_upgrade(headers: &HeaderMap, found: &Survey, version: Version) -> bool {
     found.upgrade
-        && version == Version::HTTP_11
+        && version >= Version::HTTP_11
         && names_option(headers, b"upgrade")
         && !headers.get_all(UPGRADE).iter().any(|value| {
             value
@@ -278,10 +279,10 @@ fn extended(headers: &HeaderMap, name: &HeaderName, last: &HeaderValue) -> Optio
 
 /// RFC 9110 7.6.3: an intermediary names itself, as the last element, with the version in which it has received the message.
 fn add_via(headers: &mut HeaderMap, found: &Survey, version: Version) {
-    let ours = if version == Version::HTTP_10 {
-        VIA_1_0
-    } else {
-        VIA_1_1
+    let ours = match version {
+        Version::HTTP_10 => VIA_1_0,
+        Version::HTTP_2 => VIA_2,
+        _ => VIA_1_1,
     };
     let chain = if found.via {
         extended(headers, &VIA, &ours)

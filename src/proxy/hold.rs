@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::downstream::Downstream;
 use super::error::Refusal;
+use super::exchange::Exchange;
 use super::queue::Line;
 use super::record::Record;
 use super::view::View;
@@ -91,7 +91,7 @@ impl Stay {
     /// its last attempt was lost, if that had been sent.
     pub(crate) async fn wait(
         &mut self,
-        state: &Rc<Downstream>,
+        state: &Rc<Exchange>,
         view: Rc<View>,
         pool: usize,
         tried: &mut Vec<ComponentId>,
@@ -102,14 +102,14 @@ impl Stay {
         let before = Arc::clone(&view.snapshot);
         let config = &before.config;
         let patience = patience(record.hold_time(config), &config.pools[pool].check, failed);
-        let due = *self.due.get_or_insert_with(|| {
-            worker.counters().holds.add(1);
-            worker.now() + patience
-        });
         let too_long = || failed.map_or(Refusal::NoZone, Refusal::Upstream);
         if patience == 0 {
             return Err(too_long());
         }
+        let due = *self.due.get_or_insert_with(|| {
+            worker.counters().holds.add(1);
+            worker.now() + patience
+        });
         // Kept while it waits, however often it is called in vain: a newcomer must not take it.
         if self.place.is_none() {
             self.place = worker.held().enter(config.failover.hold_requests);
@@ -169,7 +169,7 @@ fn patience(hold_time: Duration, check: &Check, failed: Option<Trouble>) -> u64 
 }
 
 /// Waits in `line` until it is called; `None`: nobody has called until `due` (worker milliseconds).
-async fn wait(state: &Rc<Downstream>, line: Line, ticket: u64, due: u64) -> Option<Call> {
+async fn wait(state: &Rc<Exchange>, line: Line, ticket: u64, due: u64) -> Option<Call> {
     let worker = &state.worker;
     // Not woken by a new snapshot: a thousand that look for themselves would all go at once, and in any order.
     state.wait_for_call(due);
@@ -203,7 +203,7 @@ async fn wait(state: &Rc<Downstream>, line: Line, ticket: u64, due: u64) -> Opti
 
 /// A position in the queue, left when dropped.
 struct Position<'a> {
-    state: &'a Downstream,
+    state: &'a Exchange,
     line: Line,
     ticket: u64,
     /// It is not over yet: who drops it now drops the whole request.
@@ -227,7 +227,7 @@ impl Drop for Position<'_> {
 
 /// A request has been called, and has not found out yet whether there is a place for it. Dropped: the next one is called.
 struct Call {
-    state: Rc<Downstream>,
+    state: Rc<Exchange>,
     pool: usize,
     over: bool,
 }

@@ -6,7 +6,7 @@
 //! interim response is dropped, which harms nobody: it is advice. hyper's own callback would serve as well, but has to be
 //! allocated and put into the request's extensions for every request.
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 
 use super::headers;
 use super::survey::Survey;
@@ -105,6 +105,26 @@ impl Interim {
             _ => Parsed::Final,
         }
     }
+}
+
+/// Heads of interim responses that an [`Interim`] has found, one by one.
+pub(crate) fn responses(mut heads: &[u8]) -> impl Iterator<Item = Response<()>> {
+    std::iter::from_fn(move || {
+        let mut fields = [httparse::EMPTY_HEADER; FIELDS];
+        let mut head = httparse::Response::new(&mut fields);
+        let Ok(httparse::Status::Complete(length)) = head.parse(heads) else {
+            return None;
+        };
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::from_u16(head.code?).ok()?;
+        for field in head.headers.iter() {
+            let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+            let value = HeaderValue::from_bytes(field.value).ok()?;
+            response.headers_mut().append(name, value);
+        }
+        heads = &heads[length..];
+        Some(response)
+    })
 }
 
 enum Parsed {

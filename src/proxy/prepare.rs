@@ -7,12 +7,11 @@ use http::header::{HOST, HeaderMap};
 use http::{HeaderValue, Method, Request, Uri, Version};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 
 use super::affinity::{Pin, Session};
-use super::body::{RequestBody, Streamed};
-use super::downstream::{BodyTrouble, Downstream};
+use super::body::{ClientBody, RequestBody, Streamed};
 use super::error::Refusal;
+use super::exchange::{BodyTrouble, Exchange};
 use super::headers::{self, Additions};
 use super::identity::Identity;
 use super::policy::{Allowance, Policy};
@@ -53,7 +52,7 @@ impl Prepared {
     pub(crate) fn dress(
         &self,
         headers: &mut HeaderMap,
-        state: &Downstream,
+        state: &Exchange,
         identity: &Identity,
         view: &View,
     ) {
@@ -102,8 +101,8 @@ impl Prepared {
 
 /// Steps 2 to 4: everything that is done once, however many attempts there are.
 pub(crate) async fn prepare(
-    state: &Rc<Downstream>,
-    mut request: Request<Incoming>,
+    state: &Rc<Exchange>,
+    mut request: Request<ClientBody>,
     found: Survey,
     record: &mut Record,
 ) -> Result<(Request<RequestBody>, Prepared), Refusal> {
@@ -114,6 +113,9 @@ pub(crate) async fn prepare(
     identify(state, request.headers(), &found, record);
 
     // 2. admit
+    if let Some(flaw) = state.flaw() {
+        return Err(flaw);
+    }
     let target = request
         .uri()
         .path_and_query()
@@ -122,6 +124,10 @@ pub(crate) async fn prepare(
         return Err(Refusal::LongTarget);
     }
     if target + found.size > config.limits.max_header_size {
+        return Err(Refusal::LargeHead);
+    }
+    // HTTP/1.1's own parser has seen to that already.
+    if request.headers().len() > config.limits.max_headers {
         return Err(Refusal::LargeHead);
     }
     if let Some(flaw) = survey::flaw(request.headers(), &found, request.version()) {
@@ -146,6 +152,9 @@ pub(crate) async fn prepare(
         Lookup::NoPath => return Err(Refusal::NoRoute),
         Lookup::BadPath => return Err(Refusal::BadTarget),
     };
+    if !state.is_at_home(host) {
+        return Err(Refusal::Misdirected);
+    }
     let policy = goal.policy;
     if let Some(policy) = &policy {
         record.governed(policy);
@@ -218,8 +227,8 @@ pub(crate) async fn prepare(
 
 /// Reads a small body whole, so that the request can be sent again.
 async fn keep(
-    state: &Rc<Downstream>,
-    incoming: Incoming,
+    state: &Rc<Exchange>,
+    incoming: ClientBody,
     max: usize,
     allowance: Allowance,
 ) -> Result<RequestBody, Refusal> {
@@ -235,7 +244,7 @@ async fn keep(
 
 /// `X-Request-Id` and `traceparent`: taken over from a trusted peer, made otherwise. A client's own trace context is passed on: it
 /// names no person and grants nothing.
-fn identify(state: &Downstream, headers: &HeaderMap, found: &Survey, record: &mut Record) {
+fn identify(state: &Exchange, headers: &HeaderMap, found: &Survey, record: &mut Record) {
     let kept = if found.has_request_id() && state.trusted {
         headers.get(headers::X_REQUEST_ID).cloned()
     } else {
@@ -252,7 +261,7 @@ fn identify(state: &Downstream, headers: &HeaderMap, found: &Survey, record: &mu
 }
 
 /// Origin form towards the backend (RFC 9112 3.2.1), with the authority of an absolute form in `Host` (3.2.2).
-fn normalise_target(request: &mut Request<Incoming>) -> Result<(), Refusal> {
+fn normalise_target(request: &mut Request<ClientBody>) -> Result<(), Refusal> {
     if request.method() == Method::CONNECT {
         return Err(Refusal::Method);
     }
@@ -284,7 +293,7 @@ fn normalise_target(request: &mut Request<Incoming>) -> Result<(), Refusal> {
 }
 
 /// RFC 9110 7.6.2: counts `Max-Forwards` down; at 0 the request ends here, and here is nothing that could answer it.
-fn limit_forwards(request: &mut Request<Incoming>) -> Result<(), Refusal> {
+fn limit_forwards(request: &mut Request<ClientBody>) -> Result<(), Refusal> {
     if !matches!(*request.method(), Method::OPTIONS | Method::TRACE) {
         return Ok(());
     }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::rc::Rc;
 
-use super::downstream::Downstream;
+use super::exchange::Exchange;
 
 /// Requests that a worker lets into a pool at once, however idle it was before. Smaller, and a quiet system would be slow to
 /// recover; a backend that sixteen requests can hurt has a `max_in_flight`.
@@ -25,7 +25,7 @@ pub(crate) type Line = (usize, bool);
 /// The requests of one worker that wait. A request that is called and finds no place after all comes back to its old position.
 #[derive(Default)]
 pub(crate) struct Queue {
-    lines: BTreeMap<Line, BTreeMap<u64, Rc<Downstream>>>,
+    lines: BTreeMap<Line, BTreeMap<u64, Rc<Exchange>>>,
     tickets: u64,
     /// Of the pools in which somebody waits, or was called.
     paces: BTreeMap<usize, Pace>,
@@ -132,7 +132,7 @@ impl Queue {
         self.forget(pool);
     }
 
-    pub(crate) fn enter(&mut self, line: Line, ticket: u64, state: &Rc<Downstream>) {
+    pub(crate) fn enter(&mut self, line: Line, ticket: u64, state: &Rc<Exchange>) {
         self.paces.entry(line.0).or_default();
         let waiting = self.lines.entry(line).or_default();
         waiting.insert(ticket, Rc::clone(state));

@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
 use jiff::Timestamp;
 
 use super::downstream::Downstream;
+use super::exchange::Exchange;
 use super::identity::Identity;
 use super::policy::Policy;
 use super::upstream::Upstream;
@@ -19,7 +20,7 @@ use crate::zone::ComponentKey;
 
 /// See the module's promise.
 pub(crate) struct Record {
-    state: Rc<Downstream>,
+    state: Rc<Exchange>,
     begun: Instant,
     method: Method,
     version: Version,
@@ -60,7 +61,7 @@ struct Words {
 impl Record {
     /// A request head has come.
     pub(crate) fn begin<B>(
-        state: &Rc<Downstream>,
+        state: &Rc<Exchange>,
         request: &Request<B>,
         begun: Instant,
     ) -> Box<Self> {
@@ -89,6 +90,13 @@ impl Record {
         Self::unread(state, status, "PR")
     }
 
+    /// The client has broken the rules of HTTP/2, so that the connection can't go on.
+    pub(crate) fn broken_connection(state: &Rc<Downstream>) -> Self {
+        let mut record = Self::unread(state, StatusCode::BAD_REQUEST, "PR");
+        record.version = Version::HTTP_2;
+        record
+    }
+
     /// HTTP without TLS, where it has to be with.
     pub(crate) fn cleartext(state: &Rc<Downstream>) -> Self {
         Self::unread(state, StatusCode::BAD_REQUEST, "PR")
@@ -100,7 +108,7 @@ impl Record {
     }
 
     fn unread(state: &Rc<Downstream>, status: StatusCode, termination: &'static str) -> Self {
-        let mut record = Self::new(state, Instant::now());
+        let mut record = Self::new(&Exchange::on(state), Instant::now());
         record.refused(status, termination, false);
         if state.worker.is_logging() {
             record.words = Some(Box::default());
@@ -108,7 +116,7 @@ impl Record {
         record
     }
 
-    fn new(state: &Rc<Downstream>, begun: Instant) -> Self {
+    fn new(state: &Rc<Exchange>, begun: Instant) -> Self {
         Self {
             state: Rc::clone(state),
             begun,
@@ -129,7 +137,7 @@ impl Record {
         }
     }
 
-    pub(crate) fn state(&self) -> Rc<Downstream> {
+    pub(crate) fn state(&self) -> Rc<Exchange> {
         Rc::clone(&self.state)
     }
 
@@ -304,10 +312,10 @@ impl Record {
             duration_ms: ms(elapsed),
             client,
             user_agent: &user_agent,
-            protocol: if self.version == Version::HTTP_10 {
-                "HTTP/1.0"
-            } else {
-                "HTTP/1.1"
+            protocol: match self.version {
+                Version::HTTP_10 => "HTTP/1.0",
+                Version::HTTP_2 => "HTTP/2.0",
+                _ => "HTTP/1.1",
             },
             request_id: request_id.as_deref().unwrap_or_default(),
             trace_id: &words.trace_id,

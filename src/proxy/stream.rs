@@ -13,9 +13,6 @@ use super::io::write_all_at_once;
 
 /// A client's side of a connection.
 pub(crate) trait ClientStream: AsyncRead + AsyncWrite + Unpin {
-    /// Whether nobody on the way can read what passes.
-    const SECURED: bool;
-
     /// The socket itself, for what isn't about bytes.
     fn socket(&self) -> &TcpStream;
 
@@ -34,8 +31,6 @@ pub(crate) trait ClientStream: AsyncRead + AsyncWrite + Unpin {
 }
 
 impl ClientStream for TcpStream {
-    const SECURED: bool = false;
-
     fn socket(&self) -> &TcpStream {
         self
     }
@@ -76,8 +71,6 @@ impl Secured {
 }
 
 impl ClientStream for Secured {
-    const SECURED: bool = true;
-
     fn socket(&self) -> &TcpStream {
         self.0.get_ref().0
     }

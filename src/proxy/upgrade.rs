@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectiona
 use tokio::net::TcpStream;
 
 use super::connections::Connection;
-use super::downstream::Downstream;
+use super::exchange::Exchange;
 use super::record::Record;
 use super::session;
 use super::stream::ClientStream;
@@ -62,8 +62,8 @@ impl Tunnel {
 }
 
 /// Relays until both halves are closed, or the tunnel's time is over. `early`: what the client has sent right behind its request.
-pub(crate) async fn relay<S: ClientStream>(
-    state: &Rc<Downstream>,
+pub(crate) async fn relay<S: TunnelEnd>(
+    state: &Rc<Exchange>,
     client: S,
     early: Bytes,
     tunnel: Tunnel,
@@ -122,15 +122,27 @@ pub(crate) async fn relay<S: ClientStream>(
     if ended.is_none() {
         // The backend sees its client leave; only the client has to be told to come back.
         drop(stream);
-        let mut stream = client.stream;
-        if websocket && at_boundary() {
-            // What doesn't fit into the socket's buffer at once is for a client that doesn't read anyway.
-            stream.bid_farewell(&RESTART);
-        }
-        session::linger(stream).await;
+        let told = websocket && at_boundary();
+        client.stream.part(if told { &RESTART } else { b"" }).await;
     }
     note(&mut record, ended, left);
     record.finish();
+}
+
+/// A client's side of a tunnel.
+pub(crate) trait TunnelEnd: AsyncRead + AsyncWrite + Unpin {
+    /// Says `words`, and that this is the end.
+    async fn part(self, words: &[u8]);
+}
+
+impl<S: ClientStream> TunnelEnd for S {
+    async fn part(mut self, words: &[u8]) {
+        if !words.is_empty() {
+            // What doesn't fit into the socket's buffer at once is for a client that doesn't read anyway.
+            self.bid_farewell(words);
+        }
+        session::linger(self).await;
+    }
 }
 
 /// The client's side, with a look at the frames that go to it.
@@ -142,7 +154,7 @@ struct Watched<S> {
     broken: bool,
 }
 
-impl<S: ClientStream> AsyncRead for Watched<S> {
+impl<S: TunnelEnd> AsyncRead for Watched<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -155,7 +167,7 @@ impl<S: ClientStream> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: ClientStream> AsyncWrite for Watched<S> {
+impl<S: TunnelEnd> AsyncWrite for Watched<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -142,6 +142,12 @@ impl View {
             .any(|u| u.is_pickable() && u.id != this && !tried.contains(&u.id))
     }
 
+    /// Everyone who serves `pool` in the active zone.
+    pub(crate) fn backends_of(&self, pool: usize) -> impl Iterator<Item = ComponentId> {
+        let upstreams = self.pools.get(pool).map_or(&[][..], |p| &p.upstreams);
+        upstreams.iter().map(|upstream| upstream.id)
+    }
+
     /// Whether another zone could take over.
     pub(crate) fn has_standby(&self) -> bool {
         let zones = self.snapshot.zones.iter().enumerate();

@@ -3,9 +3,31 @@
 //! A tunnel passes bytes on as they are. This only counts them, so that a close frame is never put into the middle of
 //! another frame, where the client would take it for payload.
 
+use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderValue;
+
 /// A close frame from server to client (RFC 6455, 5.5.1), with status 1012, service restart (IANA registry of close codes):
 /// come back, but not all at once.
 pub(crate) const RESTART: [u8; 4] = [0x88, 0x02, 0x03, 0xf4];
+
+/// `Sec-WebSocket-Key` (RFC 6455 4.1) out of a random number.
+pub(crate) fn key(random: u128) -> HeaderValue {
+    header(&random.to_be_bytes())
+}
+
+/// The `Sec-WebSocket-Accept` by which a server shows that it has understood `key` (RFC 6455 4.2.2).
+pub(crate) fn accept(key: &HeaderValue) -> HeaderValue {
+    let mut hash = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
+    hash.update(key.as_bytes());
+    hash.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    header(hash.finish().as_ref())
+}
+
+fn header(bytes: &[u8]) -> HeaderValue {
+    HeaderValue::try_from(STANDARD.encode(bytes)).unwrap_or(HeaderValue::from_static(""))
+}
 
 /// Follows the frames of one direction.
 #[derive(Debug, Default)]
@@ -111,6 +133,12 @@ mod tests {
             all.chunks(piece).for_each(|piece| watched.pass(piece));
             assert!(watched.at_boundary());
         }
+    }
+
+    #[test]
+    fn a_key_is_accepted_as_rfc_6455_has_it() {
+        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(accept(&key), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]

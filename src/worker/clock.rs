@@ -2,6 +2,10 @@
 
 use std::time::Instant;
 
+use http::HeaderValue;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
+
 use super::Worker;
 
 impl Worker {
@@ -24,5 +28,18 @@ impl Worker {
         self.micros.set(micros);
         self.now.set((micros / 1000).max(1));
         now
+    }
+
+    /// `Date` (RFC 9110 6.6.1), made once a second.
+    pub(crate) fn date(&self) -> HeaderValue {
+        let second = self.now() / 1000 + 1;
+        let mut date = self.date.borrow_mut();
+        if date.0 != second
+            && let Ok(text) = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now())
+            && let Ok(value) = HeaderValue::try_from(text)
+        {
+            *date = (second, value);
+        }
+        date.1.clone()
     }
 }

@@ -92,6 +92,70 @@ fn a_get_on_a_kept_connection_that_dies_is_sent_again() {
 }
 
 #[test]
+fn a_kept_connection_that_dies_costs_no_retry() {
+    // Either resets its second request: the third of the client meets a kept connection that dies, and then a fresh one.
+    let resets_second = || {
+        let served = AtomicUsize::new(0);
+        Origin::start(behaviour::custom(move |exchange| {
+            if served.fetch_add(1, Ordering::Relaxed) == 1 {
+                Next::Reset
+            } else {
+                exchange.send(&behaviour::response(200, &[], b"served"))
+            }
+        }))
+    };
+    let (first, second) = (resets_second(), resets_second());
+    let proxy = rarely_checked()
+        .server("workers = 1")
+        .toml("[upstream]\nretries = 1\nbalance = \"round-robin\"\n[failover]\ngray = \"report\"")
+        .zone("fz-1", &[&first, &second])
+        .start();
+    let mut client = proxy.client();
+    for at in 0..3 {
+        let request = format!("GET /{at} HTTP/1.1\r\nHost: app.example\r\n\r\n");
+        assert_eq!(client.exchange(request).text(), "served", "request {at}");
+    }
+    assert_eq!(first.count() + second.count(), 5);
+}
+
+#[test]
+fn without_retries_nothing_is_sent_again() {
+    let origin = Origin::start(resetting_after(1));
+    let proxy = rarely_checked()
+        .server("workers = 1")
+        .toml("[upstream]\nretries = 0")
+        .zone("fz-1", &[&origin])
+        .start();
+    let mut client = proxy.client();
+    let get = "GET / HTTP/1.1\r\nHost: app.example\r\n\r\n";
+    assert_eq!(client.exchange(get).status, 200);
+    assert_eq!(client.exchange(get).status, 502);
+    assert_eq!(origin.count(), 2);
+}
+
+#[test]
+fn a_request_that_has_used_up_its_retries_waits_for_the_flip() {
+    // A zone that dies while requests are on their way: whatever comes is reset, and the probes find it out a moment later.
+    let dying: Vec<Origin> = (0..4).map(|_| Origin::start(behaviour::close())).collect();
+    let standby = Origin::named("standby");
+    let proxy = Proxy::builder()
+        .check("interval = \"1h\"\ntimeout = \"5s\"\nconfirm_interval = \"200ms\"")
+        .zone("fz-1", &dying.iter().collect::<Vec<_>>())
+        .zone("fz-2", &[&standby])
+        .start();
+    proxy.until_all_up();
+    for origin in &dying {
+        origin.behave_to_checks(behaviour::close());
+    }
+    assert_eq!(proxy.get("/").text(), "standby");
+    let attempts: usize = dying.iter().map(Origin::count).sum();
+    assert_eq!(
+        attempts, 3,
+        "one attempt and two retries in the zone that dies"
+    );
+}
+
+#[test]
 fn connections_that_the_backend_closed_while_idle_harm_nobody() {
     let origin = Origin::named("hello");
     let proxy = rarely_checked().zone("fz-1", &[&origin]).start();

@@ -85,6 +85,7 @@ pub(crate) fn config(
             tls: None,
             hsts: None,
             redirect: None,
+            h2c: false,
             bind: ([127, 0, 0, 1], 0).into(),
             trusted_proxies: Vec::new(),
             max_connections: 100,

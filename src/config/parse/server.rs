@@ -98,7 +98,13 @@ fn listener(section: &Section<'_>, bind: Option<SocketAddr>) -> Option<Listener>
     }
     let redirect = redirect.and_then(|redirect| redirect.read(&REDIRECT));
     section.later_unless("proxy_protocol", "false");
-    section.later_unless("h2c", "false");
+    let h2c = section.boolean("h2c");
+    if let (Some(true), Some(item)) = (h2c, section.lookup("h2c").filter(|_| section.has("tls"))) {
+        item.report(
+            "h2c does nothing on a listener that speaks TLS",
+            "remove it: there, HTTP/2 is agreed on in the handshake",
+        );
+    }
     let networks = section
         .item("trusted_proxies")
         .and_then(|item| item.list("a list of networks", "write it like [\"10.0.0.0/8\"]"))
@@ -115,6 +121,7 @@ fn listener(section: &Section<'_>, bind: Option<SocketAddr>) -> Option<Listener>
         tls,
         hsts,
         redirect,
+        h2c: h2c.unwrap_or(false),
         trusted_proxies,
         max_connections,
     })

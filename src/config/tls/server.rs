@@ -1,6 +1,8 @@
 //! TLS towards clients: which certificate whom, and whether clients have to show one. Built when the configuration is read, and
 //! again, in its place, when a file changes.
 
+mod site;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -176,7 +178,9 @@ impl Live {
         };
         let mut config = builder.with_cert_resolver(Arc::new(Resolver::new(&certificates)));
         // Where a client offers other protocols only, rustls refuses the handshake (RFC 7301 3.2).
-        config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
+        config.alpn_protocols = [&b"h2"[..], b"http/1.1", b"http/1.0"]
+            .map(<[u8]>::to_vec)
+            .to_vec();
         // Tickets rather than a cache: nothing to share among workers, and nothing that a client could fill up.
         config.ticketer = match old.filter(|old| old.clients == clients) {
             Some(old) => Arc::clone(&old.config.ticketer),

@@ -1,4 +1,4 @@
-//! What the worker tells a client connection: that time has passed, that there is a new snapshot, that the drain begins.
+//! What the worker tells a client connection: that time has passed, that the drain begins.
 
 use super::{Cut, Downstream, Phase, millis};
 
@@ -18,23 +18,15 @@ impl Downstream {
             self.due.set(due);
         }
         if due != 0 && now >= due {
-            self.cut(if self.phase.get() == Phase::Idle {
-                Cut::Idle
-            } else {
-                Cut::Head
+            self.cut(match self.phase.get() {
+                Phase::Idle => Cut::Idle,
+                Phase::Between if !self.streams.is_in_head() => Cut::Idle,
+                Phase::Head | Phase::Request | Phase::Between => Cut::Head,
             });
         } else if self.write.is_over(now) {
             self.cut(Cut::Write);
-        } else {
-            let is_due = |due: u64| due != 0 && now >= due;
-            if self.body.is_over(now)
-                || is_due(self.request_due.get())
-                || is_due(self.body_due.get())
-            {
-                self.body_due.set(0);
-                self.wake();
-            }
         }
+        self.streams.calm_down();
     }
 
     /// Others wait for this one's place: a handshake that has taken long enough ends.
@@ -49,16 +41,9 @@ impl Downstream {
     fn patience(&self) -> u64 {
         let view = self.worker.view();
         millis(match self.phase.get() {
-            Phase::Idle => view.limits().idle_timeout,
+            Phase::Idle | Phase::Between => view.limits().idle_timeout,
             Phase::Head | Phase::Request => view.limits().header_timeout,
         })
-    }
-
-    /// There is a new snapshot.
-    pub(crate) fn snapshot_changed(&self) {
-        if self.watches.get() {
-            self.wake();
-        }
     }
 
     /// The drain begins: a connection that was just made and has said nothing yet is not waited for as long as usual.
@@ -90,7 +75,7 @@ impl Downstream {
         self.head_begun.get()
     }
 
-    fn cut(&self, cut: Cut) {
+    pub(in crate::proxy) fn cut(&self, cut: Cut) {
         if self.cut.get().is_none() {
             self.cut.set(Some(cut));
             self.wake();

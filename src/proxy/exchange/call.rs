@@ -1,8 +1,8 @@
 //! How a request that waits in the hold is called.
 
-use super::Downstream;
+use super::Exchange;
 
-impl Downstream {
+impl Exchange {
     /// The request looks at its clock at `due`, and otherwise waits until it is called.
     pub(crate) fn wait_for_call(&self, due: u64) {
         self.wait_until(due);

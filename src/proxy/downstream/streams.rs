@@ -1,0 +1,125 @@
+//! What an HTTP/2 connection knows of its streams: how many there are, whether a header block is on its way, and how its client
+//! behaves.
+
+use std::cell::Cell;
+
+use super::{Cut, Downstream, Phase, millis};
+
+/// Requests that a client may call off beyond those that it lets end, in one connection. Each costs a backend work that nobody
+/// wants ("rapid reset"); one is forgiven with each tick and each answer. A browser that leaves pages, or a call that is hedged, stays far below.
+const CALLED_OFF: u32 = 200;
+
+/// See the module's promise.
+#[derive(Default)]
+pub(super) struct Streams {
+    live: Cell<u32>,
+    /// A header block has begun and not ended.
+    in_head: Cell<bool>,
+    called_off: Cell<u32>,
+    /// Bytes of bodies that clients have let us send.
+    relayed: Cell<u64>,
+    /// It shall open no more streams here.
+    leaving: Cell<bool>,
+}
+
+impl Streams {
+    pub(super) fn is_in_head(&self) -> bool {
+        self.in_head.get()
+    }
+
+    /// A tick has passed.
+    pub(super) fn calm_down(&self) {
+        let called_off = self.called_off.get();
+        if called_off > 0 {
+            self.called_off.set(called_off - 1);
+        }
+    }
+}
+
+impl Downstream {
+    /// A stream begins with its request's head complete.
+    pub(in crate::proxy) fn begin_stream(&self) {
+        self.streams.live.set(self.streams.live.get() + 1);
+        self.phase.set(Phase::Request);
+        if !self.streams.in_head.get() {
+            self.due.set(0);
+        }
+    }
+
+    /// A stream has ended, whichever way.
+    pub(in crate::proxy) fn end_stream(&self) {
+        let live = self.streams.live.get() - 1;
+        self.streams.live.set(live);
+        if live == 0 {
+            self.phase.set(Phase::Between);
+            if !self.streams.in_head.get() {
+                self.wait_for_stream();
+            }
+        }
+    }
+
+    /// A header block begins: nothing else can come on this connection before its end (RFC 9113 4.3).
+    pub(in crate::proxy) fn begin_block(&self) {
+        self.streams.in_head.set(true);
+        let limit = self.worker.view().limits().header_timeout;
+        let due = self.worker.now() + millis(limit);
+        // The very first one has its time already.
+        if self.phase.get() != Phase::Head {
+            self.due.set(due);
+        }
+    }
+
+    /// The header block has ended.
+    pub(in crate::proxy) fn end_block(&self) {
+        self.streams.in_head.set(false);
+        match self.phase.get() {
+            Phase::Request => self.due.set(0),
+            Phase::Between => self.wait_for_stream(),
+            Phase::Head | Phase::Idle => {}
+        }
+    }
+
+    fn wait_for_stream(&self) {
+        let limit = self.worker.view().limits().idle_timeout;
+        self.due.set(self.worker.now() + millis(limit));
+    }
+
+    /// The client has called a request off.
+    pub(in crate::proxy) fn called_off(&self) {
+        let called_off = self.streams.called_off.get() + 1;
+        self.streams.called_off.set(called_off);
+        if called_off > CALLED_OFF {
+            self.cut(Cut::Flood);
+        }
+    }
+
+    /// A request has come to its end.
+    pub(in crate::proxy) fn let_end(&self) {
+        self.streams.calm_down();
+    }
+
+    /// So much of a response's body is on its way.
+    pub(in crate::proxy) fn relay(&self, bytes: usize) {
+        self.streams.relayed.set(self.relayed() + bytes as u64);
+    }
+
+    /// Bytes of all responses' bodies.
+    pub(in crate::proxy) fn relayed(&self) -> u64 {
+        self.streams.relayed.get()
+    }
+
+    /// The client shall open its next streams on another connection.
+    pub(in crate::proxy) fn leave(&self) {
+        self.streams.leaving.set(true);
+        self.wake();
+    }
+
+    pub(in crate::proxy) fn is_leaving(&self) -> bool {
+        self.streams.leaving.get()
+    }
+
+    /// Whether a header block has begun and not ended.
+    pub(in crate::proxy) fn is_in_head(&self) -> bool {
+        self.streams.is_in_head()
+    }
+}

@@ -1,0 +1,153 @@
+//! What can be told of an HTTP/2 client by the frames that come from it, without a look inside them: whether a header block is on its
+//! way, and whether it makes work and means nothing by it. Pure.
+
+/// The first bytes of a connection (RFC 9113 3.4).
+pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Bytes that may come without any use to anybody, beside seven times those that are of use. A PING takes 17 and a SETTINGS 9, so that is
+/// some ten thousand of them; a window update for each frame of a response doesn't come near it. (nginx has the same rule.)
+const USELESS: u64 = 256 * 1024;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const CONTINUATION: u8 = 9;
+const END_HEADERS: u8 = 4;
+
+/// Follows the frames of one connection.
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    /// Of the preface, and then of the current frame's head, as far as it has come.
+    head: [u8; 9],
+    length: usize,
+    preface: usize,
+    /// Bytes of the current frame's payload that are still to come.
+    payload: u64,
+    /// A header block has begun; with that many blocks before it.
+    in_block: bool,
+    blocks: u64,
+    /// The current frame is the last of its header block.
+    ends_block: bool,
+    total: u64,
+    useful: u64,
+}
+
+impl Frames {
+    /// These bytes have come.
+    pub(super) fn pass(&mut self, mut bytes: &[u8]) {
+        let preface = bytes.len().min(PREFACE.len() - self.preface);
+        self.preface += preface;
+        bytes = &bytes[preface..];
+        self.total += bytes.len() as u64;
+        while !bytes.is_empty() {
+            if self.payload > 0 {
+                let taken =
+                    usize::try_from(self.payload).map_or(bytes.len(), |left| left.min(bytes.len()));
+                self.payload -= taken as u64;
+                bytes = &bytes[taken..];
+            } else {
+                let taken = bytes.len().min(self.head.len() - self.length);
+                self.head[self.length..self.length + taken].copy_from_slice(&bytes[..taken]);
+                self.length += taken;
+                bytes = &bytes[taken..];
+                if self.length < self.head.len() {
+                    return;
+                }
+                self.length = 0;
+                self.begin();
+            }
+            if self.payload == 0 && self.ends_block {
+                self.ends_block = false;
+                self.in_block = false;
+            }
+        }
+    }
+
+    /// A frame's head is complete (RFC 9113 4.1).
+    fn begin(&mut self) {
+        let [a, b, c, kind, flags, ..] = self.head;
+        self.payload = u64::from(u32::from_be_bytes([0, a, b, c]));
+        match kind {
+            DATA => self.useful += self.payload,
+            HEADERS | CONTINUATION => {
+                self.useful += self.payload;
+                if kind == HEADERS {
+                    self.in_block = true;
+                    self.blocks += 1;
+                }
+                self.ends_block = flags & END_HEADERS != 0;
+            }
+            _ => {}
+        }
+    }
+
+    /// The header block that is on its way, by a number of its own.
+    pub(super) fn block(&self) -> Option<u64> {
+        self.in_block.then_some(self.blocks)
+    }
+
+    /// Whether the client makes work and means nothing by it. `relayed`: bytes of bodies that it has been sent, for which it may
+    /// well say that it has room for more.
+    pub(super) fn is_flood(&self, relayed: u64) -> bool {
+        self.total / 8 > self.useful + relayed + USELESS / 8
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
+        let length = u32::try_from(payload).unwrap().to_be_bytes();
+        let mut frame = vec![length[1], length[2], length[3], kind, flags, 0, 0, 0, 1];
+        frame.resize(9 + payload, 0xff);
+        frame
+    }
+
+    fn after(bytes: &[u8]) -> Frames {
+        let mut frames = Frames::default();
+        frames.pass(PREFACE);
+        frames.pass(bytes);
+        frames
+    }
+
+    #[test]
+    fn a_header_block_lasts_to_the_end_of_its_last_frame_however_it_is_cut() {
+        let mut bytes = frame(4, 0, 18);
+        let begin = bytes.len() + 9;
+        bytes.extend(frame(HEADERS, 1, 5));
+        bytes.extend(frame(CONTINUATION, 0, 0));
+        bytes.extend(frame(CONTINUATION, END_HEADERS, 7));
+        let end = bytes.len();
+        bytes.extend(frame(DATA, 1, 100));
+        for cut in 0..bytes.len() {
+            let mut frames = after(&bytes[..cut]);
+            let block = (begin..end).contains(&cut).then_some(1);
+            assert_eq!(frames.block(), block, "cut at {cut}");
+            frames.pass(&bytes[cut..]);
+            assert_eq!(frames.block(), None);
+        }
+        bytes.extend(frame(HEADERS, 0, 0));
+        assert_eq!(after(&bytes).block(), Some(2));
+    }
+
+    #[test]
+    fn what_is_of_no_use_is_a_flood_and_what_is_of_use_is_not() {
+        let flood = |frame: &[u8], count, relayed| after(&frame.repeat(count)).is_flood(relayed);
+        assert!(flood(&frame(6, 0, 8), 20_000, 0), "PING");
+        assert!(flood(&frame(4, 0, 0), 40_000, 0), "SETTINGS");
+        assert!(flood(&frame(8, 0, 4), 30_000, 0), "WINDOW_UPDATE");
+        assert!(
+            !flood(&frame(8, 0, 4), 30_000, 30_000 * 16_384),
+            "for what was sent"
+        );
+        assert!(
+            !flood(&frame(DATA, 0, 5), 100_000, 0),
+            "the smallest message of gRPC"
+        );
+        assert!(!flood(&frame(HEADERS, 4, 20), 100_000, 0));
+        assert!(
+            !flood(&frame(6, 0, 8), 1000, 0),
+            "a client that likes to ping"
+        );
+    }
+}

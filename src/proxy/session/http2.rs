@@ -1,0 +1,179 @@
+//! A connection with HTTP/2: this task moves its frames, and each of its streams is a request with a task of its own.
+//!
+//! On h2 itself rather than hyper's server over it. hyper sends no interim responses but 100, hides how much of a body its client has
+//! given leave for, so that a stream that isn't read could only be told from one that is by guessing, takes a request's body that its
+//! client calls off (CANCEL) for complete, and has no way to raise the budget for small DATA frames, which a gRPC client can
+//! exceed without meaning harm.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::{Builder, Connection};
+use h2::{Error, Reason};
+
+use super::wire::Wire;
+use super::{linger, reset, respond};
+use crate::config::Limits;
+use crate::proxy::doorbell::Doorbell;
+use crate::proxy::downstream::{Cut, Downstream};
+use crate::proxy::exchange::Exchange;
+use crate::proxy::io::DownstreamSocket;
+use crate::proxy::record::Record;
+use crate::proxy::stream::ClientStream;
+
+/// Streams at once. More than any browser opens; a client that wants more waits, or makes another connection.
+const STREAMS: u32 = 128;
+/// Bytes of a request's body that lie here while its backend doesn't take them; of all bodies of a connection.
+const STREAM_WINDOW: u32 = 256 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Bytes of a response's body that wait for the socket.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Streams that their client has reset before this task has seen them ("rapid reset"). 20 is h2's default, which clients of gRPC
+/// exceed.
+const UNSEEN_RESETS: usize = 100;
+/// Streams that h2 has to reset for what their client does wrong in them ("made you reset"), over a connection's life.
+const WRONGS: usize = 128;
+/// Bytes that the heads of small DATA frames may cost while they wait: each counts for 256.
+const SMALL_FRAMES: usize = 4 * 1024 * 1024;
+/// For a connection that is over to say so.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How a connection ends.
+enum End {
+    /// In peace: both sides have nothing more to say.
+    Closed,
+    Broken(Error),
+    Cut(Cut),
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
+    let doorbell = Arc::new(Doorbell::default());
+    let socket = DownstreamSocket::new(stream, Rc::clone(&state), Arc::clone(&doorbell));
+    let socket = Rc::new(RefCell::new(socket));
+    let end = run(&state, Wire::new(&socket, &state), &doorbell).await;
+    let Some(socket) = Rc::into_inner(socket) else {
+        return;
+    };
+    let mut stream = socket.into_inner().into_stream();
+    match end {
+        // A client that says nothing needs no answer, and one that doesn't read gets none.
+        End::Cut(Cut::Head | Cut::Idle) => stream.bid_farewell(b""),
+        End::Cut(Cut::Write | Cut::Drain) => reset(stream.socket()),
+        End::Closed | End::Broken(_) | End::Cut(Cut::Flood) => Box::pin(linger(stream)).await,
+    }
+}
+
+async fn run<S: ClientStream>(
+    state: &Rc<Downstream>,
+    wire: Wire<S>,
+    doorbell: &Arc<Doorbell>,
+) -> End {
+    let waker = Waker::from(Arc::clone(doorbell));
+    let begin = |cx: &Context<'_>| {
+        state.register(cx);
+        doorbell.call(cx.waker());
+        state.is_cut()
+    };
+    let mut handshake = builder(state.worker.view().limits()).handshake::<_, Bytes>(wire);
+    let shaken = poll_fn(|cx| match begin(cx) {
+        Some(cut) => Poll::Ready(Err(End::Cut(cut))),
+        None => {
+            let cx = &mut Context::from_waker(&waker);
+            Pin::new(&mut handshake).poll(cx).map_err(End::Broken)
+        }
+    });
+    let mut connection = match shaken.await {
+        Ok(connection) => connection,
+        Err(end) => {
+            note(state, &end);
+            return end;
+        }
+    };
+    let mut told = false;
+    let end = poll_fn(|cx| {
+        if let Some(cut) = begin(cx) {
+            return Poll::Ready(End::Cut(cut));
+        }
+        let cx = &mut Context::from_waker(&waker);
+        loop {
+            match connection.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, respond)))) => {
+                    let exchange = Exchange::of_stream(state);
+                    let serving = respond::serve(Rc::clone(&exchange), request, respond);
+                    state.worker.admit_stream(&exchange, serving);
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(End::Broken(error)),
+                Poll::Ready(None) => return Poll::Ready(End::Closed),
+                // First what has come already, which is still answered.
+                Poll::Pending if !told && (state.worker.is_draining() || state.is_leaving()) => {
+                    told = true;
+                    connection.graceful_shutdown();
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await;
+    note(state, &end);
+    if let End::Cut(cut) = end {
+        Box::pin(part(state, &mut connection, cut, doorbell)).await;
+    }
+    end
+}
+
+/// Says why it is over, as far as the client takes it.
+async fn part<S: ClientStream>(
+    state: &Downstream,
+    connection: &mut Connection<Wire<S>, Bytes>,
+    cut: Cut,
+    doorbell: &Arc<Doorbell>,
+) {
+    let reason = match cut {
+        Cut::Write => return,
+        Cut::Head if state.is_in_head() => Reason::ENHANCE_YOUR_CALM,
+        Cut::Flood => Reason::ENHANCE_YOUR_CALM,
+        Cut::Head | Cut::Idle | Cut::Drain => Reason::NO_ERROR,
+    };
+    connection.abrupt_shutdown(reason);
+    let waker = Waker::from(Arc::clone(doorbell));
+    let closed = poll_fn(|cx| {
+        doorbell.call(cx.waker());
+        connection.poll_closed(&mut Context::from_waker(&waker))
+    });
+    let _said = tokio::time::timeout(LAST_WORDS, closed).await;
+}
+
+/// What its client has done wrong stands in the log, where no request tells of it.
+fn note(state: &Rc<Downstream>, end: &End) {
+    match end {
+        End::Broken(error) if error.is_library() => Record::broken_connection(state).finish(),
+        End::Cut(Cut::Flood) => Record::broken_connection(state).finish(),
+        End::Cut(Cut::Head) if state.is_in_head() => Record::overdue_head(state).finish(),
+        End::Closed | End::Broken(_) | End::Cut(_) => {}
+    }
+}
+
+fn builder(limits: &Limits) -> Builder {
+    let mut builder = Builder::new();
+    // More than a head may have: what is within this can still be told apart (414, 431) in step 2. Each field counts for 32 bytes
+    // more than it has (RFC 9113 6.5.2).
+    let head = limits.max_header_size + limits.max_headers * 32 + 16 * 1024;
+    builder
+        .max_concurrent_streams(STREAMS)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(u32::try_from(head).unwrap_or(u32::MAX))
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(UNSEEN_RESETS)
+        .max_local_error_reset_streams(Some(WRONGS))
+        .data_frame_budget(SMALL_FRAMES)
+        .enable_connect_protocol();
+    builder
+}
