@@ -69,8 +69,8 @@ fn the_names_in_the_certificates_are_what_clients_verify() {
         "two.shop.example",
         "shop.example",
     ] {
-        let client = Client::try_connect(proxy.address, &site.trust(), name);
-        assert_eq!(client.unwrap().get("/").status, 200, "{name}");
+        let mut client = Client::try_connect(proxy.address, &site.trust(), name).unwrap();
+        assert_eq!(client.get_from(name, "/").status, 200, "{name}");
     }
     let refused = Client::try_connect(proxy.address, &site.trust(), "unknown.example");
     assert!(refused.is_err());

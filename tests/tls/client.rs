@@ -142,7 +142,12 @@ impl Client {
 
     #[track_caller]
     pub fn get(&mut self, path: &str) -> Response {
-        self.send(format!("GET {path} HTTP/1.1\r\nHost: app.example\r\n\r\n"))
+        self.get_from("app.example", path)
+    }
+
+    #[track_caller]
+    pub fn get_from(&mut self, host: &str, path: &str) -> Response {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
             .response()
     }
 
