@@ -20,6 +20,23 @@ const PATH: Form<String> = Form {
     parse: path,
 };
 
+/// What is only for requests that are sent to a backend.
+const IDLE: [&str; 13] = [
+    "pool",
+    "priority",
+    "connect_timeout",
+    "response_timeout",
+    "body_timeout",
+    "max_body_size",
+    "retries",
+    "retry_on_status",
+    "hold_time",
+    "idempotency_key",
+    "request_headers",
+    "compress",
+    "compress_types",
+];
+
 /// `[[route]]`
 pub(super) fn routes(root: &Section<'_>, pools: &Pools<'_>) -> Vec<Route> {
     let Some(sections) = root.sections("route") else {
@@ -63,12 +80,14 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
     let known_path = path.clone().flatten();
     let prefix = edits::prefix(section, known_path.as_deref().unwrap_or("/"));
     let pool = if section.has("redirect") || section.has("respond") {
-        let idle = section.misplaced("pool");
-        if let Some(item) = idle {
-            item.report(
-                "pool does nothing where the route answers by itself",
-                "remove it, or the route's redirect or respond",
-            );
+        let _idle = section.misplaced("pool");
+        for key in IDLE.iter().filter(|key| section.has(key)) {
+            if let Some(item) = section.lookup(key) {
+                item.report(
+                    format!("{key} does nothing where the route answers by itself"),
+                    "remove it, or the route's redirect or respond",
+                );
+            }
         }
         None
     } else {

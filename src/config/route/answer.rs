@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
 /// Instead of a backend's answer.
@@ -61,8 +62,8 @@ pub struct Maintenance {
 /// A page for people. Its `{request_id}` are still to be filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// At most [`Page::MAX`] bytes.
-    pub text: Arc<str>,
+    /// At most [`Page::MAX`] bytes of UTF-8. Shared by all workers: each may have it for many routes.
+    pub text: Bytes,
     /// HTML, or else plain text.
     pub html: bool,
 }

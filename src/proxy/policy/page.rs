@@ -41,11 +41,10 @@ pub(crate) struct PreparedPage {
 
 impl PreparedPage {
     pub(crate) fn new(page: &Page) -> Self {
-        let parts = page.text.split(REQUEST_ID);
+        let text = std::str::from_utf8(&page.text).unwrap_or_default();
+        let part = |part: &str| page.text.slice_ref(part.as_bytes());
         Self {
-            parts: parts
-                .map(|part| Bytes::copy_from_slice(part.as_bytes()))
-                .collect(),
+            parts: text.split(REQUEST_ID).map(part).collect(),
             html: page.html,
         }
     }
@@ -98,7 +97,7 @@ mod tests {
 
     fn filled(text: &str, html: bool, id: &str) -> String {
         let page = Page {
-            text: text.into(),
+            text: Bytes::copy_from_slice(text.as_bytes()),
             html,
         };
         let parts = PreparedPage::new(&page).fill(id).concat();
