@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::config::MediaRange;
 
@@ -179,5 +181,17 @@ fn what_speaks_against_it_leaves_everything_alone() {
             Some(Coding::Gzip),
         );
         assert!(coding.is_some(), "{status}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_a_client_may_say_makes_it_panic(accepts in "[ -~]{0,40}", odd in "[gzipbrstd*;=q.,0-9 ]{0,40}") {
+        for accepts in [accepts, odd] {
+            let found = wished(&accepts);
+            // Only what was named, or meant by a star, and for nothing else.
+            let lower = accepts.to_ascii_lowercase();
+            prop_assert!(found.is_none_or(|coding| lower.contains(coding) || lower.contains('*')));
+        }
     }
 }

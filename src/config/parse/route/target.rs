@@ -1,5 +1,7 @@
 //! Where a redirect leads. Whatever a client sends, it must not be able to choose the host: that would be an open redirect.
 
+use std::num::NonZeroU16;
+
 use crate::config::Piece;
 use crate::config::raw::{Form, Refusal};
 
@@ -15,6 +17,16 @@ fn target(text: &str) -> Result<Vec<Piece>, Refusal> {
     let Some(Piece::Text(first)) = pieces.first() else {
         return Err(nowhere());
     };
+    // A query that isn't there leaves nothing between what stands before and after it: `/{query}{path}` would be `/{path}`, and
+    // `https://a{query}.example` another host.
+    let query = pieces.iter().position(|piece| *piece == Piece::Query);
+    let after = query.and_then(|at| pieces.get(at + 1));
+    let is_end = |piece: &Piece| matches!(piece, Piece::Text(text) if text.starts_with('#'));
+    if !after.is_none_or(is_end) {
+        return Err(Refusal::malformed(
+            "something stands after {query} that is no fragment",
+        ));
+    }
     let scheme = ["https://", "http://"];
     match scheme.iter().find_map(|scheme| first.strip_prefix(scheme)) {
         Some(rest) => authority(rest, &pieces[1..])?,
@@ -37,35 +49,32 @@ fn nowhere() -> Refusal {
 
 /// Checks what stands between the scheme and the path: it goes on as `rest`, and with `pieces` after that.
 fn authority(rest: &str, pieces: &[Piece]) -> Result<(), Refusal> {
-    let mut named = false;
-    let texts = std::iter::once(Some(rest)).chain(pieces.iter().map_while(|piece| match piece {
-        Piece::Text(text) => Some(Some(text.as_str())),
-        Piece::Host => Some(None),
+    let more = pieces.iter().map_while(|piece| match piece {
+        Piece::Text(text) => Some(text.as_str()),
+        // A host like any other.
+        Piece::Host => Some("host"),
         Piece::Path | Piece::Query => None,
-    }));
-    for text in texts {
-        let Some(text) = text else {
-            named = true;
-            continue;
-        };
-        let end = text.find(['/', '?', '#']);
-        let part = &text[..end.unwrap_or(text.len())];
-        let in_host = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
-        if !part.bytes().all(in_host) {
-            return Err(Refusal::malformed(
-                "its host may have letters, digits, '-', '.' and a port",
-            ));
-        }
-        named |= !part.is_empty() && !part.starts_with(':');
-        if end.is_some() {
-            break;
-        }
+    });
+    let whole: String = std::iter::once(rest).chain(more).collect();
+    let end = whole.find(['/', '?', '#']).unwrap_or(whole.len());
+    let (host, port) = match whole[..end].rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (&whole[..end], None),
+    };
+    let in_name = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    let address = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let sound = match address {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(in_name),
+    };
+    if sound && port.is_none_or(|port| port.parse::<NonZeroU16>().is_ok()) {
+        return Ok(());
     }
-    if named {
-        Ok(())
-    } else {
-        Err(Refusal::malformed("it has no host"))
-    }
+    Err(Refusal::malformed(
+        "what stands after its scheme is no host, with or without a port",
+    ))
 }
 
 fn pieces(text: &str) -> Result<Vec<Piece>, Refusal> {
@@ -154,6 +163,9 @@ mod tests {
             "https://user@new.example",
             "https://new.example@{host}{path}",
             "javascript:alert(1)",
+            "/{query}{path}",
+            "/{query}/",
+            "https://a{query}.example",
             "https://new.example/{pth}",
             "https://new.example/{path",
             "https://new.example/ x",
