@@ -2,6 +2,7 @@
 //! path but the bridge, so that an operator gets an answer however busy the workers are.
 
 mod api;
+mod certificates;
 mod drill;
 mod endpoint;
 mod guard;
@@ -34,6 +35,7 @@ use crate::config::Secret;
 use crate::health::monitor::MonitorHandle;
 use crate::moment::Moment;
 use crate::serve::ReloadHandle;
+use crate::serve::acme::OrderBook;
 use crate::shutdown::Readiness;
 use crate::snapshot::Subscriber;
 use crate::telemetry::counters::Counters;
@@ -61,6 +63,8 @@ pub struct Context {
     pub held: Arc<AtomicUsize>,
     /// What the workers have counted.
     pub counters: Counters,
+    /// How it stands with certificates by ACME.
+    pub orders: OrderBook,
 }
 
 /// For a request head, and for an idle connection to send one: nobody can sit on a connection.

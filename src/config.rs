@@ -3,6 +3,7 @@
 //! A file goes `text → raw (TOML's tree, with every place) → parse (every problem at once) → Config`. Nothing outside this
 //! folder knows TOML, and nothing inside [`Config`] is still a string that would have to be parsed later.
 
+mod acme;
 mod certificate;
 mod check;
 pub mod error;
@@ -17,6 +18,7 @@ mod tls;
 mod warnings;
 mod zone;
 
+pub use acme::{Acme, Challenge, ExternalAccount};
 pub use certificate::{Certificate, Validity};
 pub use check::{
     Check, CheckKind, CommandCheck, Expect, GrpcCheck, HttpCheck, Login, MysqlCheck, PostgresCheck,
@@ -33,11 +35,12 @@ pub use secret::Secret;
 pub(crate) use tls::provider;
 pub use tls::server::{CertificateFiles, ClientAuth, ClientTrust, TlsServer};
 pub use tls::{Identity, TlsClient, TlsTerms};
-pub use zone::{Address, Backend, Dependency, Zone};
+pub use zone::{Address, Backend, Dependency, Protocol, Zone};
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -67,6 +70,43 @@ pub struct Config {
     pub access_log: AccessLog,
     /// `[journal]`
     pub journal: Journal,
+}
+
+impl Config {
+    /// How `backend` is checked.
+    pub fn check_of<'a>(&'a self, backend: &'a Backend) -> &'a Arc<Check> {
+        backend
+            .check
+            .as_ref()
+            .unwrap_or(&self.pools[backend.pool].check)
+    }
+
+    /// TLS towards components wherever it is made of files, with what to call it.
+    pub fn renewable_clients(&self) -> Vec<(String, TlsClient)> {
+        let mut found: Vec<(String, TlsClient)> = Vec::new();
+        let mut add = |label: String, client: Option<&TlsClient>| {
+            if let Some(client) = client.filter(|client| !client.files().is_empty())
+                && !found.iter().any(|(_, known)| known.is(client))
+            {
+                found.push((label, client.clone()));
+            }
+        };
+        for zone in &self.zones {
+            for backend in &zone.backends {
+                let pool = format!("pool {}", self.pools[backend.pool].name);
+                add(pool.clone(), backend.protocol.tls());
+                let check = self.check_of(backend);
+                add(format!("{pool}: its check"), check.kind.tls());
+            }
+            for dependency in &zone.dependencies {
+                add(
+                    format!("{}: its check", dependency.key),
+                    dependency.check.kind.tls(),
+                );
+            }
+        }
+        found
+    }
 }
 
 /// `[server]`
@@ -149,12 +189,15 @@ pub struct Limits {
 /// `[upstream]`: how backends are talked to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Upstream {
-    /// For a TCP connection.
+    /// For a connection, with its TLS handshake and HTTP/2's first settings.
     pub connect_timeout: Duration,
     /// From the request's end to the response head.
     pub response_timeout: Duration,
     /// How long an idle connection is kept; should be below the app server's own keep-alive.
     pub idle_timeout: Duration,
+    /// HTTP/2: how long a connection that owes something may be silent before it is asked whether it lives, and then until it is given up;
+    /// zero: never asked.
+    pub ping_interval: Duration,
     /// Idle connections kept per worker and backend.
     pub max_idle_per_worker: usize,
     /// Connections opened ahead, per worker and backend, to the zone that a flip in sight would make active; 0 = none.

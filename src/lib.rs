@@ -40,6 +40,9 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod demo;
+#[cfg(test)]
+#[path = "../tests/fuzz/mutator.rs"]
+mod fuzz;
 pub mod health;
 pub mod journal;
 pub mod memory;

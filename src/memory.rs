@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::zone::{ComponentKey, Operator};
 
 pub use drill::Drill;
+pub(crate) use file::replace;
 pub use file::{StateFile, Unclaimed, claim};
 
 /// What a process must know of its predecessor.

@@ -1,5 +1,7 @@
 //! What is learnt about a component: by a probe ([`Outcome`]) or by a live request ([`Observation`]).
 
+pub(crate) mod words;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -163,8 +165,10 @@ pub struct Silence {
 pub enum Trouble {
     /// Connection refused, unreachable or reset while connecting.
     Connect,
-    /// No connection within `connect_timeout`.
+    /// No connection within `connect_timeout`, TLS included.
     ConnectTimeout,
+    /// Connected, but not in the protocol that is needed: its certificate isn't in order, or what it speaks isn't TLS, or not HTTP/2.
+    Handshake,
     /// The connection broke before the response head, or in the middle of the response.
     Reset,
     /// No response head within `response_timeout`.
@@ -215,6 +219,7 @@ impl fmt::Display for Trouble {
         f.write_str(match self {
             Self::Connect => "connection refused",
             Self::ConnectTimeout => "connect timed out",
+            Self::Handshake => "handshake failed",
             Self::Reset => "connection broke off",
             Self::ResponseTimeout => "no response in time",
             Self::Protocol => "broke the protocol",

@@ -2,6 +2,7 @@
 //!
 //! The control thread (this one) runs the monitor, the admin listener and the signals; each worker has a thread of its own.
 
+pub mod acme;
 mod certificates;
 mod listeners;
 mod reload;
@@ -24,6 +25,7 @@ use crate::config::Config;
 use crate::health::monitor::Monitor;
 use crate::memory::{self, Unclaimed};
 use crate::moment::Moment;
+use crate::proxy::challenge::Challenges;
 use crate::proxy::hold::Held;
 use crate::proxy::shed::Demands;
 use crate::shutdown::{Phase, Readiness};
@@ -97,6 +99,10 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     let (access_log, log_writer) = AccessLog::open(&config.access_log.target)
         .map_err(|error| Failure(format!("access log: {error}"), FAILED))?;
 
+    // What is stored serves from the first handshake on.
+    acme::equip(&config);
+    let challenges = Challenges::default();
+
     let (observations, observed) = mpsc::channel(OBSERVATIONS);
     let (monitor, monitor_handle, subscriber) =
         Monitor::build(Arc::clone(&config), workers, observed);
@@ -111,6 +117,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
             observations,
             counters: counters.clone(),
             access_log: access_log.clone(),
+            challenges: challenges.clone(),
             held: held.clone(),
             demands: Demands::default(),
         },
@@ -126,6 +133,8 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         monitor_stopped.await.ok();
     }));
     let certificates = tokio::task::spawn_local(certificates::watch(subscriber.clone()));
+    let orders = acme::OrderBook::default();
+    let acme = tokio::task::spawn_local(acme::keep(subscriber.clone(), challenges, orders.clone()));
     let context = admin::Context {
         monitor: monitor_handle.clone(),
         snapshot: subscriber,
@@ -135,6 +144,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         token: config.admin.token.clone(),
         held: held.counter(),
         counters: counters.clone(),
+        orders,
     };
     let admin_task = tokio::task::spawn_local(admin::serve(admin_listener, context, async {
         admin_stopped.await.ok();
@@ -161,6 +171,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     info!("draining: nothing new is accepted, what is in flight has {drain_timeout:?} to finish");
     let forced = drain(&foremen, drain_timeout, &mut signals).await;
     certificates.abort();
+    acme.abort();
     stop_admin.send(()).ok();
     stop_monitor.send(()).ok();
     let ended = async {

@@ -14,7 +14,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use crate::config::{Address, Config};
+use crate::config::{Address, Config, Protocol};
 use crate::zone::{ComponentId, ComponentKey, Operator, Status, Verdict};
 
 pub use keep_alive::{Asking, Habit, KeepAlive};
@@ -72,6 +72,8 @@ pub struct BackendRouting {
     pub pool: usize,
     /// `None` while its DNS name has never resolved.
     pub address: Option<SocketAddr>,
+    /// What is spoken there.
+    pub protocol: Protocol,
     /// At least 1.
     pub weight: u32,
     /// Requests at once, over all workers.
@@ -185,6 +187,7 @@ impl Snapshot {
                         key: backend.key.clone(),
                         pool: backend.pool,
                         address: address(&backend.address),
+                        protocol: backend.protocol.clone(),
                         weight: backend.weight,
                         max_in_flight: backend.max_in_flight.map(NonZeroU32::get),
                         status: state.status,

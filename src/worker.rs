@@ -1,6 +1,7 @@
 //! A worker: one thread, one `current_thread` runtime, and everything that requests on it share: connections to backends,
 //! clock, retry budget, log buffer. Nothing here is shared with another worker, so nothing here is locked.
 
+mod carrier;
 mod clock;
 pub mod crew;
 mod prewarm;
@@ -23,6 +24,7 @@ use tokio::task::JoinHandle;
 use crate::config::LogTarget;
 use crate::outcome::{Observation, Sign, Trouble};
 use crate::proxy::accept;
+use crate::proxy::challenge::Challenges;
 use crate::proxy::connections::Connection;
 use crate::proxy::downstream::{Downstream, millis};
 use crate::proxy::exchange::Exchange;
@@ -244,6 +246,10 @@ impl Worker {
         &self.parts.held
     }
 
+    pub(crate) fn challenges(&self) -> &Challenges {
+        &self.parts.challenges
+    }
+
     /// A place for each TLS handshake that may be under way at once.
     pub(crate) fn handshakes(&self) -> &Semaphore {
         &self.handshakes
@@ -261,7 +267,7 @@ impl Worker {
     }
 
     /// Keeps a connection for the next request. Whether it could be kept.
-    pub(crate) fn keep(&self, upstream: &Rc<Upstream>, connection: Box<Connection>) -> bool {
+    pub(crate) fn keep(&self, upstream: &Rc<Upstream>, connection: Connection) -> bool {
         let room = self
             .view
             .borrow()

@@ -339,6 +339,7 @@ fn expecting(timeout: Duration, change: impl FnOnce(&mut HttpCheck)) -> Check {
         expect: vec![(200, 399)],
         body: None,
         tls: None,
+        h2c: false,
     };
     change(&mut check);
     Check {

@@ -16,6 +16,8 @@ mod client;
 mod hostile;
 #[path = "tls/identity.rs"]
 mod identity;
+#[path = "tls/misdirected.rs"]
+mod misdirected;
 #[path = "tls/people.rs"]
 mod people;
 #[path = "tls/records.rs"]

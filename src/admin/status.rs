@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Context;
 use super::health::Health;
+use super::{Context, certificates};
 use crate::config::MinHealthy;
 use crate::health::report::{ComponentKind, ComponentReport, Report, ZoneReport};
 use crate::moment::Moment;
@@ -64,6 +64,8 @@ pub(super) fn status(context: &Context) -> Value {
         },
         "zones": zones(&report, &snapshot),
         "pools": pools(&report, &snapshot),
+        "certificates": certificates::in_force(&snapshot.config, now.wall),
+        "acme": certificates::orders(&context.orders),
     })
 }
 

@@ -33,6 +33,16 @@ fn render(status: &Value, paint: Paint) -> String {
     for note in texts(&status["notes"]) {
         out.push_str(&format!("      {note}\n"));
     }
+    for order in status["acme"].as_array().into_iter().flatten() {
+        if let Some(error) = order["error"]["text"].as_str() {
+            out.push_str(&format!(
+                "      certificate for {}: {} (next order at {})\n",
+                text(&order["name"]),
+                plain(error),
+                clock(&order["next_order"]),
+            ));
+        }
+    }
     let mut field = |name: &str, value: String| {
         let name = paint.tone(Tone::Faint, &format!("{name:<14}")).to_string();
         out.push_str(&format!("{name}{value}\n"));

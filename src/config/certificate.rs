@@ -64,6 +64,16 @@ impl Certificate {
         })
     }
 
+    /// From texts in PEM form, of which others may be in either.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and when there is no certificate or no key.
+    pub fn from_pem(chain: &str, key: &str) -> Result<Self, String> {
+        let chain = self::chain(chain).ok_or("no certificate in PEM form")?;
+        let key = private_key(key).ok_or("no private key in PEM form")?;
+        Self::new(chain, key)
+    }
+
     /// The DNS names that it is for, in lower case; `*.` stands for any one label.
     pub fn names(&self) -> &[String] {
         &self.names

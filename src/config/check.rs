@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Secret, TlsClient};
+use super::{Protocol, Secret, TlsClient};
 
 /// A configured test of one component. Equal checks of equal addresses are the same check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,36 @@ pub struct Check {
     pub fall: NonZeroU32,
     /// Consecutive passes that bring a `Down` component back `Up`.
     pub rise: NonZeroU32,
+}
+
+impl Check {
+    /// The same for a backend that is spoken to in `protocol`: over its TLS, unless the check has TLS of its own, and in HTTP/2 where
+    /// that is what it speaks.
+    pub(crate) fn over(&self, protocol: &Protocol) -> Self {
+        let mut check = self.clone();
+        let Some(client) = protocol.tls() else {
+            if let (CheckKind::Http(http), Protocol::H2c) = (&mut check.kind, protocol) {
+                http.h2c = true;
+            }
+            return check;
+        };
+        match &mut check.kind {
+            CheckKind::Http(HttpCheck { tls, .. }) => {
+                let offered = client.terms().alpn;
+                *tls = match tls {
+                    Some(own) if own.terms().alpn != offered => own.speaking(offered),
+                    Some(own) => Some(own.clone()),
+                    None => Some(client.clone()),
+                }
+            }
+            CheckKind::Grpc(GrpcCheck { tls, .. }) if tls.is_none() => {
+                *tls = client.speaking(&["h2"])
+            }
+            CheckKind::Tls(TlsCheck { tls, .. }) if tls.terms().is_plain() => *tls = client.clone(),
+            _ => {}
+        }
+        check
+    }
 }
 
 /// What a probe does.
@@ -59,7 +89,7 @@ impl CheckKind {
     }
 }
 
-/// An HTTP/1.1 request and what its answer must be.
+/// An HTTP request and what its answer must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpCheck {
     /// `GET` by default.
@@ -74,6 +104,8 @@ pub struct HttpCheck {
     pub body: Option<String>,
     /// `None`: cleartext.
     pub tls: Option<TlsClient>,
+    /// In cleartext: HTTP/2, with prior knowledge. Over TLS both sides agree on the version.
+    pub h2c: bool,
 }
 
 /// A TLS handshake and no more.

@@ -1,16 +1,21 @@
 //! TLS towards a component: whom firedoor trusts there, and who it is itself. Built when the configuration is read, so that a
-//! probe has nothing left to fail on but the other side.
+//! probe or a connection has nothing left to fail on but the other side, and again, in its place, when a file changes.
 
 pub(super) mod server;
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+use super::certificate;
+use server::CertificateFiles;
 
 /// What a file says about TLS towards a component.
 #[derive(Clone)]
@@ -19,12 +24,21 @@ pub struct TlsTerms {
     pub server_name: Option<ServerName<'static>>,
     /// Who may have signed the certificate.
     pub roots: Arc<RootCertStore>,
+    /// Where they come from; `None`: from the system.
+    pub ca: Option<PathBuf>,
     /// Without, any certificate will do, so whoever can answer at the address can pose as the component.
     pub verify: bool,
     /// For servers that ask for a certificate.
     pub identity: Option<Identity>,
     /// Application protocols to offer (ALPN); empty: the extension isn't sent.
     pub alpn: &'static [&'static str],
+}
+
+impl TlsTerms {
+    /// Whether they are what holds where nothing is said.
+    pub(super) fn is_plain(&self) -> bool {
+        self.server_name.is_none() && self.ca.is_none() && self.verify && self.identity.is_none()
+    }
 }
 
 /// A client certificate.
@@ -34,11 +48,16 @@ pub struct Identity {
     pub chain: Vec<CertificateDer<'static>>,
     /// Ours.
     pub key: Arc<PrivateKeyDer<'static>>,
+    /// Where both come from.
+    pub files: CertificateFiles,
 }
 
-/// TLS towards a component, ready for use. Cheap to clone.
+/// TLS towards a component, ready for use. Cheap to clone; clones share what a changed file changes.
 #[derive(Clone)]
-pub struct TlsClient {
+pub struct TlsClient(Arc<ArcSwap<Live>>);
+
+/// What the files held when they were last read, and what rustls makes of it.
+struct Live {
     terms: Arc<TlsTerms>,
     config: Arc<ClientConfig>,
     lenient: Arc<ClientConfig>,
@@ -50,8 +69,102 @@ impl TlsClient {
     /// Fails when the identity's key isn't the key of its certificate, or of a kind that isn't supported, and when nobody is
     /// trusted.
     pub fn new(terms: TlsTerms) -> Result<Self, Error> {
+        Ok(Self(Arc::new(ArcSwap::from_pointee(Live::new(terms)?))))
+    }
+
+    /// The same for protocols of these names.
+    pub(crate) fn speaking(&self, alpn: &'static [&'static str]) -> Option<Self> {
+        let terms = TlsTerms {
+            alpn,
+            ..TlsTerms::clone(&self.terms())
+        };
+        Self::new(terms).ok()
+    }
+
+    /// What it is made of.
+    pub fn terms(&self) -> Arc<TlsTerms> {
+        Arc::clone(&self.0.load().terms)
+    }
+
+    /// For rustls.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.0.load().config)
+    }
+
+    /// The same, but whose certificate it is remains to be asked: [`Self::verify`] has to be called before anything is said.
+    pub fn lenient_config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.0.load().lenient)
+    }
+
+    /// Whether the certificate that `chain` begins with is in order at the time `at`, and for `name`.
+    pub fn verify(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        at: UnixTime,
+    ) -> Result<(), Error> {
+        let live = self.0.load();
+        let Some(verifier) = &live.verifier else {
+            return Ok(());
+        };
+        let (server, signers) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
+        verifier.verify_server_cert(server, signers, name, &[], at)?;
+        Ok(())
+    }
+
+    /// Whether both are one and the same, and not just equal.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// All files that it is made of.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let terms = self.terms();
+        let identity = terms.identity.iter().map(|identity| &identity.files);
+        let pair = identity.flat_map(|files| [files.cert.clone(), files.key.clone()]);
+        terms.ca.clone().into_iter().chain(pair).collect()
+    }
+
+    /// Puts what its files hold now in force for the handshakes to come: all of it, or nothing. `texts` are those of
+    /// [`Self::files`]. Returns whether that is anything new.
+    ///
+    /// # Errors
+    /// Which file has what wrong with it.
+    pub fn renew(&self, texts: &[String]) -> Result<bool, String> {
+        let old = self.terms();
+        let mut terms = TlsTerms::clone(&old);
+        let mut texts = texts.iter();
+        if let (Some(file), Some(text)) = (&old.ca, old.ca.as_ref().and(texts.next())) {
+            let roots = server::roots(text).ok_or_else(|| flaw(file, "no certificates"))?;
+            terms.roots = Arc::new(roots);
+        }
+        if let (Some(identity), Some(cert), Some(key)) =
+            (&mut terms.identity, texts.next(), texts.next())
+        {
+            let files = &identity.files;
+            identity.chain =
+                certificate::chain(cert).ok_or_else(|| flaw(&files.cert, "no certificate"))?;
+            let private =
+                certificate::private_key(key).ok_or_else(|| flaw(&files.key, "no private key"))?;
+            identity.key = Arc::new(private);
+        }
+        if terms == *old {
+            return Ok(false);
+        }
+        let live = Live::new(terms).map_err(|error| error.to_string())?;
+        self.0.store(Arc::new(live));
+        Ok(true)
+    }
+}
+
+fn flaw(file: &Path, what: &str) -> String {
+    format!("{}: {what} in PEM form", file.display())
+}
+
+impl Live {
+    fn new(terms: TlsTerms) -> Result<Self, Error> {
         if !terms.verify {
-            let config = configured(&terms, Arc::new(Unverified(provider())))?;
+            let config = configured(&terms, Unjudged::new(false))?;
             return Ok(Self {
                 lenient: Arc::clone(&config),
                 config,
@@ -65,40 +178,10 @@ impl TlsClient {
             .map_err(|error| Error::General(error.to_string()))?;
         Ok(Self {
             config: configured(&terms, Arc::clone(&verifier) as _)?,
-            lenient: configured(&terms, Arc::new(Unnamed(provider())))?,
+            lenient: configured(&terms, Unjudged::new(true))?,
             verifier: Some(verifier),
             terms: Arc::new(terms),
         })
-    }
-
-    /// What it was made of.
-    pub fn terms(&self) -> &TlsTerms {
-        &self.terms
-    }
-
-    /// For rustls.
-    pub fn config(&self) -> &Arc<ClientConfig> {
-        &self.config
-    }
-
-    /// The same, but whose certificate it is remains to be asked: [`Self::verify`] has to be called before anything is said.
-    pub fn lenient_config(&self) -> &Arc<ClientConfig> {
-        &self.lenient
-    }
-
-    /// Whether the certificate that `chain` begins with is in order at the time `at`, and for `name`.
-    pub fn verify(
-        &self,
-        chain: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        at: UnixTime,
-    ) -> Result<(), Error> {
-        let Some(verifier) = &self.verifier else {
-            return Ok(());
-        };
-        let (server, signers) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
-        verifier.verify_server_cert(server, signers, name, &[], at)?;
-        Ok(())
     }
 }
 
@@ -131,7 +214,8 @@ pub(crate) fn provider() -> CryptoProvider {
 impl PartialEq for TlsTerms {
     fn eq(&self, other: &Self) -> bool {
         self.server_name == other.server_name
-            && self.roots.roots == other.roots.roots
+            && self.ca == other.ca
+            && (Arc::ptr_eq(&self.roots, &other.roots) || self.roots.roots == other.roots.roots)
             && self.verify == other.verify
             && self.identity == other.identity
             && self.alpn == other.alpn
@@ -142,7 +226,7 @@ impl Eq for TlsTerms {}
 
 impl PartialEq for TlsClient {
     fn eq(&self, other: &Self) -> bool {
-        self.terms == other.terms
+        self.is(other) || self.terms() == other.terms()
     }
 }
 
@@ -169,54 +253,27 @@ impl fmt::Debug for Identity {
 
 impl fmt::Debug for TlsClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.terms.fmt(f)
+        self.terms().fmt(f)
     }
 }
 
-/// `verify = false`: takes any certificate, even one that can't be read.
+/// Takes any certificate, whoever's it is.
 #[derive(Debug)]
-struct Unverified(CryptoProvider);
+struct Unjudged {
+    provider: CryptoProvider,
+    /// Whoever shows it must have its key, so that it can be judged later ([`TlsClient::lenient_config`]). Without that, even one that
+    /// can't be read will do (`verify = false`).
+    owned: bool,
+}
 
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+impl Unjudged {
+    fn new(owned: bool) -> Arc<Self> {
+        let provider = provider();
+        Arc::new(Self { provider, owned })
     }
 }
 
-/// [`TlsClient::lenient_config`]: whoever has a certificate must own it; whose it is, is asked later.
-#[derive(Debug)]
-struct Unnamed(CryptoProvider);
-
-impl ServerCertVerifier for Unnamed {
+impl ServerCertVerifier for Unjudged {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -234,7 +291,10 @@ impl ServerCertVerifier for Unnamed {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        if !self.owned {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -244,11 +304,15 @@ impl ServerCertVerifier for Unnamed {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        if !self.owned {
+            return Ok(HandshakeSignatureValid::assertion());
+        }
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
     }
 }

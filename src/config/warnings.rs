@@ -48,6 +48,7 @@ impl Config {
         warnings.extend(self.shared_addresses());
         warnings.extend(self.unrouted_pools());
         warnings.extend(self.unverified_servers());
+        warnings.extend(self.unverified_backends());
         warnings.extend(self.shared_cookies());
         warnings.extend(self.idle_priorities());
         warnings.extend(self.invalid_certificates(Timestamp::now()));
@@ -190,6 +191,26 @@ impl Config {
             ))
         };
         certificates.filter_map(warn).collect()
+    }
+
+    /// Backends that anybody could pose as.
+    fn unverified_backends(&self) -> Vec<Problem> {
+        let is_unverified = |index: usize| {
+            let backends = self.zones.iter().flat_map(|zone| &zone.backends);
+            let mut clients = backends
+                .filter(|b| b.pool == index)
+                .filter_map(|b| b.protocol.tls());
+            clients.any(|client| !client.terms().verify)
+        };
+        let unverified = (0..self.pools.len()).filter(|index| is_unverified(*index));
+        let warn = |index: usize| {
+            warning(
+                &format!("pool[{index}].tls.verify"),
+                "any certificate will do, so whoever can answer at a backend's address gets its requests, cookies and passwords included",
+                "name the signer's certificate instead: tls = { ca = \"ca.pem\" }",
+            )
+        };
+        unverified.map(warn).collect()
     }
 
     /// Checks that would pass for anybody who can answer at the address.

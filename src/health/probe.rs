@@ -4,6 +4,7 @@
 mod command;
 mod grpc;
 mod http;
+mod http2;
 mod mysql;
 mod postgres;
 mod redis;
@@ -11,12 +12,12 @@ mod stream;
 mod tcp;
 mod tls;
 
-use std::io;
 use std::net::SocketAddr;
 
 use tokio::time::Instant;
 
 use crate::config::{Check, CheckKind};
+use crate::outcome::words::{of as words, plain};
 use crate::outcome::{CheckCode, Outcome};
 use crate::zone::ComponentKey;
 use command::Turns;
@@ -85,7 +86,10 @@ impl Prober {
                 tls::ask(stream, authority, check, deadline).await
             }
             CheckKind::Http(check) => {
-                let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
+                let (stream, h2) = stream::open_http(address, authority, check, deadline).await?;
+                if h2 {
+                    return http2::ask(stream, authority, check, deadline).await;
+                }
                 Ok(http::ask(stream, authority, check, deadline).await)
             }
             CheckKind::Postgres(check) => {
@@ -143,40 +147,4 @@ impl Finding {
         }
         self
     }
-}
-
-/// An error of a socket as an operator says it, without the number that only a manual page explains.
-fn words(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".into(),
-        io::ErrorKind::ConnectionReset => "connection reset".into(),
-        io::ErrorKind::ConnectionAborted => "connection aborted".into(),
-        io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
-            "connection closed by the other side".into()
-        }
-        io::ErrorKind::HostUnreachable => "host unreachable".into(),
-        io::ErrorKind::NetworkUnreachable => "network unreachable".into(),
-        io::ErrorKind::TimedOut => "connection timed out".into(),
-        io::ErrorKind::AddrNotAvailable => "no local port left to connect from".into(),
-        _ => error.to_string(),
-    }
-}
-
-/// What the other side said, fit for a log line: one line, no control characters, at most `limit` characters.
-fn plain(said: &str, limit: usize) -> String {
-    let mut plain = String::new();
-    let mut words = said.split(|c: char| c.is_control() || c.is_whitespace());
-    for word in words.by_ref().filter(|word| !word.is_empty()) {
-        let gap = usize::from(!plain.is_empty());
-        let room = limit.saturating_sub(plain.chars().count() + gap);
-        if gap == 1 {
-            plain.push(' ');
-        }
-        plain.extend(word.chars().take(room));
-        if word.chars().count() > room {
-            plain.push('…');
-            break;
-        }
-    }
-    plain
 }

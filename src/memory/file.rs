@@ -11,7 +11,6 @@ use serde_json::Value;
 use super::Memory;
 
 const NAME: &str = "state.json";
-const WRITTEN_BESIDE: &str = "state.json.new";
 const LOCK: &str = "lock";
 const NOT_UNDERSTOOD: &str = "state.json.broken";
 
@@ -54,22 +53,27 @@ impl StateFile {
 
     /// Replaces the file; on `Ok` the new one survives a power cut.
     pub fn store(&self, memory: &Memory) -> io::Result<()> {
-        make_directory(&self.directory)?;
-        let beside = self.directory.join(WRITTEN_BESIDE);
         let mut text = serde_json::to_vec_pretty(&memory.to_json())?;
         text.push(b'\n');
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&beside)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        fs::rename(&beside, self.directory.join(NAME))?;
-        // Without this the rename itself may be lost, and with it the epoch that has been announced.
-        File::open(&self.directory)?.sync_all()
+        replace(&self.directory, NAME, &text)
     }
+}
+
+/// Puts a file (0600) into `directory`, in the place of an older one of that name; on `Ok` it survives a power cut.
+pub(crate) fn replace(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    make_directory(directory)?;
+    let beside = directory.join(format!("{name}.new"));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&beside, directory.join(name))?;
+    // Without this the rename itself may be lost, and with it the epoch that has been announced.
+    File::open(directory)?.sync_all()
 }
 
 /// Claims the state directory for as long as the answer is kept: two processes in one would each undo the other's flips.
@@ -151,7 +155,7 @@ mod tests {
         let file = StateFile::new(directory.path());
         file.store(&full()).unwrap();
         // The crash: half of the new file is there, the rename has not happened.
-        fs::write(directory.path().join(WRITTEN_BESIDE), br#"{"epoch": 8, "#).unwrap();
+        fs::write(directory.path().join("state.json.new"), br#"{"epoch": 8, "#).unwrap();
         assert_eq!(file.load().unwrap(), Some(full()));
         // And the left-over doesn't disturb the next one.
         let next = Memory {

@@ -11,11 +11,15 @@ use hyper::body::Incoming;
 use tokio::task::unconstrained;
 
 use super::body::RequestBody;
-use super::connections::Connection;
+use super::connections::{Connection, Unopened};
 use super::downstream::millis;
 use super::exchange::Exchange;
+use super::exclusive::Exclusive;
+use super::inflow::Inflow;
+use super::interim::Interim;
+use super::multiplex::{Stream, Unusable};
 use super::upstream::Upstream;
-use crate::config;
+use crate::config::{Config, Upstream as Settings};
 use crate::outcome::{Trouble, is_own_fault};
 
 /// How an attempt ended without a response head.
@@ -26,6 +30,10 @@ pub(crate) enum Lost {
     Sent(Trouble),
     /// It was sent, and its backend was found dead while it waited.
     Abandoned,
+    /// It asks for a tunnel that can't be had there.
+    NoTunnel,
+    /// Its backend speaks HTTP/2, in which it can't be said.
+    Unsayable,
 }
 
 /// The same request again, for a retry; `None` if its body is passed on as it comes.
@@ -43,33 +51,46 @@ pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody
 }
 
 /// Connects to `upstream`, unless it takes too long or the backend is found dead meanwhile. `Err(None)`: our own system couldn't,
-/// which is no news about the backend.
+/// which is no news about the backend. `fresh`: one that others have brought about won't do.
 pub(crate) async fn connect(
     state: &Rc<Exchange>,
     upstream: &Rc<Upstream>,
-    settings: &config::Upstream,
-    limits: &config::Limits,
-) -> Result<Box<Connection>, Option<Trouble>> {
+    settings: &Settings,
+    config: &Config,
+    fresh: bool,
+) -> Result<Connection, Option<Trouble>> {
     let Some(address) = upstream.address else {
         return Err(Some(Trouble::Connect));
     };
+    let worker = &state.worker;
     // The clock may be a tick behind: what begins now must not seem to have begun before.
-    state.worker.tick();
-    let due = state.worker.now() + millis(settings.connect_timeout);
-    let _debt = upstream.owe(state.worker.now());
+    worker.tick();
+    let due = worker.now() + millis(settings.connect_timeout);
+    let _debt = upstream.owe(worker.now());
     state.wait_until(due);
-    let mut opening = pin!(Connection::open(
-        address,
-        limits.max_header_size.max(64 * 1024)
-    ));
+    let mut opening = pin!(async {
+        let turn = upstream.turn().await;
+        if turn.is_some()
+            && !fresh
+            && let Some(opened_by_another) = upstream.idle.pop()
+        {
+            return Ok(opened_by_another);
+        }
+        let head = config.limits.max_header_size;
+        Connection::open(worker, upstream, address, settings, head).await
+    });
     let result = poll_fn(|cx| match opening.as_mut().poll(cx) {
         Poll::Ready(Ok(connection)) => Poll::Ready(Ok(connection)),
-        Poll::Ready(Err(error)) if is_own_fault(&error) => Poll::Ready(Err(None)),
-        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::TimedOut => {
-            Poll::Ready(Err(Some(Trouble::ConnectTimeout)))
+        Poll::Ready(Err(Unopened::Unfit(what, reason))) => {
+            upstream.complain(what, &reason, worker.now());
+            Poll::Ready(Err(Some(Trouble::Handshake)))
         }
-        Poll::Ready(Err(_)) => Poll::Ready(Err(Some(Trouble::Connect))),
-        Poll::Pending if upstream.is_abandoned() || state.worker.now() >= due => {
+        Poll::Ready(Err(Unopened::Unconnected(error))) => Poll::Ready(Err(match error.kind() {
+            _ if is_own_fault(&error) => None,
+            io::ErrorKind::TimedOut => Some(Trouble::ConnectTimeout),
+            _ => Some(Trouble::Connect),
+        })),
+        Poll::Pending if upstream.is_abandoned() || worker.now() >= due => {
             Poll::Ready(Err(Some(Trouble::ConnectTimeout)))
         }
         Poll::Pending => Poll::Pending,
@@ -98,7 +119,27 @@ pub(crate) struct Rules {
 pub(crate) async fn send(
     state: &Rc<Exchange>,
     upstream: &Rc<Upstream>,
-    connection: &mut Box<Connection>,
+    connection: &mut Connection,
+    request: Request<RequestBody>,
+    rules: Rules,
+) -> Result<Response<Inflow>, Lost> {
+    match connection {
+        Connection::Exclusive(connection) => {
+            let response = send_alone(state, upstream, connection, request, rules).await;
+            response.map(|response| response.map(Inflow::Exclusive))
+        }
+        // Boxed: requests over HTTP/1.1 would carry the room for it.
+        Connection::Shared(stream) => {
+            Box::pin(send_beside_others(state, upstream, stream, request, rules)).await
+        }
+    }
+}
+
+/// Over HTTP/1.1.
+async fn send_alone(
+    state: &Rc<Exchange>,
+    upstream: &Rc<Upstream>,
+    connection: &mut Box<Exclusive>,
     request: Request<RequestBody>,
     rules: Rules,
 ) -> Result<Response<Incoming>, Lost> {
@@ -109,10 +150,10 @@ pub(crate) async fn send(
     let _debt = rules.whole.then(|| upstream.owe(worker.now()));
     let mut answer = pin!(unconstrained(connection.send(request, &state.task())));
     let result = poll_fn(|_| {
-        // First the bytes, then the answer, without a waker: see `Connection::drive`. Unconstrained, since the runtime would wake
+        // First the bytes, then the answer, without a waker: see `Exclusive::drive`. Unconstrained, since the runtime would wake
         // that waker to have us give way, and nobody would come back.
         connection.drive();
-        if relay_interim(state, connection, rules) {
+        if relay_interim(state, &mut connection.traffic.interim.borrow_mut(), rules) {
             worker.heard(upstream);
         }
         let mut unwoken = Context::from_waker(Waker::noop());
@@ -149,9 +190,72 @@ pub(crate) async fn send(
     result
 }
 
+/// Over HTTP/2. The limit of a connection is kept here: a request that waits for room has not been sent.
+async fn send_beside_others(
+    state: &Rc<Exchange>,
+    upstream: &Rc<Upstream>,
+    stream: &mut Stream,
+    request: Request<RequestBody>,
+    rules: Rules,
+) -> Result<Response<Inflow>, Lost> {
+    let worker = &state.worker;
+    let mut progress = 0;
+    let mut due = worker.now() + rules.limit;
+    state.wait_until(due);
+    let _debt = rules.whole.then(|| upstream.owe(worker.now()));
+    let mut interim = Interim::default();
+    let mut waiting = Some(Box::new(request));
+    let result = poll_fn(|cx| {
+        if let Some(request) = waiting.take() {
+            match stream.poll_room(cx) {
+                Poll::Ready(true) => match stream.begin(*request) {
+                    Ok(()) => {}
+                    Err(Unusable::NoTunnel) => return Poll::Ready(Err(Lost::NoTunnel)),
+                    Err(Unusable::Unsayable) => return Poll::Ready(Err(Lost::Unsayable)),
+                },
+                Poll::Ready(false) => return Poll::Ready(Err(Lost::Unsent(request))),
+                Poll::Pending if upstream.is_abandoned() || worker.now() >= due => {
+                    return Poll::Ready(Err(Lost::Unsent(request)));
+                }
+                Poll::Pending => {
+                    waiting = Some(request);
+                    return Poll::Pending;
+                }
+            }
+        }
+        stream.drive(cx);
+        while let Some(head) = stream.poll_interim(cx) {
+            interim.note(head);
+            if relay_interim(state, &mut interim, rules) {
+                worker.heard(upstream);
+            }
+        }
+        if let Poll::Ready(head) = stream.poll_head(cx) {
+            let response =
+                head.map(|head| head.map(|body| body.map_or(Inflow::None, Inflow::Shared)));
+            return Poll::Ready(response.map_err(Lost::Sent));
+        }
+        let now = worker.now();
+        if stream.progress() != progress || state.is_waiting_for_body() {
+            progress = stream.progress();
+            due = now + rules.limit;
+            state.wait_until(due);
+        }
+        if rules.may_leave && upstream.is_abandoned() {
+            return Poll::Ready(Err(Lost::Abandoned));
+        }
+        if now >= due {
+            return Poll::Ready(Err(Lost::Sent(Trouble::ResponseTimeout)));
+        }
+        Poll::Pending
+    })
+    .await;
+    state.wait_no_more();
+    result
+}
+
 /// Sends on what the backend has said before its response. Whether it has said something.
-fn relay_interim(state: &Rc<Exchange>, connection: &Connection, rules: Rules) -> bool {
-    let mut interim = connection.traffic.interim.borrow_mut();
+fn relay_interim(state: &Rc<Exchange>, interim: &mut Interim, rules: Rules) -> bool {
     let Some(heads) = interim.take() else {
         return false;
     };

@@ -14,11 +14,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::connections::Connection;
 use super::exchange::{BodyTrouble, Exchange};
 use super::headers;
+use super::inflow::Inflow;
 use super::policy::Allowance;
 use super::record::Record;
 use super::upstream::InFlight;
@@ -165,9 +165,9 @@ impl Source {
 
 /// A backend's response body, with the connection it comes over.
 struct Relay {
-    incoming: Incoming,
+    incoming: Inflow,
     /// `None`: it broke off.
-    connection: Option<Box<Connection>>,
+    connection: Option<Connection>,
     /// Counts the request out when dropped.
     flight: InFlight,
     state: Rc<Exchange>,
@@ -197,8 +197,8 @@ impl ResponseBody {
     }
 
     pub(crate) fn relayed(
-        incoming: Incoming,
-        connection: Box<Connection>,
+        incoming: Inflow,
+        connection: Connection,
         flight: InFlight,
         state: Rc<Exchange>,
         record: Box<Record>,
@@ -235,7 +235,7 @@ impl Body for ResponseBody {
         let polled = match &mut this.source {
             Source::Empty => Poll::Ready(None),
             Source::Own(words) => Poll::Ready(words.next().map(|words| Ok(Frame::data(words)))),
-            Source::Relayed(relay) => relay.poll(),
+            Source::Relayed(relay) => relay.poll(cx),
             Source::Compressed(compressed) => compressed.poll(cx),
         };
         if let (Some(record), Poll::Ready(Some(result))) = (&mut this.record, &polled) {
@@ -291,11 +291,11 @@ impl Drop for ResponseBody {
 }
 
 impl Relay {
-    fn poll(&mut self) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let Some(connection) = &mut self.connection else {
             return self.break_off();
         };
-        match connection.poll_frame(&mut self.incoming) {
+        match connection.poll_frame(cx, &mut self.incoming) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 if self.incoming.size_hint().exact().is_some() {
                     // A download of known length ends by itself; a stream of events may never, so that it is not given more
@@ -312,7 +312,7 @@ impl Relay {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(_))) => self.broken(Trouble::Reset),
+            Poll::Ready(Some(Err(trouble))) => self.broken(trouble),
             Poll::Ready(None) => {
                 self.complete = true;
                 Poll::Ready(None)

@@ -1,169 +1,203 @@
-//! Connections to one backend, of one worker.
-//!
-//! A connection is polled by the very task whose request uses it, not by a task of its own: no task switch between a request
-//! and its backend, and no lock, since nothing here ever leaves its thread. What a sibling worker has idle can't be borrowed
-//! that way: each worker opens its own. What that costs an app server with few connections to spare has not been measured.
+//! Connections to one backend, of one worker: made, lent to requests, kept.
 
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body::{Body as _, Frame};
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1};
-use hyper_util::rt::TokioIo;
+use http_body::Frame;
 use tokio::net::TcpStream;
 
-use super::body::RequestBody;
-use super::doorbell::Doorbell;
-use super::io::{Traffic, UpstreamSocket};
+use super::backend_stream::BackendStream;
+use super::exclusive::Exclusive;
+use super::inflow::Inflow;
+use super::multiplex::{self, Channel, Stream};
+use super::upstream::Upstream;
+use crate::config;
+use crate::outcome::{Trouble, words};
+use crate::worker::Worker;
 
-/// One connection to a backend.
-pub(crate) struct Connection {
-    sender: http1::SendRequest<RequestBody>,
-    /// `None` once it has hung up.
-    driver: Option<http1::Connection<TokioIo<UpstreamSocket>, RequestBody>>,
-    /// The driver must not be polled after it has finished.
-    finished: bool,
-    pub(crate) traffic: Rc<Traffic>,
-    doorbell: Arc<Doorbell>,
-    /// `doorbell`, as hyper and the runtime know it.
-    waker: Waker,
-    /// Worker time in milliseconds.
-    idle_since: u64,
-    /// It has carried a request before: that it breaks now says little about the backend.
-    pub(crate) reused: bool,
+/// What a request is sent over.
+pub(crate) enum Connection {
+    /// All of a connection: HTTP/1.1.
+    Exclusive(Box<Exclusive>),
+    /// A part of one: HTTP/2.
+    Shared(Box<Stream>),
 }
 
+/// Why there is no connection.
+#[derive(Debug)]
+pub(crate) enum Unopened {
+    /// TCP's reason.
+    Unconnected(io::Error),
+    /// Connected, but not in the protocol that is needed: in which, and why, as an operator says it.
+    Unfit(&'static str, String),
+}
+
+/// A backend that has so many connections of one worker, all of them full, gets no more of them: requests wait for room instead.
+const CHANNELS: usize = 16;
+
 impl Connection {
-    /// Connects. The caller bounds the time.
-    pub(crate) async fn open(address: SocketAddr, max_header_size: usize) -> io::Result<Box<Self>> {
-        let stream = TcpStream::connect(address).await?;
-        // Small requests must not wait for the acknowledgement of the ones before.
-        stream.set_nodelay(true)?;
-        let traffic = Rc::new(Traffic::default());
-        let doorbell = Arc::new(Doorbell::default());
-        let socket = UpstreamSocket::new(stream, Rc::clone(&traffic), Arc::clone(&doorbell));
-        let (sender, driver) = http1::Builder::new()
-            .max_header_size(max_header_size)
-            // What a client that reads slowly leaves lying here. 128 KiB in all: of 64, 128 and 384 KiB none was
-            // clearly better for large bodies, within the noise of the machine.
-            .max_buf_size(max_header_size + 64 * 1024)
-            // RFC 9112 5.1: a proxy removes such spaces from a response, and forwards it.
-            .allow_spaces_after_header_name_in_responses(true)
-            .handshake(TokioIo::new(socket))
-            .await
-            .map_err(io::Error::other)?;
-        Ok(Box::new(Self {
-            sender,
-            driver: Some(driver),
-            finished: false,
-            traffic,
-            waker: Waker::from(Arc::clone(&doorbell)),
-            doorbell,
-            idle_since: 0,
-            reused: false,
-        }))
+    /// Connects to `upstream`. The caller bounds the time.
+    pub(crate) async fn open(
+        worker: &Worker,
+        upstream: &Upstream,
+        address: SocketAddr,
+        settings: &config::Upstream,
+        max_header_size: usize,
+    ) -> Result<Self, Unopened> {
+        let connect = async {
+            let stream = TcpStream::connect(address).await?;
+            // Small requests must not wait for the acknowledgement of the ones before.
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        };
+        let stream = connect.await.map_err(Unopened::Unconnected)?;
+        let mut shares = upstream.shares();
+        let stream = match &upstream.security {
+            None => BackendStream::Plain(stream),
+            Some(security) => match security.secure(stream).await {
+                Ok(stream) => {
+                    shares = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                    if !shares && security.needs_h2() {
+                        let why = "the backend doesn't offer it (ALPN)".to_owned();
+                        return Err(Unopened::Unfit("HTTP/2", why));
+                    }
+                    upstream.set_shares(shares);
+                    BackendStream::Secured(Box::new(stream))
+                }
+                Err(error) => return Err(Unopened::Unfit("TLS", words::tls::of(&error))),
+            },
+        };
+        let head = max_header_size.max(64 * 1024);
+        if !shares {
+            let opened = Exclusive::open(stream, head).await;
+            return opened.map(Self::Exclusive).map_err(Unopened::Unconnected);
+        }
+        let opened = multiplex::open(stream, head, settings.ping_interval).await;
+        let (channel, driver) = opened.map_err(|why| Unopened::Unfit("HTTP/2", why))?;
+        worker.carry(driver);
+        let stream = Stream::new(&channel);
+        upstream.idle.share(channel);
+        Ok(Self::Shared(Box::new(stream)))
     }
 
-    /// Hands a request to the connection, which wakes `task` from now on. It is sent by [`Self::drive`].
-    pub(crate) fn send(
+    /// The next frame of `body`, which comes over it; what is left of the request's body is sent meanwhile. Only HTTP/2 makes use of
+    /// `cx`: see [`Exclusive::drive`].
+    #[inline]
+    pub(crate) fn poll_frame(
         &mut self,
-        request: Request<RequestBody>,
-        task: &Waker,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
-    {
-        self.traffic.reset();
-        self.doorbell.call(task);
-        let Self {
-            doorbell, sender, ..
-        } = self;
-        doorbell.muffled(|| sender.try_send_request(request))
-    }
-
-    /// Moves bytes both ways. Whatever this makes ready (response head, body frame) is ready when it returns, so that those
-    /// can be polled without a waker of their own.
-    pub(crate) fn drive(&mut self) {
-        let mut cx = Context::from_waker(&self.waker);
-        if !self.finished
-            && let Some(driver) = &mut self.driver
-            && let Poll::Ready(_) = Pin::new(driver).poll(&mut cx)
-        {
-            // An error also reaches whoever waits for the head or the body, with more to say about it.
-            self.finished = true;
+        cx: &mut Context<'_>,
+        body: &mut Inflow,
+    ) -> Poll<Option<Result<Frame<Bytes>, Trouble>>> {
+        match (self, body) {
+            (Self::Exclusive(connection), Inflow::Exclusive(body)) => connection
+                .poll_frame(body)
+                .map(|frame| frame.map(|frame| frame.map_err(|_| Trouble::Reset))),
+            (Self::Shared(stream), Inflow::Shared(body)) => {
+                stream.drive(cx);
+                body.poll_frame(cx)
+            }
+            _ => Poll::Ready(None),
         }
     }
 
-    /// Drives the connection, then takes the next frame of `body`, which comes over it.
-    pub(crate) fn poll_frame(
-        &mut self,
-        body: &mut Incoming,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        self.drive();
-        let mut unwoken = Context::from_waker(Waker::noop());
-        self.doorbell
-            .muffled(|| Pin::new(body).poll_frame(&mut unwoken))
-    }
-
-    /// Gives back a request that the finished connection has not begun to send: hyper returns what is still queued only when the
-    /// driver goes, which nobody but us keeps.
-    pub(crate) fn hang_up(&mut self) {
-        self.driver = None;
-    }
-
-    /// Nothing more will come over this connection.
+    /// Nothing more will come over it.
     pub(crate) fn is_finished(&self) -> bool {
-        self.finished
+        match self {
+            Self::Exclusive(connection) => connection.is_finished(),
+            // Its streams say so by themselves.
+            Self::Shared(_) => false,
+        }
     }
 
-    /// Whether it can take another request, as far as can be seen without sending one.
-    fn is_reusable(&mut self) -> bool {
-        self.drive();
-        !self.finished && self.sender.is_ready()
+    /// It has carried a request before: that it breaks now says little about the backend.
+    pub(crate) fn is_reused(&self) -> bool {
+        match self {
+            Self::Exclusive(connection) => connection.reused,
+            Self::Shared(stream) => stream.reused,
+        }
     }
 
-    /// Whether it is ready for another request right after the last one. Usually it is without another look.
-    fn is_ready(&mut self) -> bool {
-        !self.finished && (self.sender.is_ready() || self.is_reusable())
+    /// Whether a request that was lost was never begun by the backend, so that it may go elsewhere, whatever its method.
+    pub(crate) fn is_unsent(&self) -> bool {
+        match self {
+            // hyper had taken it, but the kernel has taken none of it.
+            Self::Exclusive(connection) => connection.traffic.written.get() == 0,
+            Self::Shared(stream) => stream.is_unsent(),
+        }
     }
 
-    /// After a 101: the socket, and what the backend has already sent in the new protocol.
-    pub(crate) fn into_tunnel(self) -> (TcpStream, Bytes) {
-        let driver = self.driver.expect("who hung up never answered");
-        let parts = driver.into_parts();
-        (parts.io.into_inner().into_stream(), parts.read_buf)
+    /// After a 101: the backend's side of the tunnel, and what it has already sent in the new protocol.
+    pub(crate) fn into_tunnel(self) -> (BackendStream, Bytes) {
+        match self {
+            Self::Exclusive(connection) => connection.into_tunnel(),
+            Self::Shared(mut stream) => {
+                let tunnel = stream.take_tunnel().expect("it has answered with one");
+                let tunnel = BackendStream::Tunnel {
+                    tunnel: Box::new(tunnel),
+                    _place: stream,
+                };
+                (tunnel, Bytes::new())
+            }
+        }
     }
 }
 
-/// Idle connections to one backend; the one used last is used next, so that a quiet backend's connections die out.
+/// Connections to one backend that can take another request. Of idle ones the one used last is used next, so that a quiet backend's
+/// connections die out.
 #[derive(Default)]
 pub(crate) struct Idle {
     #[expect(
         clippy::vec_box,
         reason = "a connection moves with every request: eight bytes instead of several hundred"
     )]
-    stack: RefCell<Vec<Box<Connection>>>,
+    stack: RefCell<Vec<Box<Exclusive>>>,
+    channels: RefCell<Vec<Rc<Channel>>>,
 }
 
 impl Idle {
-    /// Takes the most recently used one.
-    pub(crate) fn pop(&self) -> Option<Box<Connection>> {
-        self.stack.borrow_mut().pop()
+    /// Takes the most recently used one, or a part of the first that has room.
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<Connection> {
+        match self.stack.borrow_mut().pop() {
+            Some(connection) => Some(Connection::Exclusive(connection)),
+            None => self.part(),
+        }
+    }
+
+    /// Fills one connection before the next, so that those which a peak has brought die out too.
+    fn part(&self) -> Option<Connection> {
+        let channels = self.channels.borrow();
+        let open = channels.iter().filter(|channel| channel.is_open());
+        let roomy = open.clone().find(|channel| !channel.is_full());
+        let channel = match roomy {
+            Some(channel) => channel,
+            None if channels.len() >= CHANNELS => open.min_by_key(|channel| channel.load())?,
+            None => return None,
+        };
+        Some(Connection::Shared(Box::new(Stream::new(channel))))
+    }
+
+    /// Lets others have a part of `channel`.
+    fn share(&self, channel: Rc<Channel>) {
+        self.channels.borrow_mut().push(channel);
     }
 
     /// Keeps a connection after a clean end, if it is still good and there is room. Whether it is still good.
-    pub(crate) fn push(&self, mut connection: Box<Connection>, now: u64, room: usize) -> bool {
+    pub(crate) fn push(&self, connection: Connection, now: u64, room: usize) -> bool {
+        let mut connection = match connection {
+            Connection::Exclusive(connection) => connection,
+            // It has never been taken out.
+            Connection::Shared(stream) => return stream.is_open(),
+        };
         let ready = connection.is_ready();
         if ready && self.stack.borrow().len() < room {
             connection.idle_since = now;
             connection.reused = true;
-            connection.doorbell.call_nobody();
+            connection.rest();
             self.stack.borrow_mut().push(connection);
         }
         ready
@@ -174,14 +208,19 @@ impl Idle {
         self.stack
             .borrow_mut()
             .retain_mut(|c| c.idle_since + timeout > now && c.is_reusable());
+        self.channels
+            .borrow_mut()
+            .retain(|channel| channel.is_fresh(now, timeout));
     }
 
     /// Drops all: the backend is no longer to be used, or its name has another address.
     pub(crate) fn clear(&self) {
         self.stack.borrow_mut().clear();
+        // Those that are in use live until their last request has ended.
+        self.channels.borrow_mut().clear();
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.stack.borrow().len()
+        self.stack.borrow().len() + self.channels.borrow().len()
     }
 }

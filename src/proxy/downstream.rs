@@ -86,6 +86,8 @@ pub(super) enum Cut {
     Write,
     /// The worker's drain has come to its deadline.
     Drain,
+    /// The client has broken the rules of HTTP/2 where h2 doesn't mind.
+    Protocol,
     /// The client makes work and means nothing by it.
     Flood,
 }

@@ -53,6 +53,8 @@ pub(crate) enum Refusal {
     HoldFull,
     /// There is no room for requests of its priority.
     Shed,
+    /// It asks for a WebSocket, and its backend speaks HTTP/2 without a way to open one (RFC 8441).
+    NoTunnel,
     /// The backend broke the protocol or the connection.
     Upstream(Trouble),
 }
@@ -60,7 +62,7 @@ pub(crate) enum Refusal {
 impl Refusal {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::Flawed(Flaw::UnknownCoding) | Self::UnknownProtocol => {
+            Self::Flawed(Flaw::UnknownCoding) | Self::UnknownProtocol | Self::NoTunnel => {
                 StatusCode::NOT_IMPLEMENTED
             }
             Self::Flawed(Flaw::Host | Flaw::TransferEncoding | Flaw::ContentLength)
@@ -84,7 +86,11 @@ impl Refusal {
                 StatusCode::GATEWAY_TIMEOUT
             }
             Self::Upstream(
-                Trouble::Connect | Trouble::Reset | Trouble::Protocol | Trouble::ServerError,
+                Trouble::Connect
+                | Trouble::Handshake
+                | Trouble::Reset
+                | Trouble::Protocol
+                | Trouble::ServerError,
             ) => StatusCode::BAD_GATEWAY,
         }
     }
@@ -116,8 +122,12 @@ impl Refusal {
             Self::Shed => {
                 "More important requests take all of the servers' capacity at the moment."
             }
+            Self::NoTunnel => "The server can't open a WebSocket over HTTP/2.",
             Self::Upstream(Trouble::ConnectTimeout | Trouble::ResponseTimeout) => {
                 "The server did not answer in time."
+            }
+            Self::Upstream(Trouble::Handshake) => {
+                "There is no proper connection to the server at the moment."
             }
             Self::Upstream(
                 Trouble::Connect | Trouble::Reset | Trouble::Protocol | Trouble::ServerError,
@@ -138,6 +148,7 @@ impl Refusal {
             | Self::UnknownHost
             | Self::Misdirected
             | Self::NoRoute => "PR",
+            Self::NoTunnel => "PH",
             Self::Options => "--",
             Self::Redirect | Self::Answered(_) | Self::Maintenance => "LR",
             Self::Body(BodyTrouble::Broken) => "CR",
@@ -149,7 +160,7 @@ impl Refusal {
             Self::Shed => "shed",
             Self::Upstream(Trouble::ConnectTimeout) => "sC",
             Self::Upstream(Trouble::ResponseTimeout) => "sH",
-            Self::Upstream(Trouble::Connect) => "SC",
+            Self::Upstream(Trouble::Connect | Trouble::Handshake) => "SC",
             Self::Upstream(Trouble::Reset | Trouble::ServerError) => "SH",
             Self::Upstream(Trouble::Protocol) => "PH",
         }
@@ -278,6 +289,7 @@ impl Refusal {
             | Self::UnknownHost
             | Self::Misdirected
             | Self::NoRoute
+            | Self::NoTunnel
             | Self::Upstream(_) => {}
         }
     }

@@ -16,18 +16,18 @@ use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
-use http_body::Body as _;
-use hyper::body::Incoming;
 
 use super::affinity::Pin;
 use super::attempt::{self, Lost, Rules};
 use super::body::{ClientBody, RequestBody, ResponseBody};
+use super::challenge;
 use super::connections::Connection;
 use super::downstream::millis;
 use super::error::Refusal;
 use super::exchange::Exchange;
 use super::headers;
 use super::hold::Stay;
+use super::inflow::Inflow;
 use super::prepare::prepare;
 use super::record::Record;
 use super::survey::{self, Survey};
@@ -45,6 +45,11 @@ pub(crate) async fn request(
     let begun = state.worker.tick();
     let mut record = Record::begin(&state, &request, begun);
     let found = Survey::of(request.headers());
+    if !state.is_secured()
+        && let Some(file) = state.worker.challenges().file(&request)
+    {
+        return challenge::respond(file, record);
+    }
     let json = found.has_accept() && headers::prefers_json(request.headers());
     let mut response = match forward(&state, request, found, &mut record, begun).await {
         Ok(answer) => answer.relay(&state, record),
@@ -56,9 +61,9 @@ pub(crate) async fn request(
 
 /// A backend's answer, up to its head.
 struct Answer {
-    response: Response<Incoming>,
+    response: Response<Inflow>,
     found: Survey,
-    connection: Box<Connection>,
+    connection: Connection,
     flight: InFlight,
     version: Version,
     pin: Option<Box<Pin>>,
@@ -138,7 +143,8 @@ async fn forward(
         let mut connection = match idle {
             Some(connection) => connection,
             None => {
-                match Box::pin(attempt::connect(state, &upstream, settings, &config.limits)).await {
+                let connecting = attempt::connect(state, &upstream, settings, config, fresh_only);
+                match Box::pin(connecting).await {
                     Ok(connection) => {
                         record.connected(begun.elapsed());
                         first = false;
@@ -154,6 +160,10 @@ async fn forward(
                         if let Some(trouble) = trouble {
                             worker.report(&upstream, trouble);
                             record.lost();
+                            // Unlike a full backlog, nothing that a moment of waiting mends.
+                            failed = Some(trouble)
+                                .filter(|t| *t == Trouble::Handshake)
+                                .or(failed);
                         }
                         tried.push(upstream.id);
                         continue;
@@ -252,7 +262,7 @@ async fn forward(
                         dressed = true;
                     }
                 }
-                if connection.reused {
+                if connection.is_reused() {
                     // It had been closed while it was idle, as connections are: no news about the backend.
                     fresh_only = true;
                 } else {
@@ -266,11 +276,10 @@ async fn forward(
                     return Err(Refusal::Body(body));
                 }
                 worker.report(&upstream, trouble);
-                // hyper had taken the request, but the kernel has taken none of it: as good as unsent.
-                let unsent = connection.traffic.written.get() == 0;
+                let unsent = connection.is_unsent();
                 // Silence and nonsense are no sign of a connection that was about to close: a fresh one would bring more of them.
                 let reset = trouble == Trouble::Reset;
-                let stale = reset && connection.reused;
+                let stale = reset && connection.is_reused();
                 let allowed =
                     unsent || ((may_repeat || (repeatable && stale)) && worker.withdraw_retry());
                 // A dying zone can use up all retries before the probes have seen that it is dead.
@@ -295,6 +304,8 @@ async fn forward(
                 }
                 request = again;
             }
+            Err(Lost::NoTunnel) => return Err(Refusal::NoTunnel),
+            Err(Lost::Unsayable) => return Err(Refusal::BadTarget),
             Err(Lost::Abandoned) => {
                 // The flip's own retry is not the kind that multiplies load, so it costs no budget.
                 let Some(again) = spare else {

@@ -39,6 +39,7 @@ pub(crate) fn code(refusal: Refusal) -> Code {
         | Refusal::Options
         | Refusal::UnknownProtocol
         | Refusal::Answered(_)
+        | Refusal::NoTunnel
         | Refusal::UnknownHost
         | Refusal::NoRoute => Code::Unimplemented,
         Refusal::Body(BodyTrouble::TooSlow) | Refusal::Upstream(Trouble::ResponseTimeout) => {
@@ -51,7 +52,11 @@ pub(crate) fn code(refusal: Refusal) -> Code {
         | Refusal::HoldFull
         | Refusal::Shed
         | Refusal::Upstream(
-            Trouble::Connect | Trouble::ConnectTimeout | Trouble::Reset | Trouble::ServerError,
+            Trouble::Connect
+            | Trouble::ConnectTimeout
+            | Trouble::Handshake
+            | Trouble::Reset
+            | Trouble::ServerError,
         ) => Code::Unavailable,
     }
 }

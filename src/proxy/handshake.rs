@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
 use super::certificate::ClientCertificate;
+use super::challenge;
 use super::downstream::Downstream;
 use super::record::Record;
 use super::session;
@@ -48,13 +49,22 @@ pub(crate) async fn serve(state: Rc<Downstream>, mut stream: TcpStream, tls: Tls
         return complain(&state, "too many others are under way");
     };
     state.set_handshake(true);
-    let accept = TlsAcceptor::from(tls.config())
-        .accept(stream)
-        .into_fallible();
-    let accepted = Box::pin(in_time(&state, accept)).await;
+    let challenges = state.worker.challenges();
+    let accepted = if challenges.expect_handshakes() {
+        Box::pin(in_time(&state, challenges.accept(stream, tls.config()))).await
+    } else {
+        let accept = TlsAcceptor::from(tls.config())
+            .accept(stream)
+            .into_fallible();
+        let accepted = Box::pin(in_time(&state, accept)).await;
+        accepted.map(|done| done.map_err(|(error, stream)| (error, Some(stream))))
+    };
     state.set_handshake(false);
     drop(place);
     match accepted {
+        Some(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(challenge::ALPN) => {
+            Box::pin(in_time(&state, challenge::leave(stream))).await;
+        }
         Some(Ok(stream)) => {
             let (_, tls_session) = stream.get_ref();
             let shown = tls_session.peer_certificates();
@@ -80,7 +90,9 @@ pub(crate) async fn serve(state: Rc<Downstream>, mut stream: TcpStream, tls: Tls
         Some(Err((error, stream))) => {
             complain(&state, &error.to_string());
             // rustls has said what is wrong, and a reset could overtake it.
-            Box::pin(session::linger(stream)).await;
+            if let Some(stream) = stream {
+                Box::pin(session::linger(stream)).await;
+            }
         }
         None => complain(&state, "it took too long"),
     }

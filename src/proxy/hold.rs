@@ -157,7 +157,9 @@ fn patience(hold_time: Duration, check: &Check, failed: Option<Trouble>) -> u64 
     let settled = (check.timeout + check.confirm_interval) * check.fall.get();
     let patience = match failed {
         None => hold_time,
-        Some(Trouble::Reset | Trouble::Connect | Trouble::ConnectTimeout) => hold_time.min(settled),
+        Some(Trouble::Reset | Trouble::Connect | Trouble::ConnectTimeout | Trouble::Handshake) => {
+            hold_time.min(settled)
+        }
         // A backend that answers, if badly, answers its probes at once.
         Some(Trouble::ServerError) => {
             hold_time.min(check.confirm_interval * (check.fall.get() + 2))

@@ -47,6 +47,30 @@ impl Interim {
         (!self.out.is_empty()).then(|| std::mem::take(&mut self.out))
     }
 
+    /// Takes note of one that has come over HTTP/2.
+    pub(crate) fn note(&mut self, response: Response<()>) {
+        let (parts, ()) = response.into_parts();
+        self.tell(parts.status, parts.headers);
+    }
+
+    fn tell(&mut self, status: StatusCode, mut fields: HeaderMap) {
+        match status {
+            StatusCode::CONTINUE => {
+                self.continued = true;
+                // With `Expect`, hyper gives the client its 100 when the body is first wanted.
+                write_head(StatusCode::CONTINUE, &HeaderMap::new(), &mut self.out);
+            }
+            // Over HTTP/2 it means nothing.
+            StatusCode::SWITCHING_PROTOCOLS => {}
+            status => {
+                let found = Survey::of(&fields);
+                headers::clean_response(&mut fields, &found, status, Version::HTTP_11);
+                fields.remove(http::header::CONTENT_LENGTH);
+                write_head(status, &fields, &mut self.out);
+            }
+        }
+    }
+
     /// Looks at bytes that have just come from the backend.
     pub(crate) fn see(&mut self, bytes: &[u8]) {
         // The usual case, in one comparison: a final response that begins with these bytes.
@@ -78,12 +102,6 @@ impl Interim {
             .code
             .and_then(|code| StatusCode::from_u16(code).ok());
         match status {
-            Some(StatusCode::CONTINUE) => {
-                self.continued = true;
-                // With `Expect`, hyper gives the client its 100 when the body is first wanted.
-                write_head(StatusCode::CONTINUE, &HeaderMap::new(), &mut self.out);
-                Parsed::Interim(length)
-            }
             Some(status)
                 if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS =>
             {
@@ -96,10 +114,7 @@ impl Interim {
                         map.append(name, value);
                     }
                 }
-                let found = Survey::of(&map);
-                headers::clean_response(&mut map, &found, status, Version::HTTP_11);
-                map.remove(http::header::CONTENT_LENGTH);
-                write_head(status, &map, &mut self.out);
+                self.tell(status, map);
                 Parsed::Interim(length)
             }
             _ => Parsed::Final,

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::backend_stream::BackendStream;
 use super::doorbell::Doorbell;
 use super::downstream::Downstream;
 use super::interim::Interim;
@@ -26,7 +27,7 @@ pub(crate) struct DownstreamSocket<S> {
 
 /// A backend's socket, which outlives the requests that use it.
 pub(crate) struct UpstreamSocket {
-    stream: TcpStream,
+    stream: BackendStream,
     traffic: Rc<Traffic>,
     reading: Reading,
 }
@@ -40,7 +41,7 @@ struct Reading {
 /// What has passed through an upstream socket since the current request was handed to it.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
-    /// Bytes that the kernel has taken. Zero: the request may go elsewhere, whatever its method.
+    /// Bytes that the kernel has taken, or TLS for it. Zero: the request may go elsewhere, whatever its method.
     pub(crate) written: Cell<u64>,
     /// The search for interim responses in what comes back.
     pub(crate) interim: RefCell<Interim>,
@@ -72,7 +73,11 @@ impl<S: ClientStream> DownstreamSocket<S> {
 
 impl UpstreamSocket {
     /// It must only ever be polled with `doorbell` as the waker.
-    pub(crate) fn new(stream: TcpStream, traffic: Rc<Traffic>, doorbell: Arc<Doorbell>) -> Self {
+    pub(crate) fn new(
+        stream: BackendStream,
+        traffic: Rc<Traffic>,
+        doorbell: Arc<Doorbell>,
+    ) -> Self {
         Self {
             stream,
             traffic,
@@ -80,7 +85,7 @@ impl UpstreamSocket {
         }
     }
 
-    pub(crate) fn into_stream(self) -> TcpStream {
+    pub(crate) fn into_stream(self) -> BackendStream {
         self.stream
     }
 
@@ -222,7 +227,7 @@ impl AsyncWrite for UpstreamSocket {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = write_all_at_once(&mut self.stream, cx, bufs);
+        let result = self.stream.poll_write_together(cx, bufs);
         self.wrote(&result);
         result
     }
@@ -231,8 +236,8 @@ impl AsyncWrite for UpstreamSocket {
         self.stream.is_write_vectored()
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

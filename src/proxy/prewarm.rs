@@ -23,9 +23,11 @@ use http::{HeaderValue, Request};
 
 use super::body::RequestBody;
 use super::connections::Connection;
+use super::exclusive::Exclusive;
+use super::multiplex::Stream;
 use super::upstream::Upstream;
 use super::view::View;
-use crate::config::{Check, CheckKind, HttpCheck};
+use crate::config::{self, Check, CheckKind, HttpCheck};
 use crate::snapshot::Habit;
 use crate::worker::Worker;
 use crate::zone::Verdict;
@@ -44,6 +46,7 @@ pub(crate) struct Opening {
     /// The backend's address as configured.
     authority: String,
     max_header_size: usize,
+    settings: config::Upstream,
 }
 
 /// The rounds that are due at worker time `now`.
@@ -60,7 +63,7 @@ pub(crate) fn due(view: &View, now: u64) -> Vec<Opening> {
             continue;
         }
         for (routing, backend) in zone.backends.iter().zip(&configured.backends) {
-            let check = &config.pools[routing.pool].check;
+            let check = config.check_of(backend);
             let upstream = match view.upstreams.get(&routing.id) {
                 Some(known) if routing.pickable() && matches!(check.kind, CheckKind::Http(_)) => {
                     known
@@ -69,6 +72,8 @@ pub(crate) fn due(view: &View, now: u64) -> Vec<Opening> {
             };
             let count = match upstream.keep_alive().habit() {
                 Habit::Unknown => 1,
+                // One is for all.
+                Habit::Keeps if snapshot.next == Some(index) && upstream.shares() => 1,
                 Habit::Keeps if snapshot.next == Some(index) => most,
                 Habit::Keeps | Habit::Asked | Habit::Closes => 0,
             };
@@ -79,6 +84,7 @@ pub(crate) fn due(view: &View, now: u64) -> Vec<Opening> {
                     check: Arc::clone(check),
                     authority: backend.address.to_string(),
                     max_header_size: config.limits.max_header_size,
+                    settings: config.upstream.clone(),
                 });
             }
         }
@@ -111,8 +117,19 @@ impl Opening {
             // What the backend can take at once holds for this too.
             let _flight = upstream.enter(worker.index())?;
             let address = upstream.address?;
-            let mut connection = Connection::open(address, self.max_header_size).await.ok()?;
-            ask(&mut connection, self.request()?).await?;
+            let opening = Connection::open(
+                worker,
+                upstream,
+                address,
+                &self.settings,
+                self.max_header_size,
+            );
+            let mut connection = opening.await.ok()?;
+            let request = self.request()?;
+            match &mut connection {
+                Connection::Exclusive(connection) => ask(connection, request).await?,
+                Connection::Shared(stream) => ask_beside_others(stream, request).await?,
+            }
             if upstream.is_abandoned() {
                 return None;
             }
@@ -147,7 +164,7 @@ impl Opening {
 }
 
 /// Sends `request` and reads the answer to its end, whatever it says.
-async fn ask(connection: &mut Connection, request: Request<RequestBody>) -> Option<()> {
+async fn ask(connection: &mut Exclusive, request: Request<RequestBody>) -> Option<()> {
     let mut unwoken = Context::from_waker(Waker::noop());
     let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
     let mut answer = pin!(connection.send(request, &task));
@@ -170,6 +187,49 @@ async fn ask(connection: &mut Connection, request: Request<RequestBody>) -> Opti
                 }
                 Poll::Ready(Some(_)) => return Poll::Ready(None),
                 Poll::Pending if connection.is_finished() => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await
+}
+
+/// The same over HTTP/2.
+async fn ask_beside_others(stream: &mut Stream, request: Request<RequestBody>) -> Option<()> {
+    let mut waiting = Some(request);
+    let mut body = None;
+    let mut read = 0;
+    poll_fn(|cx| {
+        if waiting.is_some() {
+            match stream.poll_room(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(false) => return Poll::Ready(None),
+                Poll::Ready(true) => {}
+            }
+        }
+        if let Some(request) = waiting.take()
+            && stream.begin(request).is_err()
+        {
+            return Poll::Ready(None);
+        }
+        stream.drive(cx);
+        if body.is_none() {
+            match stream.poll_head(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(head)) => body = head.into_body(),
+                Poll::Ready(Err(_)) => return Poll::Ready(None),
+            }
+        }
+        let Some(body) = &mut body else {
+            return Poll::Ready(None);
+        };
+        loop {
+            match body.poll_frame(cx) {
+                Poll::Ready(None) => return Poll::Ready(Some(())),
+                Poll::Ready(Some(Ok(frame))) if read < BODY_LIMIT => {
+                    read += frame.data_ref().map_or(0, bytes::Bytes::len);
+                }
+                Poll::Ready(Some(_)) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             }
         }

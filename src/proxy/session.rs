@@ -5,7 +5,6 @@ pub(crate) mod http1;
 pub(crate) mod http2;
 mod preface;
 mod respond;
-mod tunnel;
 mod wire;
 
 use std::io;

@@ -15,8 +15,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::UPGRADE;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
-use tokio::net::TcpStream;
 
+use super::backend_stream::BackendStream;
 use super::connections::Connection;
 use super::exchange::Exchange;
 use super::record::Record;
@@ -32,7 +32,7 @@ const LAST_FRAME: u64 = 1000;
 
 /// The backend's side of a tunnel.
 pub(crate) struct Tunnel {
-    stream: TcpStream,
+    stream: BackendStream,
     /// What the backend has sent right behind its 101.
     early: Bytes,
     upstream: Rc<Upstream>,
@@ -42,7 +42,7 @@ pub(crate) struct Tunnel {
 
 impl Tunnel {
     pub(crate) fn new(
-        connection: Box<Connection>,
+        connection: Connection,
         flight: InFlight,
         record: Box<Record>,
         headers: &HeaderMap,
@@ -85,6 +85,7 @@ pub(crate) async fn relay<S: TunnelEnd>(
     let ended = {
         let mut copying = pin!(async {
             stream.write_all(&early).await?;
+            stream.flush().await?;
             client.write_all(&answer).await?;
             // What TLS may have kept of it would otherwise wait for the backend's next word.
             client.flush().await?;

@@ -5,11 +5,14 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use super::balance::Candidate;
 use super::connections::Idle;
+use super::security::Security;
 use super::shed::Admitted;
 use super::silence::Stillness;
-use crate::config::Config;
+use crate::config::{Config, Protocol};
 use crate::outcome::Trouble;
 use crate::snapshot::{BackendLoad, BackendRouting, KeepAlive};
 use crate::zone::{ComponentId, ComponentKey, Status};
@@ -21,6 +24,12 @@ pub(crate) struct Upstream {
     /// The pool's name, for the access log.
     pub(crate) pool: Arc<str>,
     pub(crate) address: Option<SocketAddr>,
+    /// `None`: it is spoken to in cleartext.
+    pub(crate) security: Option<Security>,
+    /// Whether its connections are for several requests at once: HTTP/2, as far as is known.
+    shares: Cell<bool>,
+    /// One at a time opens such a connection: the others will find room on it.
+    turn: Semaphore,
     pub(crate) idle: Idle,
     load: Arc<BackendLoad>,
     /// The pool's index in the current configuration.
@@ -43,6 +52,8 @@ pub(crate) struct Upstream {
     silence_told_at: Cell<u64>,
     /// Worker time before which no connection is opened ahead.
     prewarm_at: Cell<u64>,
+    /// Worker time before which nothing more is said of what is wrong with it.
+    complain_at: Cell<u64>,
 }
 
 impl Upstream {
@@ -52,6 +63,12 @@ impl Upstream {
             key: routing.key.clone(),
             pool: Arc::clone(&config.pools[routing.pool].name),
             address: routing.address,
+            security: match &routing.protocol {
+                Protocol::Http | Protocol::H2c => None,
+                Protocol::Https(client, name) => Some(Security::new(client, name)),
+            },
+            shares: Cell::new(routing.protocol.may_share()),
+            turn: Semaphore::new(1),
             idle: Idle::default(),
             load: Arc::clone(&routing.load),
             pool_index: Cell::new(routing.pool),
@@ -69,11 +86,15 @@ impl Upstream {
             owing_since: Cell::new(0),
             silence_told_at: Cell::new(0),
             prewarm_at: Cell::new(0),
+            complain_at: Cell::new(0),
         }
     }
 
     /// Takes over what a new snapshot says. `zone_failed`: the verdict about its zone; `active`: its zone is the active one.
     pub(crate) fn update(&self, routing: &BackendRouting, zone_failed: bool, active: bool) {
+        if let (Some(security), Protocol::Https(client, _)) = (&self.security, &routing.protocol) {
+            security.adopt(client);
+        }
         self.pool_index.set(routing.pool);
         self.weight.set(routing.weight.max(1));
         self.max_in_flight.set(routing.max_in_flight);
@@ -97,6 +118,44 @@ impl Upstream {
         self.keeps_sessions.set(false);
         self.left.set(true);
         self.idle.clear();
+    }
+
+    /// Whether it is still spoken to in the same way, at the same address: its connections and memories are of use then.
+    pub(crate) fn is_at(&self, routing: &BackendRouting) -> bool {
+        let same_protocol = match (&self.security, &routing.protocol) {
+            (None, Protocol::Http) => !self.shares.get(),
+            (None, Protocol::H2c) => self.shares.get(),
+            (Some(security), Protocol::Https(client, name)) => security.is_by(client, name),
+            _ => false,
+        };
+        self.address == routing.address && same_protocol
+    }
+
+    /// Whether its connections are for several requests at once, as far as is known.
+    pub(crate) fn shares(&self) -> bool {
+        self.shares.get()
+    }
+
+    /// What its TLS has agreed on.
+    pub(crate) fn set_shares(&self, shares: bool) {
+        self.shares.set(shares);
+    }
+
+    /// The right to open a connection for several requests; `None`: none is needed.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        if self.shares.get() {
+            self.turn.acquire().await.ok()
+        } else {
+            None
+        }
+    }
+
+    /// Says why it can't be spoken to in `what`; not more often than every ten seconds, since each request may have the same to say.
+    pub(crate) fn complain(&self, what: &str, reason: &str, now: u64) {
+        if now >= self.complain_at.get() {
+            self.complain_at.set(now + 10_000);
+            tracing::warn!("{}: no {what} connection to it: {reason}", self.key);
+        }
     }
 
     /// Whether it may be picked now, capacity aside.

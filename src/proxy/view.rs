@@ -75,7 +75,7 @@ impl View {
             for routing in &zone.backends {
                 let known = previous
                     .and_then(|view| view.upstreams.get(&routing.id))
-                    .filter(|known| known.address == routing.address);
+                    .filter(|known| known.is_at(routing));
                 let upstream =
                     known.map_or_else(|| Rc::new(Upstream::new(routing, config)), Rc::clone);
                 let active = index == snapshot.active;

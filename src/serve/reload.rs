@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
+use super::acme;
 use super::listeners::Listeners;
 use crate::config::error::ConfigError;
 use crate::config::{Config, LoadError, load};
@@ -101,7 +102,8 @@ impl Reloader {
 
     async fn replace(&mut self) -> Result<Reloaded, ReloadError> {
         let file = self.file.clone().ok_or(ReloadError::NoFile)?;
-        let read = tokio::task::spawn_blocking(move || load(&file)).await;
+        let read = move || load(&file).inspect(acme::equip);
+        let read = tokio::task::spawn_blocking(read).await;
         let config = match read {
             Ok(Ok(config)) => Arc::new(config),
             Ok(Err(LoadError::Unreadable(file, reason))) => {
@@ -140,7 +142,8 @@ impl Reloader {
         })
     }
 
-    /// Lets listeners that stay go on understanding the TLS session tickets that they have given out.
+    /// Lets listeners that stay go on understanding the TLS session tickets that they have given out, and showing the certificates
+    /// that they have obtained.
     fn keep_sessions(&self, new: &Config) {
         for listener in &new.listeners {
             let mut olds = self.config.listeners.iter();

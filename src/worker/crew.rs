@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::Worker;
 use crate::outcome::Observation;
 use crate::proxy::accept::Door;
+use crate::proxy::challenge::Challenges;
 use crate::proxy::hold::Held;
 use crate::proxy::shed::Demands;
 use crate::snapshot::Subscriber;
@@ -30,6 +31,8 @@ pub struct Parts {
     pub counters: Counters,
     /// The access log's writer.
     pub access_log: AccessLog,
+    /// What authorities may ask, to see that a name is ours.
+    pub challenges: Challenges,
     /// The requests that wait, over all workers.
     pub held: Held,
     /// The requests of pools that not everybody is let into, over all workers.

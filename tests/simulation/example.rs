@@ -8,7 +8,7 @@ use std::time::Duration;
 use firedoor::config::{
     AccessLog, Address, Admin, AdminBind, Backend, Balance, Check, CheckKind, ClientIp, Config,
     Dependency, Failback, Failover, Gray, Journal, Limits, Listener, LogFormat, LogTarget,
-    MinHealthy, Pool, Route, Server, Upstream, Zone,
+    MinHealthy, Pool, Protocol, Route, Server, Upstream, Zone,
 };
 use firedoor::health::checker::Promoted;
 use firedoor::outcome::{CheckCode, Outcome};
@@ -138,6 +138,7 @@ fn upstream() -> Upstream {
         connect_timeout: Duration::from_secs(1),
         response_timeout: Duration::from_secs(60),
         idle_timeout: Duration::from_secs(4),
+        ping_interval: Duration::from_secs(10),
         max_idle_per_worker: 256,
         prewarm: 2,
         retries: 2,
@@ -165,6 +166,8 @@ fn config_zone(zone: &ExampleZone, check: &Arc<Check>) -> Zone {
                 key: key(component),
                 pool: *pool,
                 address: address(*port),
+                protocol: Protocol::Http,
+                check: None,
                 weight: 1,
                 max_in_flight: None,
             })

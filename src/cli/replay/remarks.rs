@@ -185,7 +185,7 @@ fn tried(config: &Config) -> BTreeMap<ComponentKey, (String, &Check)> {
     let mut all = BTreeMap::new();
     for zone in &config.zones {
         for backend in &zone.backends {
-            let check = &*config.pools[backend.pool].check;
+            let check = &**config.check_of(backend);
             all.insert(backend.key.clone(), (backend.address.to_string(), check));
         }
         for dependency in &zone.dependencies {

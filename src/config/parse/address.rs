@@ -30,8 +30,34 @@ pub(super) const BIND: Form<SocketAddr> = Form {
 pub(super) const ADDRESS: Form<Address> = Form {
     noun: "an address",
     example: "\"10.1.0.11:8080\", \"[2001:db8::1]:8080\" or \"app-1.example:8080\"",
-    parse: address,
+    parse: |text| match text.split_once("://") {
+        Some(("https" | "h2c", _)) => Err(Refusal::unsuitable(
+            "an address with a scheme, as backends have it",
+        )
+        .hint("leave the scheme out; over TLS it is checked with tls = true")),
+        _ => address(text),
+    },
 };
+
+/// The address of a backend, and what is spoken there.
+pub(super) const BACKEND: Form<(Scheme, Address)> = Form {
+    noun: "an address",
+    example: "\"10.1.0.11:8080\", \"https://10.1.0.11:8443\" or \"app-1.example:8080\"",
+    parse: |text| match text.split_once("://") {
+        Some(("https", rest)) => Ok((Scheme::Https, address(rest)?)),
+        Some(("h2c", rest)) => Ok((Scheme::H2c, address(rest)?)),
+        _ => Ok((Scheme::Http, address(text)?)),
+    },
+};
+
+/// What is spoken at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    /// Also where there is none.
+    Http,
+    Https,
+    H2c,
+}
 
 /// The hosts of a route.
 pub(super) const HOST: Form<HostPattern> = Form {
@@ -41,10 +67,6 @@ pub(super) const HOST: Form<HostPattern> = Form {
 };
 
 fn address(text: &str) -> Result<Address, Refusal> {
-    if let Some(("https" | "h2c", _)) = text.split_once("://") {
-        return Err(Refusal::unsuitable("not supported yet")
-            .hint("only cleartext HTTP/1.1 is possible: leave the scheme out"));
-    }
     let text = text.strip_prefix("http://").unwrap_or(text);
     if text.contains('/') {
         return Err(Refusal::malformed("it has a scheme or a path").hint("write only host:port"));
@@ -100,7 +122,7 @@ fn host(text: &str) -> Result<HostPattern, Refusal> {
 }
 
 /// A label of digits only can't end a name: `10.0.0.256` is a slip, and the resolver would ask the world about it.
-fn dns_name(name: &str) -> Result<(), Refusal> {
+pub(super) fn dns_name(name: &str) -> Result<(), Refusal> {
     if !name.is_ascii() {
         return Err(Refusal::malformed("it has characters beyond ASCII")
             .hint("write such a name in its xn-- form"));

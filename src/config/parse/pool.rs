@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::raw::{Form, Item, Refusal, Section, closest};
-use crate::config::{Check, MinHealthy, Pool, Sticky};
+use crate::config::{Address, Check, MinHealthy, Pool, Protocol, Sticky, TlsClient};
 
+use super::address::Scheme;
 use super::values::{DURATION, NAME, PERCENT};
 use super::zone::Draft;
-use super::{check, page};
+use super::{check, page, tls};
 
 /// The pool of everything that names none.
 const DEFAULT: &str = "default";
@@ -45,6 +46,13 @@ struct Found<'a> {
     /// As the file has it.
     shown: String,
     min_healthy: Option<Item<'a>>,
+    /// `tls`, as the file has it.
+    terms: Option<Item<'a>>,
+    /// For backends with `https://`. Outer `None`: not needed so far; inner: there is a problem.
+    tls: Option<Option<TlsClient>>,
+    /// The pool's check, for such backends, and for those with `h2c://`.
+    secured: Option<Arc<Check>>,
+    multiplexed: Option<Arc<Check>>,
 }
 
 impl<'a> Pools<'a> {
@@ -65,6 +73,10 @@ impl<'a> Pools<'a> {
         let slow_start = section.read("slow_start", &DURATION);
         let error_pages = page::error_pages(section);
         let min_healthy = section.item("min_healthy");
+        let terms = section.item("tls");
+        let tls = terms
+            .clone()
+            .map(|terms| tls::backends(&terms.into_section()?));
         let mut check_section = section.section("check");
         let check = if check_section.present() {
             Arc::new(check::overlay(&mut check_section, &self.check))
@@ -93,6 +105,10 @@ impl<'a> Pools<'a> {
             },
             shown: item.raw().to_owned(),
             min_healthy,
+            terms,
+            tls,
+            secured: None,
+            multiplexed: None,
         });
     }
 
@@ -116,8 +132,54 @@ impl<'a> Pools<'a> {
             },
             shown: shown.to_owned(),
             min_healthy: None,
+            terms: None,
+            tls: None,
+            secured: None,
+            multiplexed: None,
         });
         Some(self.found.len() - 1)
+    }
+
+    /// What is spoken with the backend of `section`, which is of the pool at `index`.
+    pub(super) fn protocol(
+        &mut self,
+        index: usize,
+        section: &Section<'_>,
+        scheme: Scheme,
+        address: &Address,
+    ) -> Protocol {
+        let found = &mut self.found[index];
+        match scheme {
+            Scheme::Http => return Protocol::Http,
+            Scheme::H2c => return Protocol::H2c,
+            Scheme::Https => {}
+        }
+        let client = found.tls.get_or_insert_with(|| tls::system(section));
+        // After a problem nobody gets to see what stands in here.
+        let Some(client) = client else {
+            return Protocol::Http;
+        };
+        let name = client.terms().server_name.clone();
+        let Some(name) = name.or_else(|| address.server_name()) else {
+            section.report(
+                "no certificate can be for this host",
+                "say in the pool whom it is for: tls = { server_name = \"app.example\" }",
+            );
+            return Protocol::Http;
+        };
+        Protocol::Https(client.clone(), name)
+    }
+
+    /// How a backend is checked that is spoken to in `protocol`; `None`: as its pool says.
+    pub(super) fn check(&mut self, index: usize, protocol: &Protocol) -> Option<Arc<Check>> {
+        let found = &mut self.found[index];
+        let (known, protocol) = match protocol {
+            Protocol::Http => return None,
+            Protocol::H2c => (&mut found.multiplexed, protocol),
+            Protocol::Https(..) => (&mut found.secured, protocol),
+        };
+        let check = || Arc::new(found.pool.check.over(protocol));
+        Some(Arc::clone(known.get_or_insert_with(check)))
     }
 
     /// The pool that a route names. It must exist by now: a route alone has no backends to send to.
@@ -143,6 +205,18 @@ impl<'a> Pools<'a> {
     /// Compares what each pool demands with the backends that each zone has of it.
     pub(super) fn compare(&self, drafts: &[Draft<'_>]) {
         for (index, found) in self.found.iter().enumerate() {
+            let mut backends = drafts.iter().flat_map(|draft| &draft.zone.backends);
+            if let (Some(terms), Some(Some(_))) = (&found.terms, &found.tls)
+                && !backends.any(|b| {
+                    b.pool == index
+                        && (b.protocol.tls().is_some() || b.address == Address::unknown())
+                })
+            {
+                terms.report(
+                    "tls does nothing: no backend of this pool is spoken to over TLS",
+                    "write their addresses with a scheme: \"https://10.1.0.11:8443\"",
+                );
+            }
             for draft in drafts.iter().filter(|draft| draft.complete) {
                 let backends = &draft.zone.backends;
                 match backends

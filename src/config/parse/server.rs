@@ -64,12 +64,14 @@ pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
         );
     }
     let mut listeners: Vec<Listener> = Vec::new();
+    let reachable = sections.iter().any(|section| !section.has("tls"));
     for section in sections {
         let bind = section.required("bind", "add bind = \"127.0.0.1:8080\"");
-        let Some(listener) = listener(&section, bind.as_ref().and_then(|item| item.read(&BIND)))
-        else {
+        let address = bind.as_ref().and_then(|item| item.read(&BIND));
+        let Some(listener) = listener(&section, address, reachable) else {
             continue;
         };
+        tls::acme::agree(&section, &listener, &listeners);
         // Port 0 is a different port each time.
         let taken =
             listener.bind.port() != 0 && listeners.iter().any(|other| other.bind == listener.bind);
@@ -85,9 +87,11 @@ pub(super) fn listeners(root: &Section<'_>) -> Vec<Listener> {
 }
 
 /// All of the keys are read even if there is no usable address, so that their problems are reported.
-fn listener(section: &Section<'_>, bind: Option<SocketAddr>) -> Option<Listener> {
+fn listener(section: &Section<'_>, bind: Option<SocketAddr>, reachable: bool) -> Option<Listener> {
     let table = section.item("tls").and_then(Item::into_section);
-    let tls = table.as_ref().and_then(tls::server::server);
+    let tls = table
+        .as_ref()
+        .and_then(|table| tls::server::server(table, reachable));
     let hsts = table.and_then(|table| table.read("hsts", &LIFETIME));
     let redirect = section.item("redirect");
     if let (Some(redirect), true) = (&redirect, section.has("tls")) {

@@ -1,5 +1,7 @@
-//! `tls` of a check: `true`, `false`, or a table that says whom to trust and who firedoor is itself.
+//! `tls` of a check: `true`, `false`, or a table that says whom to trust and who firedoor is itself. And the same table for the
+//! backends of a pool.
 
+pub(super) mod acme;
 pub(super) mod server;
 
 use std::sync::Arc;
@@ -8,7 +10,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use crate::config::raw::{Form, Item, Refusal, Section};
-use crate::config::{Identity, TlsClient, TlsTerms, certificate};
+use crate::config::{CertificateFiles, Identity, TlsClient, TlsTerms, certificate};
 
 const SERVER_NAME: Form<ServerName<'static>> = Form {
     noun: "a server name",
@@ -41,6 +43,46 @@ pub(super) fn optional(
     }
 }
 
+/// For backends whose address says that TLS is spoken; `section` is their pool's `tls`.
+pub(super) fn backends(section: &Section<'_>) -> Option<TlsClient> {
+    let alpn = section.item("alpn").map(|item| protocols(&item));
+    let client = client(
+        section,
+        Some(section),
+        None,
+        alpn.flatten().unwrap_or(&["http/1.1"]),
+    );
+    if alpn == Some(None) { None } else { client }
+}
+
+/// `alpn`: what is offered, the preferred one first. `None`: there is a problem.
+fn protocols(item: &Item<'_>) -> Option<&'static [&'static str]> {
+    let possible = [("h2", "h2"), ("http/1.1", "http/1.1")];
+    let members = item.list(
+        "a list of protocols",
+        "write it like [\"h2\", \"http/1.1\"]",
+    )?;
+    let named: Option<Vec<&str>> = members.iter().map(|m| m.choice(&possible, &[])).collect();
+    match named?.as_slice() {
+        ["http/1.1"] => Some(&["http/1.1"]),
+        ["h2"] => Some(&["h2"]),
+        ["h2", "http/1.1"] => Some(&["h2", "http/1.1"]),
+        ["http/1.1", "h2"] => Some(&["http/1.1", "h2"]),
+        _ => {
+            item.report(
+                "no protocol, or one twice",
+                "possible: [\"http/1.1\"], [\"h2\"] or [\"h2\", \"http/1.1\"]",
+            );
+            None
+        }
+    }
+}
+
+/// For backends of a pool that says nothing of TLS: one of them is `section`.
+pub(super) fn system(section: &Section<'_>) -> Option<TlsClient> {
+    client(section, None, None, &["http/1.1"])
+}
+
 /// For a check that is about TLS itself.
 pub(super) fn required(section: &Section<'_>, base: Option<&TlsClient>) -> Option<TlsClient> {
     let client = optional(section, base, &[]);
@@ -67,6 +109,7 @@ fn client(
 ) -> Option<TlsClient> {
     let item = |key| table.and_then(|table| table.item(key));
     let base = base.map(TlsClient::terms);
+    let base = base.as_deref();
     // All of it is read before anything is given up, so that every problem is found.
     let server_name = item("server_name").map(|item| item.read(&SERVER_NAME));
     let verify = item("verify").map(|item| item.boolean());
@@ -99,6 +142,10 @@ fn client(
             None => base.and_then(|base| base.server_name.clone()),
         },
         roots,
+        ca: match &ca {
+            Some(ca) => Some(ca.path()?),
+            None => base.and_then(|base| base.ca.clone()),
+        },
         verify,
         identity: identity.or_else(|| base.and_then(|base| base.identity.clone())),
         alpn,
@@ -136,7 +183,7 @@ fn identity(table: &Section<'_>) -> Option<Identity> {
     let (cert, key) = (table.item("cert"), table.item("key"));
     let chain = cert.as_ref().and_then(certificates);
     let private = key.as_ref().and_then(private_key);
-    match (cert, key) {
+    match (&cert, &key) {
         (Some(_), None) => table.miss(
             "key",
             "key is missing",
@@ -152,6 +199,10 @@ fn identity(table: &Section<'_>) -> Option<Identity> {
     Some(Identity {
         chain: chain?,
         key: Arc::new(private?),
+        files: CertificateFiles {
+            cert: cert?.path()?,
+            key: key?.path()?,
+        },
     })
 }
 

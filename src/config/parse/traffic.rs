@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::raw::Section;
 use crate::config::{AccessLog, Balance, ClientIp, Limits, LogFormat, LogTarget, Upstream};
 
-use super::values::{PERCENT, PERIOD, SIZE};
+use super::values::{DURATION, PERCENT, PERIOD, SIZE};
 
 const KIB: u64 = 1 << 10;
 const GIB: u64 = 1 << 30;
@@ -48,6 +48,9 @@ pub(super) fn upstream(section: &Section<'_>) -> Upstream {
         connect_timeout: period("connect_timeout", 1),
         response_timeout: period("response_timeout", 60),
         idle_timeout: period("idle_timeout", 4),
+        ping_interval: section
+            .read("ping_interval", &DURATION)
+            .unwrap_or(Duration::from_secs(10)),
         max_idle_per_worker: section
             .number("max_idle_per_worker", 0..=1_000_000)
             .unwrap_or(256),

@@ -7,7 +7,7 @@ use crate::config::raw::{Item, Section};
 use crate::config::{Address, Backend, Check, CheckKind, Dependency, Zone};
 use crate::zone::ComponentKey;
 
-use super::address::ADDRESS;
+use super::address::{ADDRESS, BACKEND, Scheme};
 use super::check;
 use super::pool::Pools;
 use super::values::{COMPONENT_NAME, NAME};
@@ -105,13 +105,18 @@ fn backend(section: &Section<'_>, names: &mut Names, pools: &mut Pools<'_>) -> O
     let weight = section.number("weight", 1..=1000);
     let max_in_flight = section.number::<u32>("max_in_flight", 0..=i64::from(u32::MAX));
     let address_item = section.required("address", "add address = \"127.0.0.1:9001\"");
-    let address = address_item.as_ref().and_then(|item| item.read(&ADDRESS));
+    let found = address_item.as_ref().and_then(|item| item.read(&BACKEND));
+    let (scheme, address) = found.unzip();
     let key = names.key(section, address.as_ref().zip(address_item.as_ref()));
-    let pool = pools.of_backend(section.item("pool").as_ref());
+    let pool = pools.of_backend(section.item("pool").as_ref())?;
+    let address = address.unwrap_or_else(Address::unknown);
+    let protocol = pools.protocol(pool, section, scheme.unwrap_or(Scheme::Http), &address);
     Some(Backend {
         key,
-        pool: pool?,
-        address: address.unwrap_or(Address::Name("".into(), 0)),
+        pool,
+        check: pools.check(pool, &protocol),
+        protocol,
+        address,
         weight: weight.unwrap_or(1),
         max_in_flight: max_in_flight.and_then(NonZeroU32::new),
     })

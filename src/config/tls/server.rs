@@ -3,10 +3,10 @@
 
 mod site;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs::Ticketer;
@@ -15,16 +15,20 @@ use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 
 use super::provider;
+use crate::config::Acme;
 use crate::config::certificate::{self, Certificate};
 
-/// TLS towards the clients of a listener, ready for use. Cheap to clone; clones share what a changed file changes.
+/// TLS towards the clients of a listener, ready for use. Cheap to clone; clones share what a changed file or ACME changes.
 #[derive(Clone)]
 pub struct TlsServer(Arc<Inner>);
 
 struct Inner {
     files: Vec<CertificateFiles>,
     client_ca: Option<PathBuf>,
+    acme: Option<Acme>,
     live: ArcSwap<Live>,
+    /// Held while `live` is replaced: files are read on another thread than certificates arrive on.
+    replacing: Mutex<()>,
 }
 
 /// Where a certificate and its key are.
@@ -57,27 +61,35 @@ pub enum ClientAuth {
     Optional,
 }
 
-/// What the files held when they were last read, and what rustls makes of it.
+/// What the files held when they were last read, what ACME has brought, and what rustls makes of it.
 struct Live {
     certificates: Vec<Certificate>,
+    /// By the name that they were obtained for.
+    acquired: BTreeMap<String, Certificate>,
     clients: Option<ClientTrust>,
     config: Arc<ServerConfig>,
 }
 
 impl TlsServer {
-    /// The first certificate is for clients that name nobody, or somebody unknown.
+    /// The first certificate is for clients that name nobody, or somebody unknown. Without any, there is no handshake until
+    /// [`Self::acquire`] brings one.
     ///
     /// # Errors
     /// `clients` trusts nobody, or there is no randomness for session tickets.
     pub fn new(
         certificates: Vec<(CertificateFiles, Certificate)>,
         clients: Option<ClientTrust>,
+        acme: Option<Acme>,
     ) -> Result<Self, String> {
         let (files, certificates) = certificates.into_iter().unzip();
+        let client_ca = clients.as_ref().map(|trust| trust.file.clone());
+        let live = Live::new(certificates, BTreeMap::new(), clients, None)?;
         Ok(Self(Arc::new(Inner {
             files,
-            client_ca: clients.as_ref().map(|trust| trust.file.clone()),
-            live: ArcSwap::from_pointee(Live::new(certificates, clients, None)?),
+            client_ca,
+            acme,
+            live: ArcSwap::from_pointee(live),
+            replacing: Mutex::default(),
         })))
     }
 
@@ -86,9 +98,38 @@ impl TlsServer {
         Arc::clone(&self.0.live.load().config)
     }
 
-    /// The certificates in force, in the order of the file.
+    /// The certificates of its files, in the order of the configuration.
     pub fn certificates(&self) -> Vec<Certificate> {
         self.0.live.load().certificates.clone()
+    }
+
+    /// What is to be obtained by ACME.
+    pub fn acme(&self) -> Option<&Acme> {
+        self.0.acme.as_ref()
+    }
+
+    /// What has been obtained for `name`.
+    pub fn acquired(&self, name: &str) -> Option<Certificate> {
+        self.0.live.load().acquired.get(name).cloned()
+    }
+
+    /// Puts what was obtained for `name` in force for the handshakes to come.
+    ///
+    /// # Errors
+    /// There is no randomness for session tickets.
+    pub fn acquire(&self, name: &str, certificate: Certificate) -> Result<(), String> {
+        let _replacing = self.replacing();
+        let live = self.0.live.load();
+        let mut acquired = live.acquired.clone();
+        acquired.insert(name.to_owned(), certificate);
+        let new = Live::new(
+            live.certificates.clone(),
+            acquired,
+            live.clients.clone(),
+            Some(&live),
+        )?;
+        self.0.live.store(Arc::new(new));
+        Ok(())
     }
 
     /// Whether both are one and the same, and not just equal.
@@ -109,6 +150,7 @@ impl TlsServer {
     /// # Errors
     /// Which file has what wrong with it.
     pub fn renew(&self, texts: &[String]) -> Result<bool, String> {
+        let _replacing = self.replacing();
         let live = self.0.live.load();
         let mut certificates = Vec::new();
         for (files, texts) in self.0.files.iter().zip(texts.chunks(2)) {
@@ -136,17 +178,30 @@ impl TlsServer {
         if certificates == live.certificates && clients == live.clients {
             return Ok(false);
         }
-        let new = Live::new(certificates, clients, Some(&live))?;
+        let new = Live::new(certificates, live.acquired.clone(), clients, Some(&live))?;
         self.0.live.store(Arc::new(new));
         Ok(true)
     }
 
-    /// Goes on understanding the session tickets of `old`, which it takes the place of.
+    /// Takes the place of `old`: goes on understanding its session tickets, and keeps what it has obtained for names that are still
+    /// asked for.
     pub fn succeed(&self, old: &Self) {
+        let _replacing = self.replacing();
         let (live, old) = (self.0.live.load(), old.0.live.load());
-        if let Ok(new) = Live::new(live.certificates.clone(), live.clients.clone(), Some(&old)) {
+        let wanted = self.0.acme.iter().flat_map(|acme| &acme.names);
+        let known = wanted.filter_map(|name| Some((name.clone(), old.acquired.get(name)?.clone())));
+        // What is stored is the newer one, if there is one.
+        let acquired = known.chain(live.acquired.clone()).collect();
+        let (certificates, clients) = (live.certificates.clone(), live.clients.clone());
+        if let Ok(new) = Live::new(certificates, acquired, clients, Some(&old)) {
             self.0.live.store(Arc::new(new));
         }
+    }
+
+    /// A panic under it leaves the old one in force.
+    fn replacing(&self) -> MutexGuard<'_, ()> {
+        let lock = self.0.replacing.lock();
+        lock.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -154,6 +209,7 @@ impl Live {
     /// Takes `old`'s key for session tickets over, unless other clients were trusted then: a resumed session shows no certificate.
     fn new(
         certificates: Vec<Certificate>,
+        acquired: BTreeMap<String, Certificate>,
         clients: Option<ClientTrust>,
         old: Option<&Self>,
     ) -> Result<Self, String> {
@@ -176,7 +232,8 @@ impl Live {
                     .with_client_cert_verifier(verifier.build().map_err(|error| error.to_string())?)
             }
         };
-        let mut config = builder.with_cert_resolver(Arc::new(Resolver::new(&certificates)));
+        let resolver = Resolver::new(certificates.iter().chain(acquired.values()));
+        let mut config = builder.with_cert_resolver(Arc::new(resolver));
         // Where a client offers other protocols only, rustls refuses the handshake (RFC 7301 3.2).
         config.alpn_protocols = [&b"h2"[..], b"http/1.1", b"http/1.0"]
             .map(<[u8]>::to_vec)
@@ -188,9 +245,15 @@ impl Live {
         };
         Ok(Self {
             certificates,
+            acquired,
             clients,
             config: Arc::new(config),
         })
+    }
+
+    /// In the order in which they are looked through: those of files first.
+    fn all(&self) -> impl Iterator<Item = &Certificate> {
+        self.certificates.iter().chain(self.acquired.values())
     }
 }
 
@@ -198,7 +261,7 @@ fn ticketer() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
     Ticketer::new()
 }
 
-/// The certificates of those who sign clients', or `None` if the text has none or one that can't be read.
+/// The certificates of those who sign others', or `None` if the text has none or one that can't be read.
 pub(in crate::config) fn roots(text: &str) -> Option<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in certificate::chain(text)? {
@@ -216,7 +279,7 @@ struct Resolver {
 }
 
 impl Resolver {
-    fn new(certificates: &[Certificate]) -> Self {
+    fn new<'c>(certificates: impl Iterator<Item = &'c Certificate>) -> Self {
         let mut resolver = Self {
             exact: HashMap::new(),
             wildcard: HashMap::new(),
@@ -274,6 +337,7 @@ impl PartialEq for TlsServer {
     fn eq(&self, other: &Self) -> bool {
         let (ours, theirs) = (self.0.live.load(), other.0.live.load());
         self.0.files == other.0.files
+            && self.0.acme == other.0.acme
             && ours.clients == theirs.clients
             && ours.certificates == theirs.certificates
     }
@@ -287,6 +351,7 @@ impl fmt::Debug for TlsServer {
         let live = self.0.live.load();
         f.debug_struct("TlsServer")
             .field("certificates", &live.certificates)
+            .field("acme", &self.0.acme)
             .field(
                 "client_auth",
                 &live.clients.as_ref().map(|trust| trust.auth),

@@ -179,9 +179,10 @@ impl Checker {
                     component.role = part.role;
                     if component.check != *part.check {
                         changes.push(format!("changed the check of {}", part.key));
-                        component.check = Arc::clone(part.check);
                         component.schedule.make_obsolete(now.instant);
                     }
+                    // Also an equal one: changed certificates come to those in force only.
+                    component.check = Arc::clone(part.check);
                     component
                 } else {
                     changes.push(match before.iter().position(|c| c.key == *part.key) {
@@ -314,7 +315,7 @@ fn parts<'a>(config: &'a Config, zone: &'a config::Zone) -> impl Iterator<Item =
         key: &backend.key,
         address: &backend.address,
         role: Role::Backend { pool: backend.pool },
-        check: &config.pools[backend.pool].check,
+        check: config.check_of(backend),
     });
     let dependencies = zone.dependencies.iter().map(|dependency| Part {
         key: &dependency.key,

@@ -18,7 +18,7 @@ use crate::config::GrpcCheck;
 use crate::outcome::CheckCode;
 
 /// How much of an answer's head is read.
-const HEAD_LIMIT: u32 = 16 * 1024;
+pub(super) const HEAD_LIMIT: u32 = 16 * 1024;
 /// How much of an answer's body is read; a good one has seven bytes.
 const BODY_LIMIT: usize = 1024;
 /// How much of what the server says goes into an outcome, in characters.
@@ -239,7 +239,7 @@ fn odd(what: &str) -> Finding {
 }
 
 /// What h2's error means for the one who asked.
-fn broken(error: h2::Error) -> Finding {
+pub(super) fn broken(error: h2::Error) -> Finding {
     let detail = match (error.get_io(), error.reason()) {
         (Some(io), _) => words(io),
         (None, Some(reason)) if error.is_remote() => {

@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 use super::stream::Stream;
@@ -65,27 +66,48 @@ pub(super) async fn ask(
 }
 
 async fn judge(body: Incoming, status: u16, check: &HttpCheck, deadline: Instant) -> Finding {
+    let text = match judge_status(status, check) {
+        Ok(finding) => return finding,
+        Err(text) => text,
+    };
+    let found = timeout_at(deadline, contains(body, text.as_bytes())).await;
+    judge_body(
+        status,
+        text,
+        found.map(|found| found.map_err(|error| broken(&error))),
+    )
+}
+
+/// `Err`: the status is as expected, and the body must have this text.
+pub(super) fn judge_status(status: u16, check: &HttpCheck) -> Result<Finding, &str> {
     let expected = check
         .expect
         .iter()
         .any(|(first, last)| (*first..=*last).contains(&status));
     if !expected {
-        return Finding::new(
+        return Ok(Finding::new(
             CheckCode::L7Status,
             format!("HTTP {status}, expected {}", ranges(&check.expect)),
-        );
+        ));
     }
     // Without an expected text the head is the whole answer: a body that never ends must not fail a check that doesn't ask
     // about it.
-    let Some(text) = &check.body else {
-        return Finding::new(CheckCode::L7Ok, format!("HTTP {status}"));
-    };
-    match timeout_at(deadline, contains(body, text.as_bytes())).await {
+    let ok = || Finding::new(CheckCode::L7Ok, format!("HTTP {status}"));
+    check.body.as_deref().map_or_else(|| Ok(ok()), Err)
+}
+
+/// Outer `Err`: it has not come in time.
+pub(super) fn judge_body(
+    status: u16,
+    text: &str,
+    found: Result<Result<bool, Finding>, Elapsed>,
+) -> Finding {
+    match found {
         Err(_) => Finding::new(
             CheckCode::L7Timeout,
             format!("HTTP {status}, but the body did not come"),
         ),
-        Ok(Err(error)) => broken(&error),
+        Ok(Err(broken)) => broken,
         Ok(Ok(true)) => Finding::new(
             CheckCode::L7Ok,
             format!("HTTP {status}, the body has {text:?}"),
@@ -99,23 +121,47 @@ async fn judge(body: Incoming, status: u16, check: &HttpCheck, deadline: Instant
 
 /// Whether `text` stands in the first [`BODY_LIMIT`] bytes; reads no further than it must.
 async fn contains(mut body: Incoming, text: &[u8]) -> Result<bool, hyper::Error> {
-    let mut read: Vec<u8> = Vec::new();
-    while read.len() < BODY_LIMIT {
+    let mut search = Search::new(text);
+    while !search.is_over() {
         let Some(frame) = body.frame().await else {
             return Ok(text.is_empty());
         };
         let Ok(data) = frame?.into_data() else {
             continue;
         };
-        // Only the new bytes, and as many old ones as a match may begin with.
-        let from = read.len().saturating_sub(text.len().saturating_sub(1));
-        let room = (BODY_LIMIT - read.len()).min(data.len());
-        read.extend_from_slice(&data[..room]);
-        if text.is_empty() || read[from..].windows(text.len()).any(|part| part == text) {
+        if search.finds(&data) {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// The search for a text in the first [`BODY_LIMIT`] bytes of a body that comes in pieces.
+pub(super) struct Search<'a> {
+    text: &'a [u8],
+    read: Vec<u8>,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(text: &'a [u8]) -> Self {
+        let read = Vec::new();
+        Self { text, read }
+    }
+
+    /// Whether so much has been read that no more counts.
+    pub(super) fn is_over(&self) -> bool {
+        self.read.len() >= BODY_LIMIT
+    }
+
+    /// Whether the text is there, with `data` as the next piece.
+    pub(super) fn finds(&mut self, data: &[u8]) -> bool {
+        let Self { text, read } = self;
+        // Only the new bytes, and as many old ones as a match may begin with.
+        let from = read.len().saturating_sub(text.len().saturating_sub(1));
+        let room = (BODY_LIMIT - read.len()).min(data.len());
+        read.extend_from_slice(&data[..room]);
+        text.is_empty() || read[from..].windows(text.len()).any(|part| part == *text)
+    }
 }
 
 fn request(authority: &str, check: &HttpCheck) -> Result<Request<Empty<Bytes>>, http::Error> {

@@ -1,7 +1,5 @@
 //! Layer 6: a TLS handshake, what is wrong with the other side's certificate, and how long it will still be valid.
 
-mod words;
-
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +19,7 @@ use tokio_rustls::client::TlsStream;
 use super::Finding;
 use crate::config::{TlsCheck, TlsClient, provider};
 use crate::outcome::CheckCode;
+use crate::outcome::words::tls as words;
 
 /// Secures a connection; for every kind of check whose protocol has TLS. `authority` is the component's address as configured:
 /// its host is what the certificate must be for, unless the check names another.
@@ -31,7 +30,7 @@ pub(super) async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
     deadline: Instant,
 ) -> Result<TlsStream<S>, Finding> {
     let name = expected_name(authority, client)?;
-    connect(stream, name, client.config(), deadline).await
+    connect(stream, name, &client.config(), deadline).await
 }
 
 /// As [`handshake`], but a certificate that isn't in order doesn't end it: the second value is what is wrong with it. For protocols
@@ -44,7 +43,7 @@ pub(super) async fn handshake_then_verify<S: AsyncRead + AsyncWrite + Unpin>(
     deadline: Instant,
 ) -> Result<(TlsStream<S>, Option<Finding>), Finding> {
     let name = expected_name(authority, client)?;
-    let stream = connect(stream, name.clone(), client.lenient_config(), deadline).await?;
+    let stream = connect(stream, name.clone(), &client.lenient_config(), deadline).await?;
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let objection = client.verify(chain, &name, UnixTime::now()).err();
     let objection = objection.map(|error| {
@@ -98,7 +97,8 @@ fn describe(connection: &ClientConnection, check: &TlsCheck) -> String {
     let now = UnixTime::now();
     let soon =
         UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()) + check.expires_within);
-    let roots = &check.tls.terms().roots;
+    let terms = check.tls.terms();
+    let roots = &terms.roots;
     let mut detail = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => "TLS 1.2".to_owned(),
         _ => "TLS 1.3".to_owned(),
@@ -121,7 +121,7 @@ fn describe(connection: &ClientConnection, check: &TlsCheck) -> String {
             }
         }
     }
-    if !check.tls.terms().verify {
+    if !terms.verify {
         detail.push_str(", not verified");
     }
     detail

@@ -30,6 +30,7 @@ fn trouble(words: &str) -> Trouble {
     let all = [
         Trouble::Connect,
         Trouble::ConnectTimeout,
+        Trouble::Handshake,
         Trouble::Reset,
         Trouble::ResponseTimeout,
         Trouble::Protocol,

@@ -108,7 +108,7 @@ impl Compressed {
                     out => return frame(out),
                 }
             }
-            match self.relay.poll() {
+            match self.relay.poll(cx) {
                 Poll::Pending => {
                     self.spent = 0;
                     if !std::mem::take(&mut self.inside) {

@@ -46,9 +46,15 @@ impl Downstream {
         })
     }
 
-    /// The drain begins: a connection that was just made and has said nothing yet is not waited for as long as usual.
+    /// The drain begins: a connection that was just made and has said nothing yet is not waited for as long as usual, nor is the
+    /// next stream of one with HTTP/2, which hears of the drain.
     pub(crate) fn begin_drain(&self) {
-        if self.phase.get() == Phase::Head && !self.head_begun.get() {
+        let unused = match self.phase.get() {
+            Phase::Head => !self.head_begun.get(),
+            Phase::Between => true,
+            Phase::Idle | Phase::Request => false,
+        };
+        if unused {
             let soon = self.worker.now() + DRAIN_PATIENCE;
             self.due.set(self.due.get().min(soon));
         }

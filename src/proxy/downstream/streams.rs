@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use super::clock::DRAIN_PATIENCE;
 use super::{Cut, Downstream, Phase, millis};
 
 /// Requests that a client may call off beyond those that it lets end, in one connection. Each costs a backend work that nobody
@@ -13,6 +14,8 @@ const CALLED_OFF: u32 = 200;
 #[derive(Default)]
 pub(super) struct Streams {
     live: Cell<u32>,
+    /// Those that are tunnels.
+    tunnels: Cell<u32>,
     /// A header block has begun and not ended.
     in_head: Cell<bool>,
     called_off: Cell<u32>,
@@ -20,6 +23,8 @@ pub(super) struct Streams {
     relayed: Cell<u64>,
     /// It shall open no more streams here.
     leaving: Cell<bool>,
+    /// It sends much, and in large frames.
+    uploading: Cell<bool>,
 }
 
 impl Streams {
@@ -58,6 +63,21 @@ impl Downstream {
         }
     }
 
+    /// A stream has become a tunnel. It sees to its own end, also when the worker's drain is over.
+    pub(in crate::proxy) fn begin_tunnel(&self) {
+        self.streams.tunnels.set(self.streams.tunnels.get() + 1);
+    }
+
+    /// It has said its last words.
+    pub(in crate::proxy) fn end_tunnel(&self) {
+        self.streams.tunnels.set(self.streams.tunnels.get() - 1);
+        self.wake();
+    }
+
+    pub(in crate::proxy) fn has_tunnels(&self) -> bool {
+        self.streams.tunnels.get() > 0
+    }
+
     /// A header block begins: nothing else can come on this connection before its end (RFC 9113 4.3).
     pub(in crate::proxy) fn begin_block(&self) {
         self.streams.in_head.set(true);
@@ -79,9 +99,14 @@ impl Downstream {
         }
     }
 
+    /// No longer than a moment, where none is wanted: for the client to have seen the GOAWAY, and for what crosses it.
     fn wait_for_stream(&self) {
-        let limit = self.worker.view().limits().idle_timeout;
-        self.due.set(self.worker.now() + millis(limit));
+        let patience = if self.worker.is_draining() || self.is_leaving() {
+            DRAIN_PATIENCE
+        } else {
+            millis(self.worker.view().limits().idle_timeout)
+        };
+        self.due.set(self.worker.now() + patience);
     }
 
     /// The client has called a request off.
@@ -116,6 +141,15 @@ impl Downstream {
 
     pub(in crate::proxy) fn is_leaving(&self) -> bool {
         self.streams.leaving.get()
+    }
+
+    /// The client sends much, and in large frames.
+    pub(in crate::proxy) fn set_uploading(&self) {
+        self.streams.uploading.set(true);
+    }
+
+    pub(in crate::proxy) fn is_uploading(&self) -> bool {
+        self.streams.uploading.get()
     }
 
     /// Whether a header block has begun and not ended.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::fuzz;
 
 fn fields(text: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
@@ -192,4 +193,83 @@ fn only_a_sound_trace_context_is_passed_on() {
     ] {
         assert_eq!(trace_id(&HeaderValue::from_static(bad)), None, "{bad}");
     }
+}
+
+/// What `Connection` names is gone, but for what frames or routes the message; nobody's claims get through; ours is there once.
+#[test]
+fn mutated_fields_leave_nothing_that_was_named_or_claimed() {
+    let words = [
+        "connection: ",
+        "\n",
+        ", ",
+        "close",
+        "upgrade",
+        "te: trailers",
+        "x-forwarded-for",
+        "forwarded: ",
+        "X_Real_IP: ",
+        "client-cert: ",
+        "via",
+        "traceparent: ",
+        "host: a",
+        "content-length: 1",
+        "transfer-encoding: chunked",
+        "\u{b}",
+    ];
+    fuzz::drive("fields", &words, 3000, |input| {
+        let mut headers = HeaderMap::new();
+        for line in input.split(|byte| *byte == b'\n') {
+            let colon = line
+                .iter()
+                .position(|byte| *byte == b':')
+                .unwrap_or(line.len());
+            let (name, value) = (&line[..colon], line.get(colon + 1..).unwrap_or_default());
+            if let (Ok(name), Ok(value)) = (
+                HeaderName::from_bytes(name),
+                HeaderValue::from_bytes(value.trim_ascii()),
+            ) {
+                headers.append(name, value);
+            }
+        }
+        let named = named_by_connection(&headers);
+        let framing = [
+            HOST,
+            CONTENT_LENGTH,
+            TRANSFER_ENCODING,
+            TE,
+            CONNECTION,
+            UPGRADE,
+        ];
+        for trusted in [false, true] {
+            let mut cleaned = headers.clone();
+            clean(&mut cleaned, trusted, false);
+            for name in named.iter().filter(|name| !framing.contains(name)) {
+                assert!(!cleaned.contains_key(name), "{name} is left");
+            }
+            for name in [
+                "keep-alive",
+                "proxy-connection",
+                "upgrade",
+                "http2-settings",
+                "proxy-authorization",
+            ] {
+                let hop = Survey::of(&headers).has_hop_by_hop();
+                assert!(!(hop && cleaned.contains_key(name)), "{name} is left");
+            }
+            let claims = cleaned
+                .keys()
+                .filter(|name| is_claim(name.as_str()))
+                .count();
+            assert!(trusted || claims == 0, "{cleaned:?}");
+            // A second time, there is nothing more to do.
+            let mut again = cleaned.clone();
+            clean(&mut again, trusted, false);
+            assert_eq!(again, cleaned);
+            clean_and_add(&mut cleaned, trusted);
+            let added = |name: &str| cleaned.get_all(name).iter().count();
+            assert_eq!((added("x-request-id"), added("x-forwarded-for")), (1, 1));
+        }
+        let _id = headers.get(TRACEPARENT).and_then(trace_id);
+        let _hops = max_forwards(&headers);
+    });
 }

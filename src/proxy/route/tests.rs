@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::parse::Environment;
+use crate::fuzz;
 
 struct Nothing;
 
@@ -276,4 +277,41 @@ proptest! {
     fn no_input_makes_it_panic(host in ".*", path in ".*") {
         table(&[("a.example", "/"), ("*.example", "/a"), ("", "/b")]).lookup(&host, &path);
     }
+}
+
+/// Whatever the path: where it leads is where its normal form leads, and that one is normal.
+#[test]
+fn a_mutated_path_leads_where_its_normal_form_does() {
+    let table = table(&[
+        ("", "/"),
+        ("", "/admin"),
+        ("", "/admin/users"),
+        ("a.example", "/api/"),
+        ("*.example", "/\u{e4}"),
+    ]);
+    let words = [
+        "/../", "/./", "//", "%2e", "%2F", "%5c", "%25", "%", "/admin", "\\", ";", "?", "#",
+    ];
+    fuzz::drive("routes", &words, 3000, |input| {
+        let text = String::from_utf8_lossy(input);
+        for host in ["a.example", "b.a.example:80", "[::1]:80", &text] {
+            let led = table.lookup(host, &text);
+            let Some(normal) = normalise(&text) else {
+                assert_eq!(led, Lookup::BadPath);
+                continue;
+            };
+            assert_eq!(normalise(&normal).as_deref(), Some(&*normal));
+            assert_eq!(table.lookup(host, &normal), led);
+            // What a backend can't take for a way up or down.
+            assert!(normal.starts_with('/') && normal.is_ascii(), "{normal}");
+            assert!(
+                !normal.contains("//") && !normal.contains("/../") && !normal.contains("/./"),
+                "{normal}"
+            );
+            assert!(
+                !normal.ends_with("/..") && !normal.ends_with("/."),
+                "{normal}"
+            );
+        }
+    });
 }

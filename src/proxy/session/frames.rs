@@ -10,7 +10,9 @@ const USELESS: u64 = 256 * 1024;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
+const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// Follows the frames of one connection.
@@ -27,8 +29,13 @@ pub(super) struct Frames {
     blocks: u64,
     /// The current frame is the last of its header block.
     ends_block: bool,
+    /// Another frame than SETTINGS was the first.
+    misbegun: bool,
     total: u64,
     useful: u64,
+    /// Frames with data, and how much.
+    pieces: u64,
+    data: u64,
 }
 
 impl Frames {
@@ -37,7 +44,6 @@ impl Frames {
         let preface = bytes.len().min(PREFACE.len() - self.preface);
         self.preface += preface;
         bytes = &bytes[preface..];
-        self.total += bytes.len() as u64;
         while !bytes.is_empty() {
             if self.payload > 0 {
                 let taken =
@@ -66,8 +72,16 @@ impl Frames {
     fn begin(&mut self) {
         let [a, b, c, kind, flags, ..] = self.head;
         self.payload = u64::from(u32::from_be_bytes([0, a, b, c]));
+        if self.total == 0 {
+            self.misbegun = kind != SETTINGS || flags & ACK != 0;
+        }
+        self.total += 9 + self.payload;
         match kind {
-            DATA => self.useful += self.payload,
+            DATA => {
+                self.useful += self.payload;
+                self.pieces += 1;
+                self.data += self.payload;
+            }
             HEADERS | CONTINUATION => {
                 self.useful += self.payload;
                 if kind == HEADERS {
@@ -83,6 +97,16 @@ impl Frames {
     /// The header block that is on its way, by a number of its own.
     pub(super) fn block(&self) -> Option<u64> {
         self.in_block.then_some(self.blocks)
+    }
+
+    /// Whether the client has begun with another frame than its SETTINGS (RFC 9113 3.4), which h2 lets pass.
+    pub(super) fn is_misbegun(&self) -> bool {
+        self.misbegun
+    }
+
+    /// Whether the client sends much, and in large frames: more than a megabyte, in pieces of a few KiB.
+    pub(super) fn is_upload(&self) -> bool {
+        self.data > 1024 * 1024 && self.data / 4096 > self.pieces
     }
 
     /// Whether the client makes work and means nothing by it. `relayed`: bytes of bodies that it has been sent, for which it may
@@ -128,6 +152,23 @@ mod tests {
         }
         bytes.extend(frame(HEADERS, 0, 0));
         assert_eq!(after(&bytes).block(), Some(2));
+    }
+
+    #[test]
+    fn settings_come_first() {
+        assert!(!after(&frame(4, 0, 0)).is_misbegun());
+        assert!(!after(&[frame(4, 0, 6), frame(6, 0, 8)].concat()).is_misbegun());
+        assert!(after(&frame(4, 1, 0)).is_misbegun());
+        assert!(after(&frame(6, 0, 8)).is_misbegun());
+    }
+
+    #[test]
+    fn an_upload_is_much_in_large_pieces() {
+        let upload =
+            |payload, count: usize| after(&frame(DATA, 0, payload).repeat(count)).is_upload();
+        assert!(upload(16_384, 100));
+        assert!(!upload(16_384, 10));
+        assert!(!upload(1000, 10_000));
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
                 }
                 Cut::Head | Cut::Idle => stream.bid_farewell(b""),
                 // What the client has not read for so long must not stay in our buffers: it is thrown away with the connection.
-                Cut::Write | Cut::Drain | Cut::Flood => reset(stream.socket()),
+                Cut::Write | Cut::Drain | Cut::Flood | Cut::Protocol => reset(stream.socket()),
             }
         }
     }

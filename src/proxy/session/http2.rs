@@ -29,9 +29,13 @@ use crate::proxy::stream::ClientStream;
 
 /// Streams at once. More than any browser opens; a client that wants more waits, or makes another connection.
 const STREAMS: u32 = 128;
-/// Bytes of a request's body that lie here while its backend doesn't take them; of all bodies of a connection.
-const STREAM_WINDOW: u32 = 256 * 1024;
+/// Bytes of all request bodies of a connection that lie here while their backends don't take them.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Of one body. A stream of the smallest messages that gRPC has (5 bytes) stays within [`SMALL_FRAMES`] with that, however slow its
+/// backend is; and it is what a client may assume anyway.
+const STREAM_WINDOW: u32 = 65_535;
+/// The same for who uploads in earnest: at 50 ms to the client and back, 10 MB a second instead of one.
+const WIDE_WINDOW: u32 = 512 * 1024;
 /// Bytes of a response's body that wait for the socket.
 const SEND_BUFFER: usize = 64 * 1024;
 /// Streams that their client has reset before this task has seen them ("rapid reset"). 20 is h2's default, which clients of gRPC
@@ -66,7 +70,9 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
         // A client that says nothing needs no answer, and one that doesn't read gets none.
         End::Cut(Cut::Head | Cut::Idle) => stream.bid_farewell(b""),
         End::Cut(Cut::Write | Cut::Drain) => reset(stream.socket()),
-        End::Closed | End::Broken(_) | End::Cut(Cut::Flood) => Box::pin(linger(stream)).await,
+        End::Closed | End::Broken(_) | End::Cut(Cut::Flood | Cut::Protocol) => {
+            Box::pin(linger(stream)).await
+        }
     }
 }
 
@@ -96,9 +102,10 @@ async fn run<S: ClientStream>(
             return end;
         }
     };
-    let mut told = false;
+    let (mut told, mut widened) = (false, false);
     let end = poll_fn(|cx| {
-        if let Some(cut) = begin(cx) {
+        let cut = begin(cx);
+        if let Some(cut) = cut.filter(|cut| *cut != Cut::Drain) {
             return Poll::Ready(End::Cut(cut));
         }
         let cx = &mut Context::from_waker(&waker);
@@ -111,10 +118,21 @@ async fn run<S: ClientStream>(
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(End::Broken(error)),
                 Poll::Ready(None) => return Poll::Ready(End::Closed),
+                Poll::Pending if cut.is_some() && !state.has_tunnels() => {
+                    return Poll::Ready(End::Cut(Cut::Drain));
+                }
                 // First what has come already, which is still answered.
                 Poll::Pending if !told && (state.worker.is_draining() || state.is_leaving()) => {
                     told = true;
                     connection.graceful_shutdown();
+                }
+                // Refused while the client hasn't acknowledged other settings: it is tried again then.
+                Poll::Pending if !widened && state.is_uploading() => {
+                    widened = true;
+                    if connection.set_initial_window_size(WIDE_WINDOW).is_err() {
+                        widened = false;
+                        return Poll::Pending;
+                    }
                 }
                 Poll::Pending => return Poll::Pending,
             }
@@ -139,6 +157,7 @@ async fn part<S: ClientStream>(
         Cut::Write => return,
         Cut::Head if state.is_in_head() => Reason::ENHANCE_YOUR_CALM,
         Cut::Flood => Reason::ENHANCE_YOUR_CALM,
+        Cut::Protocol => Reason::PROTOCOL_ERROR,
         Cut::Head | Cut::Idle | Cut::Drain => Reason::NO_ERROR,
     };
     connection.abrupt_shutdown(reason);
@@ -154,7 +173,7 @@ async fn part<S: ClientStream>(
 fn note(state: &Rc<Downstream>, end: &End) {
     match end {
         End::Broken(error) if error.is_library() => Record::broken_connection(state).finish(),
-        End::Cut(Cut::Flood) => Record::broken_connection(state).finish(),
+        End::Cut(Cut::Flood | Cut::Protocol) => Record::broken_connection(state).finish(),
         End::Cut(Cut::Head) if state.is_in_head() => Record::overdue_head(state).finish(),
         End::Closed | End::Broken(_) | End::Cut(_) => {}
     }

@@ -17,10 +17,10 @@ use http::header::{
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body as _;
 
-use super::tunnel::StreamTunnel;
 use crate::proxy::body::{ClientBody, ResponseBody};
 use crate::proxy::downgrade::downgrade;
 use crate::proxy::exchange::Exchange;
+use crate::proxy::stream_tunnel::StreamTunnel;
 use crate::proxy::{forward, grpc, interim, upgrade, websocket};
 
 /// Serves one stream to its end.
@@ -59,7 +59,9 @@ pub(super) async fn serve(
         clean(&mut head.headers, &state);
         if let Ok(outgoing) = respond.send_response(Response::from_parts(head, ()), false) {
             let client = StreamTunnel::new(incoming, outgoing);
+            state.begin_tunnel();
             upgrade::relay(&state, client, Bytes::new(), tunnel).await;
+            state.end_tunnel();
         }
         return;
     }

@@ -47,6 +47,12 @@ impl<S: ClientStream> Wire<S> {
                 None => self.state.end_block(),
             }
         }
+        if self.frames.is_misbegun() {
+            self.state.cut(Cut::Protocol);
+        }
+        if self.frames.is_upload() {
+            self.state.set_uploading();
+        }
         if self.frames.is_flood(self.state.relayed()) {
             self.state.cut(Cut::Flood);
         }

@@ -35,7 +35,12 @@ impl Builder {
     }
 
     /// Another backend of the latest zone; `extra` holds further lines of its table.
-    pub fn backend(mut self, name: &str, address: SocketAddr, extra: &str) -> Self {
+    pub fn backend(self, name: &str, address: SocketAddr, extra: &str) -> Self {
+        self.backend_at(name, &address.to_string(), extra)
+    }
+
+    /// As `backend`, at an address that may have a scheme or a name.
+    pub fn backend_at(mut self, name: &str, address: &str, extra: &str) -> Self {
         writeln!(
             self.zones,
             "\n[[zone.backend]]\nname = \"{name}\"\naddress = \"{address}\"\n{extra}"

@@ -55,6 +55,7 @@ pub(super) fn builtin() -> HttpCheck {
         expect: vec![(200, 399)],
         body: None,
         tls: None,
+        h2c: false,
     }
 }
 
@@ -77,6 +78,7 @@ pub(super) fn read(section: &Section<'_>, base: &CheckKind) -> HttpCheck {
             .read("expect", &STATUSES)
             .unwrap_or_else(|| base.expect.clone()),
         tls: tls::optional(section, base.tls.as_ref(), &["http/1.1"]),
+        h2c: false,
         body: body.map(|text| text.value).or_else(|| base.body.clone()),
     }
 }

@@ -6,11 +6,17 @@ use crate::config::raw::{Item, Section};
 use crate::config::tls::server;
 use crate::config::{Certificate, CertificateFiles, ClientAuth, ClientTrust, TlsServer};
 
-use super::{certificates, private_key};
+use super::{acme, certificates, private_key};
 
-/// `[listener.tls]`. All of it is read before anything is given up, so that every problem is found.
-pub(in crate::config::parse) fn server(section: &Section<'_>) -> Option<TlsServer> {
-    section.later("acme");
+/// `[listener.tls]`; `reachable` is whether there are listeners without TLS. All of it is read before anything is given up, so
+/// that every problem is found.
+pub(in crate::config::parse) fn server(
+    section: &Section<'_>,
+    reachable: bool,
+) -> Option<TlsServer> {
+    let automatic = section.has("acme");
+    let table = section.item("acme").and_then(Item::into_section);
+    let acme = table.and_then(|table| acme::acme(&table, reachable));
     let list = section.lookup("certificate");
     let alone = section.has("cert") || section.has("key");
     let own = pair(section);
@@ -21,11 +27,11 @@ pub(in crate::config::parse) fn server(section: &Section<'_>) -> Option<TlsServe
             "move cert and key into a [[listener.tls.certificate]] of their own",
         );
     }
-    if several.as_ref().is_some_and(Vec::is_empty) && !alone {
+    if several.as_ref().is_some_and(Vec::is_empty) && !alone && !automatic {
         section.miss(
             "cert",
             "cert is missing",
-            "add cert = \"fullchain.pem\" and key = \"key.pem\"",
+            "add cert = \"fullchain.pem\" and key = \"key.pem\", or [listener.tls.acme]",
         );
     }
     let several = several.map(|list| list.iter().enumerate().map(member).collect::<Vec<_>>());
@@ -35,10 +41,11 @@ pub(in crate::config::parse) fn server(section: &Section<'_>) -> Option<TlsServe
     } else {
         several?.into_iter().collect::<Option<_>>()?
     };
-    if certificates.is_empty() {
+    if certificates.is_empty() && !automatic {
         return None;
     }
-    match TlsServer::new(certificates, clients?) {
+    let acme = if automatic { Some(acme?) } else { None };
+    match TlsServer::new(certificates, clients?, acme) {
         Ok(server) => Some(server),
         Err(error) => {
             section.report(&error, "this listener can't speak TLS without it");

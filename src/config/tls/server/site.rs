@@ -6,16 +6,17 @@ use crate::config::Certificate;
 impl TlsServer {
     /// Whether all names are.
     pub(crate) fn is_one_site(&self) -> bool {
-        self.0.live.load().certificates.len() < 2
+        self.0.live.load().all().count() < 2
     }
 
     /// Whether a client that has asked for `name` in its handshake may ask for `other` as well: a certificate that it may have been
     /// shown is for both. The first certificate is for all names that none is for.
     pub(crate) fn serves_together(&self, name: &str, other: &str) -> bool {
         let live = self.0.live.load();
-        let all = &live.certificates;
+        let all: Vec<&Certificate> = live.all().collect();
         let chosen = |is_for: fn(&Certificate, &str) -> bool| -> Vec<&Certificate> {
-            all.iter().filter(|known| is_for(known, name)).collect()
+            let all = all.iter().copied();
+            all.filter(|known| is_for(known, name)).collect()
         };
         let mut shown = chosen(is_named);
         if shown.is_empty() {
@@ -26,7 +27,8 @@ impl TlsServer {
         }
         let is_for = |known: &Certificate| is_named(known, other) || is_covered(known, other);
         let first_shown = || shown.iter().any(|known| all.first() == Some(known));
-        shown.iter().any(|known| is_for(known)) || (first_shown() && !all.iter().any(is_for))
+        shown.iter().any(|known| is_for(known))
+            || (first_shown() && !all.iter().copied().any(is_for))
     }
 }
 

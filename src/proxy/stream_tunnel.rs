@@ -8,10 +8,10 @@ use bytes::{Buf, Bytes};
 use h2::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::proxy::upgrade::TunnelEnd;
+use super::upgrade::TunnelEnd;
 
-/// The client's side of a tunnel.
-pub(super) struct StreamTunnel {
+/// One side of a tunnel, the client's or the backend's.
+pub(crate) struct StreamTunnel {
     incoming: RecvStream,
     outgoing: SendStream<Bytes>,
     /// What has come and not been read yet.
@@ -19,7 +19,7 @@ pub(super) struct StreamTunnel {
 }
 
 impl StreamTunnel {
-    pub(super) fn new(incoming: RecvStream, outgoing: SendStream<Bytes>) -> Self {
+    pub(crate) fn new(incoming: RecvStream, outgoing: SendStream<Bytes>) -> Self {
         Self {
             incoming,
             outgoing,

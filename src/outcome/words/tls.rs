@@ -5,14 +5,14 @@ use std::io;
 use jiff::Timestamp;
 use rustls::{AlertDescription, CertificateError, Error};
 
-use crate::health::probe;
+use super::plain;
 
 /// Why there was no handshake.
-pub(super) fn of(error: &io::Error) -> String {
+pub(crate) fn of(error: &io::Error) -> String {
     let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) else {
         return match error.kind() {
             io::ErrorKind::UnexpectedEof => "the connection closed during the TLS handshake".into(),
-            _ => probe::words(error),
+            _ => super::of(error),
         };
     };
     match error {
@@ -22,7 +22,7 @@ pub(super) fn of(error: &io::Error) -> String {
         Error::NoApplicationProtocol => "the server has TLS, but not for this protocol".into(),
         Error::PeerIncompatible(what) => format!("no common ground in TLS ({what:?})"),
         // Names of rustls's own; whatever the peer put into them has to stay short.
-        other => format!("TLS failed: {}", probe::plain(&other.to_string(), 120)),
+        other => format!("TLS failed: {}", plain(&other.to_string(), 120)),
     }
 }
 
@@ -49,7 +49,7 @@ fn certificate(error: &CertificateError) -> String {
                 [] => format!("the certificate is for no name at all, expected {expected}"),
                 names => format!(
                     "the certificate is for {}, not for {expected}",
-                    probe::plain(
+                    plain(
                         &names
                             .iter()
                             .map(|name| bare(name))
@@ -91,7 +91,7 @@ fn bare(presented: &str) -> &str {
 }
 
 /// `2027-02-01 12:00 UTC`, from seconds since 1970.
-pub(super) fn day(seconds: u64) -> String {
+pub(crate) fn day(seconds: u64) -> String {
     i64::try_from(seconds)
         .ok()
         .and_then(|seconds| Timestamp::from_second(seconds).ok())
@@ -102,7 +102,7 @@ pub(super) fn day(seconds: u64) -> String {
 }
 
 /// `in 3 days`
-pub(super) fn ahead(seconds: u64) -> String {
+pub(crate) fn ahead(seconds: u64) -> String {
     let (count, unit) = match seconds {
         172_800.. => (seconds / 86_400, "days"),
         7_200.. => (seconds / 3_600, "hours"),

@@ -1,0 +1,176 @@
+//! HTTP/2 towards backends: connections that several requests share, of one worker.
+//!
+//! The connection itself is driven by a task of its own ([`driver`]), since it belongs to no request alone. Everything else of a request
+//! (its body on the way out, the head and the body that come back) is polled by the request's own task, as with HTTP/1.1: its clocks, the
+//! client's slowness and its leaving then work the same way. That is why this is built on h2 and not on hyper's client, which would
+//! send bodies from tasks of its own.
+
+mod driver;
+pub(crate) mod head;
+mod inflow;
+mod stream;
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{Builder, SendRequest};
+use http::uri::Scheme;
+use tokio::sync::oneshot;
+
+use super::backend_stream::BackendStream;
+use driver::Overheard;
+
+pub(crate) use inflow::Inflow;
+pub(crate) use stream::{Stream, Unusable};
+
+/// Requests that share one connection, at most; the backend may allow less.
+const STREAMS: usize = 128;
+/// How much of one response lies here for a client that reads slowly, in bytes.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// As much as all of them together: no client that doesn't read can hold up the others of its connection.
+const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS as u32;
+/// How much of a request body waits here to be written, in bytes.
+const SEND_BUFFER: usize = 128 * 1024;
+
+/// A connection, for as long as it takes new requests or somebody still uses it.
+pub(crate) struct Channel {
+    sender: RefCell<SendRequest<Bytes>>,
+    life: Rc<Life>,
+    scheme: Scheme,
+    /// It has carried a request before: that it breaks now says little about the backend.
+    used: Cell<bool>,
+    /// Worker time in milliseconds; 0: it is not idle, as far as is known.
+    idle_since: Cell<u64>,
+    /// Dropped with us, which is how the driver learns that nobody is left.
+    _alive: oneshot::Sender<()>,
+}
+
+/// What a connection's driver, its socket and its streams know of each other.
+#[derive(Default)]
+struct Life {
+    /// Streams of requests that are under way; these, and those of requests that wait for room; their wakers.
+    streams: Cell<usize>,
+    lent: Cell<usize>,
+    waiting: RefCell<Vec<Waker>>,
+    /// Whether anything has come over the socket, or to one of the requests, since the driver last looked.
+    heard: Cell<bool>,
+    answered: Cell<bool>,
+    over: Cell<bool>,
+}
+
+impl Life {
+    fn wake_waiting(&self) {
+        for waker in self.waiting.borrow_mut().drain(..) {
+            waker.wake();
+        }
+    }
+}
+
+/// Opens a connection over `stream`; it is ready once the backend has said how many requests it takes at once, so that none of them is
+/// refused for want of knowing that. The caller bounds the time, and lets the future that comes with it run.
+///
+/// # Errors
+/// What came isn't HTTP/2: why, as an operator says it.
+pub(crate) async fn open(
+    stream: BackendStream,
+    max_header_size: usize,
+    ping_interval: Duration,
+) -> Result<(Rc<Channel>, impl Future<Output = ()> + 'static), String> {
+    let scheme = match stream {
+        BackendStream::Secured(_) => Scheme::HTTPS,
+        _ => Scheme::HTTP,
+    };
+    let life = Rc::new(Life::default());
+    let socket = Overheard::new(stream, Rc::clone(&life));
+    let (sender, mut connection) = Builder::new()
+        .initial_max_send_streams(0)
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(u32::try_from(max_header_size).unwrap_or(u32::MAX))
+        .max_send_buffer_size(SEND_BUFFER)
+        .enable_push(false)
+        .handshake::<_, Bytes>(socket)
+        .await
+        .map_err(|error| words(&error))?;
+    std::future::poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+        Poll::Ready(Ok(())) => Poll::Ready(Err("the connection closed at once".to_owned())),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(words(&error))),
+        Poll::Pending if sender.current_max_send_streams() > 0 => Poll::Ready(Ok(())),
+        Poll::Pending => Poll::Pending,
+    })
+    .await?;
+    let (alive, ended) = oneshot::channel();
+    let driver = driver::drive(connection, Rc::clone(&life), ended, ping_interval);
+    let channel = Channel {
+        sender: RefCell::new(sender),
+        life,
+        scheme,
+        used: Cell::new(false),
+        idle_since: Cell::new(0),
+        _alive: alive,
+    };
+    Ok((Rc::new(channel), driver))
+}
+
+/// What h2's error means for an operator.
+fn words(error: &h2::Error) -> String {
+    match (error.get_io(), error.reason()) {
+        (Some(io), _) if io.kind() == io::ErrorKind::InvalidData => {
+            "the answer is not HTTP/2".to_owned()
+        }
+        (Some(io), _) => crate::outcome::words::of(io),
+        (None, Some(reason)) if error.is_remote() => {
+            format!("the backend broke off: {}", reason.description())
+        }
+        (None, _) => "the answer is not HTTP/2".to_owned(),
+    }
+}
+
+impl Channel {
+    /// How many requests it takes at once.
+    fn room(&self) -> usize {
+        let most = self.sender.borrow().current_max_send_streams();
+        most.min(STREAMS)
+    }
+
+    /// Whether it takes new requests at all: it is neither broken nor going away.
+    pub(crate) fn is_open(&self) -> bool {
+        let mut unwoken = Context::from_waker(Waker::noop());
+        !self.life.over.get()
+            && matches!(
+                self.sender.borrow_mut().poll_ready(&mut unwoken),
+                Poll::Ready(Ok(()))
+            )
+    }
+
+    /// Requests that are under way, or wait for room.
+    pub(crate) fn load(&self) -> usize {
+        self.life.lent.get()
+    }
+
+    /// Whether another request would have to wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.load() >= self.room()
+    }
+
+    /// Whether it is of use at worker time `now`: open, and not idle for `timeout` milliseconds.
+    pub(crate) fn is_fresh(&self, now: u64, timeout: u64) -> bool {
+        if self.load() > 0 {
+            self.idle_since.set(0);
+        } else if self.idle_since.get() == 0 {
+            self.idle_since.set(now);
+        }
+        let since = self.idle_since.get();
+        let open = self.is_open();
+        if !open || self.life.streams.get() < self.room() {
+            // It has closed, or the backend allows more than it did: they look for themselves.
+            self.life.wake_waiting();
+        }
+        open && (since == 0 || since + timeout > now)
+    }
+}

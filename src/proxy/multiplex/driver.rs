@@ -1,0 +1,146 @@
+//! The task of a connection: moves its bytes, and finds out when nobody is at the other end any more.
+//!
+//! Pings are for a connection that owes something and is silent: its backend may be frozen, or a firewall may have forgotten it. They become
+//! rarer the longer a silence lasts, since gRPC servers take many of them within one silence for an attack (`too_many_pings`): two that are
+//! less than five minutes apart are forgiven (gRPC proposal A8, `GRPC_ARG_HTTP2_MAX_PING_STRIKES`).
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::Connection;
+use h2::{Ping, PingPong};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+use super::super::backend_stream::BackendStream;
+use super::Life;
+
+/// How long a connection that nobody uses any more has for its farewell.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Of how many intervals of silence each one is followed by a ping, before they come every sixtieth.
+const EARLY: [u32; 4] = [1, 4, 16, 64];
+
+/// Drives `connection` until it has ended, or nobody is left who could use it, or the other side is gone. `ping_interval` zero: it is
+/// never asked.
+pub(super) async fn drive(
+    mut connection: Connection<Overheard, Bytes>,
+    life: Rc<Life>,
+    mut left: oneshot::Receiver<()>,
+    ping_interval: Duration,
+) {
+    let _over = Over(Rc::clone(&life));
+    let pings = connection.ping_pong();
+    let dead = async {
+        match pings {
+            Some(pings) if !ping_interval.is_zero() => watch(pings, &life, ping_interval).await,
+            _ => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = &mut connection => {}
+        _ = &mut left => {
+            // h2 says goodbye by itself once it is looked at and nobody is left.
+            let _in_time = timeout(FAREWELL, &mut connection).await;
+        }
+        () = dead => {}
+    }
+    // Dropping the connection fails all of its streams.
+}
+
+/// Returns when a ping has remained without any echo for an interval.
+async fn watch(mut pings: PingPong, life: &Life, interval: Duration) {
+    let mut ticks = interval_at(Instant::now() + interval, interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut silent, mut asked) = (0, false);
+    loop {
+        ticks.tick().await;
+        let heard = life.heard.take();
+        if asked && !heard {
+            return;
+        }
+        asked = false;
+        if life.answered.take() || life.streams.get() == 0 {
+            silent = 0;
+            continue;
+        }
+        silent += 1;
+        let due = EARLY.contains(&silent) || (silent > 64 && silent % 60 == 0);
+        if due && !heard {
+            // The last pong has to be taken before another ping can be sent.
+            let _taken = poll_fn(|cx| Poll::Ready(pings.poll_pong(cx).map(drop))).await;
+            asked = pings.send_ping(Ping::opaque()).is_ok();
+        }
+    }
+}
+
+/// Says that the connection is over, whatever ends the task.
+struct Over(Rc<Life>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.over.set(true);
+        self.0.wake_waiting();
+    }
+}
+
+/// A backend's socket, which notes that something has come.
+pub(super) struct Overheard {
+    stream: BackendStream,
+    life: Rc<Life>,
+}
+
+impl Overheard {
+    pub(super) fn new(stream: BackendStream, life: Rc<Life>) -> Self {
+        Self { stream, life }
+    }
+}
+
+impl AsyncRead for Overheard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if read.is_ready() {
+            self.life.heard.set(true);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Overheard {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.stream.poll_write_together(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

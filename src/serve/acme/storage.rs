@@ -1,0 +1,108 @@
+//! What was obtained, in the state directory: `acme/AUTHORITY/account.json`, and a file for each name with its certificate, those
+//! that signed it, and its key. One file, so that no crash leaves a certificate with the key of another.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use tracing::warn;
+
+use crate::config::{Certificate, Config, TlsServer, texts};
+use crate::memory::replace;
+
+const ACCOUNT: &str = "account.json";
+
+/// Larger than any chain of certificates.
+const LIMIT: u64 = 1 << 20;
+
+/// The files of one authority.
+#[derive(Clone, Debug)]
+pub(super) struct Storage(PathBuf);
+
+impl Storage {
+    /// Below `state_dir`, for the authority with this directory.
+    pub(super) fn new(state_dir: &Path, directory: &str) -> Self {
+        let url = directory.strip_prefix("https://").unwrap_or(directory);
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+        let folder = url.chars().map(|c| if plain(c) { c } else { '_' });
+        Self(
+            state_dir
+                .join("acme")
+                .join(folder.take(200).collect::<String>()),
+        )
+    }
+
+    /// The account's file; `None`: there is none. Blocks on the disk, as all here does.
+    pub(super) fn account(&self) -> io::Result<Option<String>> {
+        let file = match File::open(self.0.join(ACCOUNT)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut text = String::new();
+        file.take(LIMIT).read_to_string(&mut text)?;
+        Ok(Some(text))
+    }
+
+    pub(super) fn keep_account(&self, text: &str) -> io::Result<()> {
+        replace(&self.0, ACCOUNT, text.as_bytes())
+    }
+
+    /// Moves an account that is of no use aside: its key may still be wanted.
+    pub(super) fn set_account_aside(&self) -> io::Result<()> {
+        let path = self.0.join(ACCOUNT);
+        fs::rename(&path, path.with_extension("json.old"))
+    }
+
+    /// Keeps what was obtained for `name`.
+    pub(super) fn keep(&self, name: &str, chain: &str, key: &str) -> io::Result<()> {
+        let text = format!("{}\n{}", chain.trim_end(), key);
+        replace(&self.0, &format!("{name}.pem"), text.as_bytes())
+    }
+
+    /// What was obtained for `name`; `None`: nothing, or nothing that can be used any more, which is said.
+    fn found(&self, name: &str) -> Option<Certificate> {
+        let path = self.0.join(format!("{name}.pem"));
+        if !path.exists() {
+            return None;
+        }
+        let read =
+            texts([&*path].into_iter()).and_then(|texts| certificate(&texts[0], &texts[0], name));
+        read.map_err(|error| warn!("{}: not used: {error}", path.display()))
+            .ok()
+    }
+}
+
+/// A certificate for `name`, from texts with its chain and its key.
+pub(super) fn certificate(chain: &str, key: &str, name: &str) -> Result<Certificate, String> {
+    let certificate = Certificate::from_pem(chain, key)?;
+    if certificate.names().iter().any(|known| known == name) {
+        Ok(certificate)
+    } else {
+        Err(format!("it is a certificate for {certificate}"))
+    }
+}
+
+/// Puts what is stored for the listeners of `config` in force, where they have nothing for a name yet. Blocks on the disk.
+pub(in crate::serve) fn equip(config: &Config) {
+    let servers = config
+        .listeners
+        .iter()
+        .filter_map(|listener| listener.tls.as_ref());
+    for server in servers {
+        equip_server(server, &config.server.state_dir);
+    }
+}
+
+fn equip_server(server: &TlsServer, state_dir: &Path) {
+    let Some(acme) = server.acme() else { return };
+    let storage = Storage::new(state_dir, &acme.directory);
+    for name in &acme.names {
+        if server.acquired(name).is_none()
+            && let Some(certificate) = storage.found(name)
+            && let Err(error) = server.acquire(name, certificate)
+        {
+            warn!("certificate for {name}: {error}");
+        }
+    }
+}

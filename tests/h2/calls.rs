@@ -1,0 +1,114 @@
+//! gRPC calls: firedoor's own errors come as `grpc-status`, and to nobody else.
+
+use bytes::Bytes;
+
+use crate::client::{Client, Response};
+use crate::support::behaviour;
+use crate::{builder, lab, lab_with};
+
+const CALL: &str = "application/grpc+proto";
+
+fn call(client: &mut Client, path: &str, kind: &str, body: &str) -> Response {
+    let request = client
+        .request("POST", path)
+        .header("content-type", kind)
+        .header("te", "trailers");
+    client.exchange(request.body(()).unwrap(), Bytes::from(body.to_owned()))
+}
+
+#[track_caller]
+fn assert_told(response: &Response, code: &str) {
+    assert_eq!(response.status, 200);
+    assert_eq!(response.field("grpc-status"), Some(code), "{response:?}");
+    assert_eq!(response.field("content-type"), Some("application/grpc"));
+    assert!(
+        response
+            .field("grpc-message")
+            .is_some_and(|text| !text.is_empty())
+    );
+    assert!(response.body.is_empty() && response.trailers.is_none());
+}
+
+const IMPATIENT: &str =
+    "[upstream]\nresponse_timeout = \"300ms\"\nretries = 0\n[failover]\nhold_time = \"0s\"";
+
+#[test]
+fn a_backend_that_is_silent_is_a_deadline_and_one_that_breaks_is_unavailable() {
+    for (traffic, code) in [
+        (behaviour::hang(), "4"),
+        (behaviour::reset(), "14"),
+        (
+            behaviour::raw("nonsense\r\n\r\n", behaviour::Next::Close),
+            "13",
+        ),
+    ] {
+        let (_origin, proxy) = lab_with(traffic, IMPATIENT);
+        proxy.until_all_up();
+        let mut client = Client::connect(proxy.address);
+        assert_told(&call(&mut client, "/shop.Cart/Add", CALL, "message"), code);
+    }
+}
+
+#[test]
+fn without_a_zone_it_is_unavailable() {
+    let (mut origin, proxy) = lab_with(behaviour::ok(""), IMPATIENT);
+    origin.refuse();
+    proxy.until_status("it is down", |status| {
+        status["zones"][0]["components"][0]["status"] == "down"
+    });
+    let mut client = Client::connect(proxy.address);
+    assert_told(&call(&mut client, "/shop.Cart/Add", CALL, "message"), "14");
+    // The log has the status that it stands for.
+    assert_eq!(proxy.access_line("/shop.Cart/Add")["status"], 503);
+    // Whoever makes no gRPC call gets a status and words.
+    for kind in ["application/grpc-web+proto", "application/json"] {
+        let response = call(&mut client, "/other", kind, "message");
+        assert_eq!(response.status, 503);
+        assert_eq!(response.field("grpc-status"), None);
+        assert!(!response.body.is_empty());
+    }
+}
+
+#[test]
+fn what_is_not_served_here_is_unimplemented_and_what_is_too_large_exhausts() {
+    let origin = crate::Origin::start(behaviour::echo());
+    let proxy = builder()
+        .toml("[limits]\nmax_body_size = \"1KiB\"\n[[route]]\npath = \"/shop.Cart\"\npool = \"default\"")
+        .zone("fz-1", &[&origin])
+        .start();
+    let mut client = Client::connect(proxy.address);
+    assert_told(&call(&mut client, "/shop.Other/Add", CALL, "message"), "12");
+    let body = "x".repeat(2000);
+    assert_told(&call(&mut client, "/shop.Cart/Add", CALL, &body), "8");
+}
+
+#[test]
+fn over_http_1_1_the_status_stays_what_it_is() {
+    let (mut origin, proxy) = lab_with(behaviour::ok(""), IMPATIENT);
+    origin.refuse();
+    proxy.until_status("it is down", |status| {
+        status["zones"][0]["components"][0]["status"] == "down"
+    });
+    let response = proxy.client().exchange(format!(
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: {CALL}\r\nContent-Length: 0\r\n\r\n"
+    ));
+    assert_eq!(response.status, 503);
+}
+
+#[test]
+fn the_backends_own_grpc_status_is_left_alone() {
+    let (_origin, proxy) = lab(behaviour::custom(|exchange| {
+        exchange.read_body();
+        exchange.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\
+              Trailer: grpc-status, grpc-message\r\n\r\n7\r\nmessage\r\n0\r\ngrpc-status: 5\r\n\
+              grpc-message: no such cart\r\n\r\n",
+        )
+    }));
+    let mut client = Client::connect(proxy.address);
+    let response = call(&mut client, "/shop.Cart/Get", CALL, "message");
+    assert_eq!(response.text(), "message");
+    let trailers = response.trailers.unwrap();
+    assert_eq!(trailers["grpc-status"], "5");
+    assert_eq!(trailers["grpc-message"], "no such cart");
+}

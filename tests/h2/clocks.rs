@@ -1,0 +1,262 @@
+//! Deadlines, for each stream of its own where the others can go on.
+
+use std::time::{Duration, Instant};
+
+use crate::client::Client;
+use crate::floods::resident_kib;
+use crate::frames::{
+    self, DATA, END_HEADERS, GOAWAY, HEADERS, Outcome, RST_STREAM, WINDOW_UPDATE, Wire, frame,
+};
+use crate::lab_with;
+use crate::support::behaviour;
+use crate::support::wait::PATIENCE;
+
+/// SETTINGS_INITIAL_WINDOW_SIZE
+const WINDOW: u16 = 4;
+const CANCEL: u32 = 8;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+fn update(stream: u32, by: u32) -> Vec<u8> {
+    frame(WINDOW_UPDATE, 0, stream, by.to_be_bytes())
+}
+
+#[test]
+fn a_body_that_does_not_come_gets_408_and_a_drip_of_it_too() {
+    let (origin, proxy) = lab_with(behaviour::echo(), "[limits]\nbody_timeout = \"300ms\"");
+    let mut client = Client::connect(proxy.address);
+    let request = client.request("POST", "/stalled").body(()).unwrap();
+    let mut stalled = client.begin(request, false);
+    stalled.send("a part", false);
+    assert_eq!(stalled.head().status(), 408);
+    assert_eq!(proxy.access_line("/stalled")["termination"], "cR");
+
+    let mut wire = Wire::connect(proxy.address);
+    wire.send(frames::post(1, "/drip"));
+    let begun = Instant::now();
+    let end = loop {
+        wire.send(frame(DATA, 0, 1, "x"));
+        match wire.next(Duration::from_millis(20)) {
+            Ok(frame) if frame.stream == 1 && frame.kind == HEADERS => break frame,
+            _ => assert!(begun.elapsed() < PATIENCE),
+        }
+    };
+    assert!(!end.payload.starts_with(&[0x88]), "no 200");
+    assert!(origin.seen().iter().all(|seen| !seen.complete));
+    // Its connection serves others.
+    wire.send(frames::get(3, "/"));
+    wire.until(|frame| frame.stream == 3 && frame.ends_stream());
+}
+
+#[test]
+fn a_stream_that_is_not_read_is_reset_and_the_others_go_on() {
+    let (origin, proxy) = lab_with(
+        behaviour::huge(1 << 30),
+        "[limits]\nwrite_timeout = \"400ms\"",
+    );
+    let mut wire = Wire::connect_with(proxy.address, &[(WINDOW, 0)]);
+    wire.send(frames::get(1, "/unread"));
+    wire.until(|frame| frame.stream == 1 && frame.kind == HEADERS);
+    let begun = Instant::now();
+    wire.send(frames::get(3, "/read"))
+        .send(update(3, 64 * 1024));
+    let (mut reset, mut read) = (None, 0);
+    while reset.is_none() || read < 4 << 20 {
+        let frame = wire.next(PATIENCE).expect("a frame");
+        match (frame.stream, frame.kind) {
+            (1, RST_STREAM) => reset = Some((frame.code(), begun.elapsed())),
+            (3, DATA) => {
+                read += frame.payload.len();
+                let length = u32::try_from(frame.payload.len()).unwrap();
+                wire.send(update(3, length)).send(update(0, length));
+            }
+            other => assert!(
+                matches!(
+                    other,
+                    (_, HEADERS | frames::SETTINGS | frames::PING | WINDOW_UPDATE)
+                ),
+                "{other:?}"
+            ),
+        }
+    }
+    let (code, after) = reset.unwrap();
+    assert_eq!(code, CANCEL);
+    assert!(after >= Duration::from_millis(350), "{after:?}");
+    assert_eq!(proxy.access_line("/unread")["termination"], "CD");
+    assert_eq!(origin.seen_for("/unread").len(), 1);
+}
+
+#[test]
+fn a_window_that_opens_byte_by_byte_buys_no_time() {
+    let (_origin, proxy) = lab_with(
+        behaviour::huge(1 << 20),
+        "[limits]\nwrite_timeout = \"400ms\"",
+    );
+    let mut wire = Wire::connect_with(proxy.address, &[(WINDOW, 0)]);
+    wire.send(frames::get(1, "/drip"));
+    wire.until(|frame| frame.stream == 1 && frame.kind == HEADERS);
+    let begun = Instant::now();
+    let mut bytes = 0;
+    let code = loop {
+        match wire.next(Duration::from_millis(10)) {
+            Err(Outcome::Silence) => drop(wire.send(update(1, 1))),
+            Ok(frame) if frame.kind == DATA => bytes += frame.payload.len(),
+            Ok(frame) if frame.kind == RST_STREAM => break frame.code(),
+            _ => assert!(begun.elapsed() < PATIENCE),
+        }
+    };
+    assert_eq!(code, CANCEL);
+    assert!(bytes < 1024, "{bytes}");
+    assert!(wire.lives());
+}
+
+#[test]
+fn a_slow_reader_that_reads_gets_everything() {
+    let (_origin, proxy) = lab_with(
+        behaviour::huge(100_000),
+        "[limits]\nwrite_timeout = \"400ms\"",
+    );
+    let mut wire = Wire::connect_with(proxy.address, &[(WINDOW, 0)]);
+    wire.send(frames::get(1, "/slow"));
+    let begun = Instant::now();
+    let mut bytes = 0;
+    loop {
+        match wire.next(Duration::from_millis(100)) {
+            Ok(frame) if frame.kind == DATA => {
+                bytes += frame.payload.len();
+                if frame.ends_stream() {
+                    break;
+                }
+            }
+            Ok(frame) => assert_ne!(frame.kind, RST_STREAM, "after {bytes}"),
+            Err(Outcome::Silence) => drop(wire.send(update(0, 3000)).send(update(1, 3000))),
+            Err(outcome) => panic!("{outcome:?}"),
+        }
+    }
+    assert_eq!(bytes, 100_000);
+    assert!(
+        begun.elapsed() > Duration::from_secs(2),
+        "slower than the limit"
+    );
+}
+
+#[test]
+fn streams_that_nobody_reads_cost_little_memory_and_end() {
+    let (origin, proxy) = lab_with(behaviour::huge(1 << 30), "[limits]\nwrite_timeout = \"1s\"");
+    proxy.get("/warm?");
+    let before = resident_kib(&proxy);
+    let mut wires: Vec<_> = (0..4)
+        .map(|_| {
+            let mut wire = Wire::connect_with(proxy.address, &[(WINDOW, 0)]);
+            for at in 0..100 {
+                wire.send(frames::get(2 * at + 1, "/unread"));
+            }
+            wire
+        })
+        .collect();
+    crate::support::eventually(PATIENCE, "all are under way", || {
+        origin.seen_for("/unread").len() == 400
+    });
+    let grown = resident_kib(&proxy).saturating_sub(before);
+    // 400 connections to the backend, each with a read buffer that a stalled response fills.
+    assert!(grown < 400 * 300, "{grown} KiB");
+    for wire in &mut wires {
+        for _ in 0..100 {
+            wire.until(|frame| frame.kind == RST_STREAM);
+        }
+        assert!(wire.lives());
+    }
+    crate::support::eventually(PATIENCE, "the backend is free", || {
+        origin.open_connections() == 0
+    });
+}
+
+#[test]
+fn a_client_that_reads_nothing_at_all_is_cut() {
+    let (origin, proxy) = lab_with(
+        behaviour::huge(1 << 30),
+        "[limits]\nwrite_timeout = \"400ms\"",
+    );
+    let mut wire = Wire::connect_with(proxy.address, &[(WINDOW, 1 << 30)]);
+    wire.send(update(0, 1 << 30))
+        .send(frames::get(1, "/unread"));
+    crate::support::eventually(PATIENCE, "it has begun", || origin.count() == 1);
+    crate::support::eventually(PATIENCE, "it is cut", || origin.open_connections() == 0);
+    assert_eq!(proxy.access_line("/unread")["termination"], "CD");
+}
+
+#[test]
+fn a_connection_without_a_stream_is_closed_and_pings_do_not_keep_it() {
+    let (_origin, proxy) = lab_with(
+        behaviour::ok("x"),
+        "[limits]\nidle_timeout = \"500ms\"\nheader_timeout = \"20s\"",
+    );
+    let mut wire = Wire::connect(proxy.address);
+    wire.send(frames::get(1, "/"));
+    wire.until(|frame| frame.stream == 1 && frame.ends_stream());
+    let begun = Instant::now();
+    loop {
+        match wire.next(Duration::from_millis(20)) {
+            Err(Outcome::Silence) => {
+                let _ended = wire.try_send(frame(frames::PING, 0, 0, [7; 8]));
+            }
+            Ok(frame) if frame.kind == GOAWAY => {
+                assert_eq!(frame.code(), 0);
+                break;
+            }
+            Err(Outcome::Closed) => panic!("without a word"),
+            _ => assert!(begun.elapsed() < PATIENCE),
+        }
+    }
+    assert!(begun.elapsed() > Duration::from_millis(400));
+}
+
+#[test]
+fn a_head_that_does_not_come_or_end_is_cut_whatever_else_is_under_way() {
+    let (_origin, proxy) = lab_with(
+        behaviour::events(Duration::from_millis(20)),
+        "[limits]\nheader_timeout = \"500ms\"",
+    );
+    // Nothing at all; a part of the preface; the preface alone; no settings.
+    for bytes in [
+        &b""[..],
+        &frames::PREFACE[..3],
+        &frames::PREFACE[..20],
+        frames::PREFACE,
+    ] {
+        let mut wire = Wire::silent(proxy.address);
+        wire.send(bytes);
+        assert_ne!(wire.outcome(PATIENCE), Outcome::Silence);
+    }
+    // A block that never ends, beside a stream that goes on.
+    let mut wire = Wire::connect(proxy.address);
+    wire.send(frames::get(1, "/events"));
+    wire.until(|frame| frame.stream == 1 && frame.kind == DATA);
+    let begun = Instant::now();
+    wire.send(frame(HEADERS, 0, 3, frames::request("GET", "/", &[])));
+    assert_eq!(wire.outcome(PATIENCE), Outcome::Goaway(ENHANCE_YOUR_CALM));
+    assert!(begun.elapsed() > Duration::from_millis(400));
+    // A frame that never ends.
+    let mut wire = Wire::connect(proxy.address);
+    wire.send(frames::get(1, "/events"));
+    wire.until(|frame| frame.stream == 1 && frame.kind == DATA);
+    let whole = frame(HEADERS, END_HEADERS, 3, frames::request("GET", "/", &[]));
+    wire.send(&whole[..whole.len() - 5]);
+    assert_eq!(wire.outcome(PATIENCE), Outcome::Goaway(ENHANCE_YOUR_CALM));
+}
+
+#[test]
+fn a_long_stream_outlives_all_of_these() {
+    let (_origin, proxy) = lab_with(
+        behaviour::events(Duration::from_millis(50)),
+        "[limits]\nheader_timeout = \"300ms\"\nidle_timeout = \"300ms\"\nbody_timeout = \"300ms\"\nwrite_timeout = \"300ms\"",
+    );
+    let mut client = Client::connect(proxy.address);
+    let request = client.request("GET", "/events").body(()).unwrap();
+    let mut stream = client.begin(request, true);
+    stream.head();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1500) {
+        stream.data();
+    }
+    assert!(!client.has_ended());
+}

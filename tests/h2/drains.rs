@@ -1,0 +1,115 @@
+//! GOAWAY: a graceful stop, and a zone that was left.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::client::Client;
+use crate::frames::{self, GOAWAY, Wire};
+use crate::support::behaviour::{self, Next};
+use crate::support::wait::{PATIENCE, eventually};
+use crate::support::{Origin, pair};
+use crate::{builder, lab};
+
+#[test]
+fn a_graceful_stop_says_goaway_and_answers_what_has_come() {
+    let (origin, mut proxy) = lab(behaviour::after(
+        Duration::from_millis(600),
+        behaviour::ok("answered"),
+    ));
+    let mut client = Client::connect(proxy.address);
+    let mut streams: Vec<_> = (0..5)
+        .map(|_| {
+            let request = client.request("GET", "/slow").body(()).unwrap();
+            client.begin(request, true)
+        })
+        .collect();
+    eventually(PATIENCE, "all are under way", || origin.count() == 5);
+    proxy.signal(Signal::TERM);
+    for stream in &mut streams {
+        assert_eq!(stream.response().unwrap().text(), "answered");
+    }
+    assert_eq!(client.end(), Ok(()));
+    assert!(proxy.wait_for_exit(Duration::from_secs(10)).success());
+}
+
+#[test]
+fn an_idle_connection_is_told_and_closed_at_once() {
+    let (_origin, mut proxy) = lab(behaviour::ok("x"));
+    let mut wire = Wire::connect(proxy.address);
+    wire.send(frames::get(1, "/"));
+    wire.until(|frame| frame.stream == 1 && frame.ends_stream());
+    // And one that has never said what it wants.
+    let silent = Wire::silent(proxy.address);
+    let begun = Instant::now();
+    proxy.signal(Signal::TERM);
+    let told = wire.until(|frame| frame.kind == GOAWAY);
+    assert_eq!(told.code(), 0);
+    assert!(proxy.wait_for_exit(Duration::from_secs(10)).success());
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    drop(silent);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_ever_for_a_stream() {
+    let origin = Origin::start(behaviour::events(Duration::from_millis(20)));
+    let mut proxy = builder()
+        .server("drain_timeout = \"500ms\"")
+        .zone("fz-1", &[&origin])
+        .start();
+    let mut client = Client::connect(proxy.address);
+    let request = client.request("GET", "/events").body(()).unwrap();
+    let mut stream = client.begin(request, true);
+    stream.head();
+    stream.data();
+    proxy.signal(Signal::TERM);
+    // Its time over is no failure of the process.
+    proxy.wait_for_exit(Duration::from_secs(10));
+    let end = loop {
+        match stream.try_data() {
+            Some(Ok(_)) => {}
+            end => break end,
+        }
+    };
+    assert!(matches!(end, Some(Err(_))), "it must not look complete");
+}
+
+/// Sends something, and then nothing for ever.
+fn stalled() -> behaviour::Behaviour {
+    behaviour::custom(|exchange| {
+        exchange.read_body();
+        if exchange.head.line.contains("/stalled") {
+            exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhere\r\n");
+            exchange.wait_for_end();
+            return Next::Close;
+        }
+        exchange.send(&behaviour::response(200, &[], b"quick"))
+    })
+}
+
+#[test]
+fn a_stream_of_a_zone_that_was_left_gets_a_goaway_and_then_a_reset() {
+    let (one, other) = (Origin::start(stalled()), Origin::start(stalled()));
+    let proxy = builder()
+        .server("drain_timeout = \"1s\"")
+        .zone("fz-1", &[&one])
+        .zone("fz-2", &[&other])
+        .start();
+    pair::until_both_serve(&proxy);
+    let mut wire = Wire::connect(proxy.address);
+    wire.send(frames::get(1, "/stalled"));
+    wire.until(|frame| frame.stream == 1 && frame.kind == frames::DATA);
+    // A client whose requests have all been answered is not bothered.
+    let mut other_client = Client::connect(proxy.address);
+    other_client.get("/quick");
+    let begun = Instant::now();
+    one.behave_to_checks(behaviour::answer(500, &[], ""));
+    pair::until_active(&proxy, "fz-2");
+    let told = wire.until(|frame| frame.kind == GOAWAY);
+    assert_eq!(told.code(), 0);
+    let end = wire.until(|frame| frame.stream == 1);
+    assert_eq!(end.kind, frames::RST_STREAM);
+    assert!(begun.elapsed() > Duration::from_millis(700), "not at once");
+    assert_eq!(other_client.get("/quick").text(), "quick");
+    assert!(!other_client.has_ended());
+}

@@ -1,0 +1,330 @@
+//! Clients that make work and mean nothing by it. Each is cut, or made harmless, at little cost; others are served meanwhile.
+
+use std::time::{Duration, Instant};
+
+use crate::client::Client;
+use crate::frames::{
+    self, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Outcome, PING, PRIORITY,
+    RST_STREAM, SETTINGS, WINDOW_UPDATE, Wire, frame,
+};
+use crate::support::wait::{PATIENCE, eventually};
+use crate::support::{Origin, Proxy, behaviour};
+use crate::{lab, lab_with};
+
+const CALM: Outcome = Outcome::Goaway(11);
+/// Growth of memory that no single client may bring about, in KiB.
+const LITTLE: u64 = 24 * 1024;
+
+/// Memory of the process, in KiB.
+pub fn resident_kib(proxy: &Proxy) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", proxy.pid())).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// What a flood has come to.
+struct Flood {
+    outcome: Outcome,
+    /// Frames, or groups of them, that were sent.
+    sent: usize,
+}
+
+/// Sends what `next` makes until the connection is cut or `most` were sent; reads all the while, as far as `reads` says so.
+fn flood(
+    proxy: &Proxy,
+    wire: &mut Wire,
+    most: usize,
+    reads: bool,
+    next: impl Fn(u32) -> Vec<u8>,
+) -> Flood {
+    let before = resident_kib(proxy);
+    let begun = Instant::now();
+    let mut sent = 0;
+    let mut outcome = Outcome::Silence;
+    wire.socket
+        .set_write_timeout(Some(Duration::from_secs(2)))
+        .unwrap();
+    'sending: while sent < most && begun.elapsed() < PATIENCE {
+        let batch: Vec<u8> = (0..50).flat_map(|at| next((sent + at) as u32)).collect();
+        if wire.try_send(batch).is_err() {
+            break;
+        }
+        sent += 50;
+        if !reads {
+            continue;
+        }
+        loop {
+            match wire.next(Duration::from_micros(1)) {
+                Ok(frame) if frame.kind == GOAWAY => {
+                    outcome = Outcome::Goaway(frame.code());
+                    break 'sending;
+                }
+                Ok(_) => {}
+                Err(Outcome::Silence) => break,
+                Err(ended) => {
+                    outcome = ended;
+                    break 'sending;
+                }
+            }
+        }
+    }
+    if outcome == Outcome::Silence {
+        outcome = wire.outcome(Duration::from_secs(3));
+    }
+    // Others are served, and memory stays where it was.
+    let mut other = Client::connect(proxy.address);
+    assert_eq!(other.get("/other").status, 200);
+    let grown = resident_kib(proxy).saturating_sub(before);
+    assert!(grown < LITTLE, "{grown} KiB");
+    Flood { outcome, sent }
+}
+
+fn plain() -> (Origin, Proxy) {
+    lab(behaviour::custom(|exchange| {
+        if exchange.head.line.contains("/long") {
+            exchange.read_body();
+            exchange.wait_for_end();
+            return behaviour::Next::Close;
+        }
+        exchange.read_body();
+        exchange.send(&behaviour::response(200, &[], b"plain"))
+    }))
+}
+
+fn reset(stream: u32) -> Vec<u8> {
+    frame(RST_STREAM, 0, stream, 8u32.to_be_bytes())
+}
+
+#[test]
+fn requests_that_are_called_off_at_once_end_the_connection() {
+    let (origin, proxy) = plain();
+    let mut wire = Wire::connect(proxy.address);
+    let flood = flood(&proxy, &mut wire, 50_000, true, |at| {
+        let stream = 2 * at + 1;
+        [frames::get(stream, "/long"), reset(stream)].concat()
+    });
+    assert_eq!(flood.outcome, CALM);
+    assert!(flood.sent < 5000, "{}", flood.sent);
+    assert!(
+        origin.count() < 500,
+        "{} have reached the backend",
+        origin.count()
+    );
+}
+
+#[test]
+fn requests_that_are_called_off_as_soon_as_they_are_under_way_do_too() {
+    let (origin, proxy) = plain();
+    let mut wire = Wire::connect(proxy.address);
+    let (mut stream, mut ended) = (1, None);
+    while ended.is_none() && stream < 20_000 {
+        let before = origin.count();
+        wire.send(frames::get(stream, "/long"));
+        // Not before the backend has it: this is what a limit on unseen ones alone would miss.
+        let outcome =
+            crate::support::wait::within(Duration::from_millis(300), || origin.count() > before);
+        if wire.try_send(reset(stream)).is_err() || !outcome {
+            break;
+        }
+        stream += 2;
+        match wire.next(Duration::from_micros(1)) {
+            Ok(frame) if frame.kind == GOAWAY => ended = Some(frame.code()),
+            _ => {}
+        }
+    }
+    let outcome = ended.map_or_else(|| wire.outcome(PATIENCE), Outcome::Goaway);
+    assert_eq!(outcome, CALM, "after {stream}");
+    assert!(origin.count() < 1000, "{}", origin.count());
+}
+
+#[test]
+fn a_client_that_changes_its_mind_now_and_then_is_left_alone() {
+    let (_origin, proxy) = plain();
+    let mut wire = Wire::connect(proxy.address);
+    for at in 0..400 {
+        let stream = 4 * at + 1;
+        wire.send(frames::get(stream, "/long"));
+        wire.send(frames::get(stream + 2, "/"));
+        wire.until(|frame| frame.stream == stream + 2 && frame.ends_stream());
+        wire.send(reset(stream));
+    }
+    assert!(wire.lives());
+}
+
+#[test]
+fn streams_that_firedoor_is_made_to_reset_end_the_connection() {
+    let (origin, proxy) = plain();
+    let mut wire = Wire::connect(proxy.address);
+    let flood = flood(&proxy, &mut wire, 20_000, true, |at| {
+        let stream = 2 * at + 1;
+        // A window beyond 2^31 - 1 is a stream error (RFC 9113 6.9.1).
+        let overflow = frame(WINDOW_UPDATE, 0, stream, 0x7fff_ffff_u32.to_be_bytes());
+        [frames::get(stream, "/long"), overflow].concat()
+    });
+    assert!(
+        matches!(flood.outcome, Outcome::Goaway(_)),
+        "{:?}",
+        flood.outcome
+    );
+    assert!(flood.sent < 2000, "{}", flood.sent);
+    assert!(origin.count() < 500, "{}", origin.count());
+}
+
+#[test]
+fn a_header_block_without_an_end_ends_the_connection() {
+    for payload in [&b""[..], &[0x10, 1, b'x', 1, b'y'], &[0x10; 1000]] {
+        let (origin, proxy) = plain();
+        let mut wire = Wire::connect(proxy.address);
+        wire.send(frame(
+            HEADERS,
+            END_STREAM,
+            1,
+            frames::request("GET", "/", &[]),
+        ));
+        let flood = flood(&proxy, &mut wire, 100_000, true, |_| {
+            frame(CONTINUATION, 0, 1, payload)
+        });
+        assert_ne!(flood.outcome, Outcome::Silence);
+        assert!(flood.sent < 1000, "{}", flood.sent);
+        assert_eq!(origin.count(), 1, "only the other client's");
+    }
+}
+
+#[test]
+fn pings_and_settings_without_end_end_the_connection() {
+    for (kind, payload) in [(PING, &[1; 8][..]), (SETTINGS, &[])] {
+        for reads in [true, false] {
+            let (_origin, proxy) = plain();
+            let mut wire = Wire::connect(proxy.address);
+            wire.polite = false;
+            let flood = flood(&proxy, &mut wire, 400_000, reads, |_| {
+                frame(kind, 0, 0, payload)
+            });
+            assert_ne!(flood.outcome, Outcome::Silence, "{kind}");
+            // What a client sends without reading goes on for as long as we linger.
+            assert!(!reads || flood.sent < 100_000, "{}", flood.sent);
+        }
+    }
+}
+
+#[test]
+fn frames_that_do_nothing_end_the_connection() {
+    for (what, bytes) in [
+        ("PRIORITY", frame(PRIORITY, 0, 7, [0, 0, 0, 0, 1])),
+        (
+            "WINDOW_UPDATE",
+            frame(WINDOW_UPDATE, 0, 0, 1u32.to_be_bytes()),
+        ),
+        ("unknown", frame(0xfe, 0, 0, [])),
+        ("RST_STREAM", reset(1)),
+    ] {
+        let (_origin, proxy) = plain();
+        let mut wire = Wire::connect(proxy.address);
+        wire.send(frames::get(1, "/"));
+        wire.until(|frame| frame.stream == 1 && frame.ends_stream());
+        let flood = flood(&proxy, &mut wire, 400_000, true, |_| bytes.clone());
+        assert_ne!(flood.outcome, Outcome::Silence, "{what}");
+        assert!(flood.sent < 100_000, "{what}: {}", flood.sent);
+    }
+}
+
+#[test]
+fn empty_data_without_end_ends_the_connection() {
+    let (_origin, proxy) = plain();
+    let mut wire = Wire::connect(proxy.address);
+    wire.send(frames::post(1, "/"));
+    let flood = flood(&proxy, &mut wire, 100_000, true, |_| frame(DATA, 0, 1, []));
+    assert_eq!(flood.outcome, CALM);
+    assert!(flood.sent < 20_000, "{}", flood.sent);
+}
+
+#[test]
+fn trailers_without_end_are_a_protocol_error() {
+    let (_origin, proxy) = plain();
+    let mut wire = Wire::connect(proxy.address);
+    wire.send(frames::post(1, "/"));
+    let flood = flood(&proxy, &mut wire, 100_000, true, |_| {
+        frame(HEADERS, END_HEADERS, 1, frames::block(&[("x", "y")]))
+    });
+    assert_ne!(flood.outcome, Outcome::Silence);
+    assert!(flood.sent < 50_000, "{}", flood.sent);
+}
+
+#[test]
+fn a_body_in_the_smallest_pieces_that_nobody_takes_costs_little() {
+    let (_origin, proxy) = lab(behaviour::custom(|exchange| {
+        if exchange.head.line.contains("/stuck") {
+            exchange.wait_for_stop();
+        }
+        exchange.read_body();
+        exchange.send(&behaviour::response(200, &[], b"plain"))
+    }));
+    let mut wire = Wire::connect(proxy.address);
+    wire.send(frames::post(1, "/stuck"));
+    // A byte each, as far as the window goes.
+    let flood = flood(&proxy, &mut wire, 250_000, true, |_| frame(DATA, 0, 1, "x"));
+    assert!(flood.sent >= 10_000 || flood.outcome == CALM);
+}
+
+#[test]
+fn small_messages_of_an_honest_client_all_get_through() {
+    let (origin, proxy) = plain();
+    let mut wire = Wire::connect(proxy.address);
+    wire.send(frames::post(1, "/grpc"));
+    // As gRPC has them: five bytes before each message, and a ping now and then.
+    let (mut room, mut connection_room, message) =
+        (65_535usize, 1_048_576usize, b"\0\0\0\0\x05hello");
+    for at in 0..60_000 {
+        while room < message.len() || connection_room < message.len() {
+            let update = wire.until(|frame| frame.kind == WINDOW_UPDATE);
+            let by = u32::from_be_bytes(update.payload.try_into().unwrap()) as usize;
+            if update.stream == 1 {
+                room += by;
+            } else {
+                connection_room += by;
+            }
+        }
+        room -= message.len();
+        connection_room -= message.len();
+        wire.send(frame(DATA, 0, 1, message));
+        if at % 500 == 0 {
+            wire.send(frame(PING, 0, 0, [1; 8]));
+        }
+    }
+    wire.send(frame(DATA, END_STREAM, 1, []));
+    wire.until(|frame| frame.stream == 1 && frame.ends_stream());
+    assert_eq!(origin.saw("/grpc").body.len(), 60_000 * message.len());
+}
+
+#[test]
+fn more_streams_than_were_offered_are_refused_one_by_one() {
+    let (origin, proxy) = plain();
+    let mut wire = Wire::connect(proxy.address);
+    for at in 0..140 {
+        wire.send(frames::get(2 * at + 1, "/long"));
+    }
+    for _ in 128..140 {
+        let refused = wire.until(|frame| frame.kind == RST_STREAM);
+        assert_eq!(refused.code(), 7, "REFUSED_STREAM");
+        assert!(refused.stream >= 2 * 128);
+    }
+    eventually(PATIENCE, "the others are under way", || {
+        origin.count() == 128
+    });
+    assert!(wire.lives());
+}
+
+#[test]
+fn many_connections_that_say_little_hold_nobody_up() {
+    let (_origin, proxy) = lab_with(behaviour::ok("plain"), "[limits]\nheader_timeout = \"5s\"");
+    let before = resident_kib(&proxy);
+    let wires: Vec<_> = (0..300).map(|_| Wire::connect(proxy.address)).collect();
+    let grown = resident_kib(&proxy).saturating_sub(before);
+    let mut client = Client::connect(proxy.address);
+    assert_eq!(client.get("/").status, 200);
+    assert!(grown < 300 * 96, "{grown} KiB for 300 connections");
+    drop(wires);
+}
