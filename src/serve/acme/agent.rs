@@ -101,7 +101,7 @@ async fn exchange(
     let host = authority.host().trim_matches(['[', ']']);
     let name = ServerName::try_from(host.to_owned()).map_err(|_| "not a host name")?;
     let stream = connect(host, authority.port_u16().unwrap_or(443)).await?;
-    let stream = TlsConnector::from(Arc::clone(tls.config()))
+    let stream = TlsConnector::from(tls.config())
         .connect(name, stream)
         .await
         .map_err(|error| format!("no TLS: {error}"))?;

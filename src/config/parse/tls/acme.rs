@@ -1,6 +1,7 @@
 //! `[listener.tls.acme]`: certificates that firedoor obtains by itself.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::Uri;
@@ -98,8 +99,8 @@ pub(super) fn acme(section: &Section<'_>, reachable: bool) -> Option<Acme> {
         );
     }
     let trusted = match section.item("ca") {
-        Some(ca) => roots(&ca).map(Arc::new),
-        None => Some(section.system_roots()),
+        Some(ca) => roots(&ca).map(|roots| (Arc::new(roots), ca.path())),
+        None => Some((section.system_roots(), None)),
     };
     let external = external(section);
     Some(Acme {
@@ -194,7 +195,10 @@ fn external(section: &Section<'_>) -> Option<Option<ExternalAccount>> {
     Some(Some(account))
 }
 
-fn client(section: &Section<'_>, roots: Arc<RootCertStore>) -> Option<TlsClient> {
+fn client(
+    section: &Section<'_>,
+    (roots, ca): (Arc<RootCertStore>, Option<PathBuf>),
+) -> Option<TlsClient> {
     if roots.is_empty() {
         section.report(
             "this system trusts no certificates at all, so no directory can be verified",
@@ -205,6 +209,7 @@ fn client(section: &Section<'_>, roots: Arc<RootCertStore>) -> Option<TlsClient>
     let terms = TlsTerms {
         server_name: None,
         roots,
+        ca,
         verify: true,
         identity: None,
         alpn: &["http/1.1"],
