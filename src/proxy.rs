@@ -32,6 +32,7 @@ pub mod shed;
 pub(crate) mod silence;
 pub(crate) mod stream;
 pub(crate) mod survey;
+pub(crate) mod trial;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;
 pub(crate) mod view;

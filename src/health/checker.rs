@@ -17,6 +17,7 @@ mod promotion;
 mod reload;
 mod replay;
 mod routing;
+mod trial;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -82,6 +83,8 @@ pub struct Checker {
     pending: Option<flip::Pending>,
     promotions: promotion::Promotions,
     drills: drill::Drills,
+    /// The active zone is compared with a standby.
+    trial: Option<trial::Trial>,
     /// No zone has been fit to take requests yet.
     starting: bool,
     /// How much the active zone had to do lately.
@@ -112,6 +115,8 @@ struct Zone {
     gray: Option<String>,
     /// For how long.
     sentence: Sentence,
+    /// Why it is not, though it looks so.
+    excuse: trial::Excuse,
     /// Something about its components changed since the conclusion.
     stale: bool,
 }
@@ -265,6 +270,8 @@ impl Checker {
             let mut conclusion = verdict::conclude(&zone.components, &self.needs);
             if let Some(reason) = &zone.gray {
                 conclusion.fail(reason.clone());
+            } else if let Some(remark) = &zone.excuse.remark {
+                conclusion.remark(remark.clone());
             }
             let before = std::mem::replace(&mut zone.conclusion, conclusion);
             let (from, to) = (before.verdict, zone.verdict());

@@ -19,6 +19,7 @@ use super::record::Record;
 use super::retry;
 use super::route::Lookup;
 use super::survey::{self, Flaw, Survey};
+use super::upstream::InFlight;
 use super::view::View;
 use crate::zone::ComponentId;
 
@@ -30,6 +31,8 @@ pub(crate) struct Prepared {
     /// What the request was routed by.
     routed: Rc<View>,
     pub(crate) idempotent: bool,
+    /// It asks for nothing to be changed.
+    pub(crate) safe: bool,
     pub(crate) upgrade: bool,
     pub(crate) expects: bool,
     /// The client's version.
@@ -40,13 +43,13 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Adds what the app may rely on to `headers`, for an attempt at a backend of `view`'s active zone.
+    /// Adds what the app may rely on to `headers`, for an attempt by `view`.
     pub(crate) fn dress(
         &self,
         headers: &mut HeaderMap,
         state: &Downstream,
         identity: &Identity,
-        view: &View,
+        (view, flight): (&View, &InFlight),
     ) {
         headers::add_to_request(
             headers,
@@ -59,7 +62,7 @@ impl Prepared {
                 identity,
             },
         );
-        headers::stamp(headers, &view.zone, &view.epoch);
+        headers::stamp(headers, view.zone_of(flight), &view.epoch);
         if let Some(certificate) = state.certificate.get() {
             certificate.put_into(headers);
         }
@@ -162,11 +165,13 @@ pub(crate) async fn prepare(
         .map(|affinity| affinity.take(request.headers_mut()));
 
     let idempotent = retry::is_idempotent(request.method()) && !upgrade;
+    let safe = request.method().is_safe() && !upgrade;
     let prepared = Prepared {
         pool: goal.pool,
         priority: goal.priority,
         routed: Rc::clone(&view),
         idempotent,
+        safe,
         upgrade,
         expects,
         version: request.version(),

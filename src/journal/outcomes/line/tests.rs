@@ -45,6 +45,15 @@ fn every_kind_of_record_comes_back_from_its_line() {
     let tally = Tally {
         requests: 7,
         failures: 2,
+        ..Tally::default()
+    };
+    let detailed = Tally {
+        server_errors: 1,
+        trial: TrialTally {
+            requests: 3,
+            failures: 1,
+        },
+        ..tally
     };
     let begin = Begin {
         why: Why::Rotation,
@@ -89,7 +98,7 @@ fn every_kind_of_record_comes_back_from_its_line() {
             component,
             sign: silence,
         },
-        Recorded::Tally(vec![(key(), tally)]),
+        Recorded::Tally(vec![(key(), tally), (key(), detailed)]),
         Recorded::Draining,
         Recorded::Drained,
         Recorded::Promoting,
