@@ -79,10 +79,14 @@ fn fields(what: &Recorded) -> (&'static str, Value) {
             component,
             outcome,
             left_out,
+            overtaken,
             began: _, // told by the tick, where it is known
         } => {
             let mut line = outcome_fields(outcome);
             line["component"] = component.to_string().into();
+            if *overtaken > 0 {
+                line["overtaken"] = (*overtaken).into();
+            }
             if *left_out > 0 {
                 line["left_out"] = (*left_out).into();
             }
@@ -147,6 +151,7 @@ fn recorded(line: &Value, names: &mut Names) -> Option<Recorded> {
             component: names.key(&line["component"])?,
             outcome: outcome(line)?,
             began: None,
+            overtaken: line["overtaken"].as_u64().unwrap_or(0),
             left_out: line["left_out"].as_u64().unwrap_or(0),
         },
         "sign" => Recorded::Sign {

@@ -25,6 +25,7 @@ fn an_outcome_is_one_line_field_by_field() {
         moment: began.after(Duration::from_nanos(1_500_000_001)),
         overdue: Duration::from_nanos(77),
         what: Recorded::Outcome {
+            overtaken: 2,
             component: key(),
             outcome: refused(),
             began: None,
@@ -34,7 +35,7 @@ fn an_outcome_is_one_line_field_by_field() {
     assert_eq!(
         line(&record, began.instant),
         "{\"at\":\"2026-01-15T03:12:08.500000001Z\",\"code\":\"L4CON\",\"component\":\"fz-1:[::1]:80\",\
-         \"detail\":\"connection refused\",\"kind\":\"outcome\",\"left_out\":3,\"ms\":0.123,\"overdue\":77,\
+         \"detail\":\"connection refused\",\"kind\":\"outcome\",\"left_out\":3,\"ms\":0.123,\"overdue\":77,\"overtaken\":2,\
          \"t\":1500000001}\n"
     );
 }
