@@ -96,7 +96,7 @@ pub fn needs(config: &Config) -> Vec<Need> {
         if config.routes.is_empty() {
             &*config.pools[pool].name == "default"
         } else {
-            config.routes.iter().any(|route| route.pool == pool)
+            config.routes.iter().any(|route| route.pool == Some(pool))
         }
     };
     config

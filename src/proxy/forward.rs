@@ -98,6 +98,7 @@ async fn forward(
         // 1. snapshot
         let view = worker.view();
         let config = &view.snapshot.config;
+        let settings = prepared.upstream(config);
 
         // 5. pick
         let pool = prepared.pool_in(&view)?;
@@ -134,15 +135,18 @@ async fn forward(
         poor = None;
 
         // 6. checkout
+        let announced = attempt::announcement(state, &config.pools[pool]);
         let idle = if fresh_only {
             None
         } else {
-            upstream.idle.pop()
+            upstream.idle.pop(announced.as_ref())
         };
         let mut connection = match idle {
             Some(connection) => connection,
             None => {
-                match Box::pin(attempt::connect(state, &upstream, config, fresh_only)).await {
+                let connecting =
+                    attempt::connect(state, &upstream, announced, settings, config, fresh_only);
+                match Box::pin(connecting).await {
                     Ok(connection) => {
                         record.connected(begun.elapsed());
                         first = false;
@@ -188,7 +192,7 @@ async fn forward(
                 request.headers_mut().insert(HOST, host);
             }
         }
-        let most = config.upstream.retries;
+        let most = settings.retries;
         let repeatable = spare.is_some() && prepared.idempotent && most > 0;
         let may_repeat = repeatable && retries < most;
         // One reading of the clock less for the usual request, which has been sent as soon as it had come.
@@ -197,7 +201,7 @@ async fn forward(
         }
         let sent_at = worker.micros();
         let rules = Rules {
-            limit: millis(config.upstream.response_timeout),
+            limit: millis(settings.response_timeout),
             whole: spare.is_some(),
             may_leave: may_repeat,
             expects: prepared.expects,
@@ -233,7 +237,7 @@ async fn forward(
                 };
                 let another = view.has_another(pool, &tried, upstream.id);
                 let worth_it = may_repeat
-                    && config.upstream.retry_on_status.contains(&status.as_u16())
+                    && settings.retry_on_status.contains(&status.as_u16())
                     && (another || (bad && view.has_standby()))
                     && worker.withdraw_retry();
                 let Some(again) = spare.filter(|_| worth_it) else {
@@ -331,11 +335,17 @@ impl Answer {
         let (mut parts, incoming) = response.into_parts();
         record.answered(parts.status);
         state.begin_answer();
+        let mut compressor = None;
         let mut named = Vec::new();
         if found.names_fields() {
             named = headers::named_by_connection(&parts.headers);
         }
         headers::clean_response(&mut parts.headers, &found, parts.status, parts.version);
+        if let Some(policy) = record.policy() {
+            policy.finish(&mut parts.headers, state.is_secured());
+            named.extend(policy.response.displaced());
+            compressor = policy.compress(parts.status, &mut parts.headers, &record);
+        }
         if let Some(pin) = pin {
             pin.put_into(&mut parts.headers);
         }
@@ -358,6 +368,10 @@ impl Answer {
             ends_by_close,
             named,
         );
+        let body = match compressor {
+            Some(compressor) => body.compressed(compressor),
+            None => body,
+        };
         Response::from_parts(parts, body)
     }
 }

@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use super::downstream::Downstream;
 use super::exchange::Exchange;
 use super::identity::Identity;
+use super::policy::Policy;
 use super::upstream::Upstream;
+use crate::config::{Coding, Config};
 use crate::telemetry::access_log::Line;
 use crate::zone::ComponentKey;
 
@@ -26,6 +28,12 @@ pub(crate) struct Record {
     bytes_out: u64,
     termination: &'static str,
     identity: Option<Identity>,
+    /// What its route says about it, if that is anything special.
+    policy: Option<Rc<Policy>>,
+    /// In which coding its client would like the response, where its route compresses.
+    wish: Option<Coding>,
+    /// Where its client is sent instead.
+    location: Option<Box<HeaderValue>>,
     /// The backend of the last attempt.
     upstream: Option<Rc<Upstream>>,
     /// Whether it is to blame for how the request ended.
@@ -89,7 +97,7 @@ impl Record {
         record
     }
 
-    /// HTTP without TLS, where it has to be with.
+    /// HTTP without TLS, where it has to be with; or no HTTP at all.
     pub(crate) fn cleartext(state: &Rc<Downstream>) -> Self {
         Self::unread(state, StatusCode::BAD_REQUEST, "PR")
     }
@@ -118,6 +126,9 @@ impl Record {
             bytes_out: 0,
             termination: "--",
             identity: None,
+            policy: None,
+            wish: None,
+            location: None,
             upstream: None,
             failed: false,
             counted: false,
@@ -142,6 +153,42 @@ impl Record {
                 .clone_into(&mut words.trace_id);
         }
         self.identity = Some(identity);
+    }
+
+    /// Its route is known.
+    pub(crate) fn governed(&mut self, policy: &Rc<Policy>) {
+        self.policy = Some(Rc::clone(policy));
+    }
+
+    /// `None` also before its route is known.
+    pub(crate) fn policy(&self) -> Option<&Policy> {
+        self.policy.as_deref()
+    }
+
+    /// The coding that its response may have.
+    pub(crate) fn wishes(&mut self, coding: Option<Coding>) {
+        self.wish = coding;
+    }
+
+    /// The same.
+    pub(crate) fn wish(&self) -> Option<Coding> {
+        self.wish
+    }
+
+    /// Its client is to ask elsewhere.
+    pub(crate) fn sent_on(&mut self, location: HeaderValue) {
+        self.location = Some(Box::new(location));
+    }
+
+    /// Where.
+    pub(crate) fn location(&self) -> Option<&HeaderValue> {
+        self.location.as_deref()
+    }
+
+    /// How long it may wait for a zone.
+    pub(crate) fn hold_time(&self, config: &Config) -> Duration {
+        let policy = self.policy.as_deref();
+        policy.map_or(config.failover.hold_time, |policy| policy.hold_time)
     }
 
     /// `None` before it is prepared.
