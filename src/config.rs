@@ -29,7 +29,10 @@ pub use load::{LoadError, load, texts};
 pub use pool::{MinHealthy, Pool, Sticky};
 pub use rate::{PerClient, Rate, RateKey};
 pub(crate) use raw::closest;
-pub use route::{HostPattern, Route};
+pub use route::{
+    Answer, Coding, Compression, ErrorPage, FieldEdits, HostPattern, Maintenance, MediaRange,
+    Overrides, Page, Piece, PrefixEdit, Redirect, Respond, Route,
+};
 pub use secret::Secret;
 pub(crate) use tls::provider;
 pub use tls::server::{CertificateFiles, ClientAuth, ClientTrust, TlsServer};

@@ -3,6 +3,7 @@
 mod address;
 mod check;
 mod failover;
+mod page;
 mod pool;
 mod rate;
 mod route;

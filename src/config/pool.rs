@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Check;
+use super::{Check, ErrorPage};
 use crate::introduction::Version;
 
 /// `[[pool]]`: one application.
@@ -21,6 +21,8 @@ pub struct Pool {
     pub slow_start: Duration,
     /// Each connection to its backends begins with a PROXY header of this version.
     pub send_proxy: Option<Version>,
+    /// What people see of firedoor's own errors; the first that is for a status counts.
+    pub error_pages: Vec<ErrorPage>,
 }
 
 /// `sticky = { … }`: a client's requests go where its first one went.

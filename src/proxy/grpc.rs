@@ -39,6 +39,7 @@ pub(crate) fn code(refusal: Refusal) -> Code {
         Refusal::Method
         | Refusal::Options
         | Refusal::UnknownProtocol
+        | Refusal::Answered(_)
         | Refusal::NoTunnel
         | Refusal::UnknownHost
         | Refusal::NoRoute => Code::Unimplemented,
@@ -47,6 +48,7 @@ pub(crate) fn code(refusal: Refusal) -> Code {
         }
         Refusal::Redirect
         | Refusal::Misdirected
+        | Refusal::Maintenance
         | Refusal::NoZone
         | Refusal::HoldFull
         | Refusal::Shed
@@ -73,7 +75,7 @@ pub(crate) enum Code {
 /// The answer to the client. The log has the HTTP status that it stands for.
 pub(crate) fn response(refusal: Refusal, record: Box<Record>) -> Response<ResponseBody> {
     let id = record.identity().map(Identity::request_id);
-    let mut response = Response::new(ResponseBody::own(None, record));
+    let mut response = Response::new(ResponseBody::own(Vec::new(), record));
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));

@@ -28,6 +28,7 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// W3C trace context.
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const FIREDOOR_ZONE: HeaderName = HeaderName::from_static("firedoor-zone");
 const FIREDOOR_EPOCH: HeaderName = HeaderName::from_static("firedoor-epoch");
 const VIA_1_1: HeaderValue = HeaderValue::from_static("1.1 firedoor");
@@ -197,6 +198,13 @@ pub(crate) fn trace_id(parent: &HeaderValue) -> Option<&str> {
         && parent.bytes().any(|b| b != b'0')
         && hex(flags, 2);
     sound.then_some(trace)
+}
+
+/// Whether the client names the request, so that its app can tell a repetition from a second request.
+pub(crate) fn has_idempotency_key(headers: &HeaderMap) -> bool {
+    headers
+        .get(IDEMPOTENCY_KEY)
+        .is_some_and(|key| !key.is_empty())
 }
 
 /// Whether the client wants a final status, or `100 (Continue)`, before it sends the body.

@@ -118,15 +118,13 @@ pub(crate) fn config(
                 check: Arc::clone(&check),
                 sticky: None,
                 slow_start: Duration::ZERO,
+                error_pages: Vec::new(),
             })
             .collect(),
         routes: (0..pools.len())
             .map(|pool| Route {
-                host: None,
                 path: format!("/{pool}"),
-                pool,
-                priority: Route::DEFAULT_PRIORITY,
-                rate: None,
+                ..Route::to(pool)
             })
             .collect(),
         zones: zones.iter().map(|zone| config_zone(zone, &check)).collect(),

@@ -7,10 +7,9 @@ use crate::config::raw::{Form, Item, Refusal, Section, closest};
 use crate::config::{Address, Check, MinHealthy, Pool, Protocol, Sticky, TlsClient};
 
 use super::address::Scheme;
-use super::check;
-use super::tls;
 use super::values::{DURATION, NAME, PERCENT};
 use super::zone::Draft;
+use super::{check, page, tls};
 use crate::introduction::Version;
 
 /// The pool of everything that names none.
@@ -75,6 +74,7 @@ impl<'a> Pools<'a> {
         let slow_start = section.read("slow_start", &DURATION);
         let versions = [("v1", Version::First), ("v2", Version::Second)];
         let send_proxy = section.choice("send_proxy", &versions, &[]);
+        let error_pages = page::error_pages(section);
         let min_healthy = section.item("min_healthy");
         let terms = section.item("tls");
         let tls = terms
@@ -108,6 +108,7 @@ impl<'a> Pools<'a> {
                 sticky,
                 slow_start: slow_start.unwrap_or_default(),
                 send_proxy,
+                error_pages,
             },
             shown: item.raw().to_owned(),
             min_healthy,
@@ -135,6 +136,7 @@ impl<'a> Pools<'a> {
                 sticky: None,
                 slow_start: Duration::ZERO,
                 send_proxy: None,
+                error_pages: Vec::new(),
             },
             shown: shown.to_owned(),
             min_healthy: None,

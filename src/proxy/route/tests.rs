@@ -48,6 +48,7 @@ fn to(pool: usize) -> Lookup {
         pool,
         priority: Route::DEFAULT_PRIORITY,
         rated: None,
+        policy: None,
     })
 }
 
