@@ -5,6 +5,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod affinity;
+pub mod allowance;
 pub(crate) mod attempt;
 pub(crate) mod backend_stream;
 pub(crate) mod balance;
@@ -47,6 +48,8 @@ pub(crate) mod stream_tunnel;
 pub(crate) mod survey;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;
+mod vestibule;
 pub(crate) mod view;
+pub(crate) mod visitor;
 pub(crate) mod websocket;
 pub(crate) mod window;

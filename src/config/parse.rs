@@ -5,6 +5,7 @@ mod check;
 mod failover;
 mod page;
 mod pool;
+mod rate;
 mod route;
 mod server;
 mod tls;

@@ -12,6 +12,8 @@ pub use compression::{Coding, Compression, MediaRange};
 pub use edits::{FieldEdits, PrefixEdit};
 pub use overrides::Overrides;
 
+use super::Rate;
+
 /// `[[route]]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
@@ -23,6 +25,9 @@ pub struct Route {
     pub pool: Option<usize>,
     /// From 0 to 9. Where a zone is too small for the load, requests of lower priority are shed first.
     pub priority: u8,
+    /// How often a client may make such a request, counted by itself, instead of
+    /// [`PerClient::requests`](crate::config::PerClient::requests).
+    pub rate: Option<Rate>,
     /// What is otherwise than everywhere else.
     pub overrides: Overrides,
     /// firedoor answers by itself.
@@ -47,6 +52,7 @@ impl Route {
             path: "/".to_owned(),
             pool: Some(pool),
             priority: Self::DEFAULT_PRIORITY,
+            rate: None,
             overrides: Overrides::default(),
             answer: None,
             prefix: None,

@@ -53,6 +53,8 @@ pub(crate) enum Refusal {
     HoldFull,
     /// There is no room for requests of its priority.
     Shed,
+    /// Its client has made as many as it may; there will be room for one more in so many seconds.
+    Limited(u32),
     /// It asks for a WebSocket, and its backend speaks HTTP/2 without a way to open one (RFC 8441).
     NoTunnel,
     /// The backend broke the protocol or the connection.
@@ -82,6 +84,7 @@ impl Refusal {
             Self::Maintenance | Self::NoZone | Self::HoldFull | Self::Shed => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Upstream(Trouble::ConnectTimeout | Trouble::ResponseTimeout) => {
                 StatusCode::GATEWAY_TIMEOUT
             }
@@ -122,6 +125,7 @@ impl Refusal {
             Self::Shed => {
                 "More important requests take all of the servers' capacity at the moment."
             }
+            Self::Limited(_) => "You have sent too many requests in a short time.",
             Self::NoTunnel => "The server can't open a WebSocket over HTTP/2.",
             Self::Upstream(Trouble::ConnectTimeout | Trouble::ResponseTimeout) => {
                 "The server did not answer in time."
@@ -158,6 +162,7 @@ impl Refusal {
             Self::HoldFull => "PQ",
             // HAProxy has no such thing; an operator who reads the log of an overload shouldn't have to look up a code.
             Self::Shed => "shed",
+            Self::Limited(_) => "rate",
             Self::Upstream(Trouble::ConnectTimeout) => "sC",
             Self::Upstream(Trouble::ResponseTimeout) => "sH",
             Self::Upstream(Trouble::Connect | Trouble::Handshake) => "SC",
@@ -261,6 +266,9 @@ impl Refusal {
         match self {
             Self::NoZone | Self::HoldFull | Self::Shed => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::Limited(seconds) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
             }
             Self::Method | Self::Options => {
                 let allowed = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";

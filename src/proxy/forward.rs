@@ -135,16 +135,18 @@ async fn forward(
         poor = None;
 
         // 6. checkout
+        let announced = attempt::announcement(state, &config.pools[pool]);
         let idle = if fresh_only {
             None
         } else {
-            upstream.idle.pop()
+            upstream.idle.pop(announced.as_ref())
         };
         let mut connection = match idle {
             Some(connection) => connection,
             None => {
-                let connecting = attempt::connect(state, &upstream, settings, config, fresh_only);
-                match Box::pin(connecting).await {
+                let opening =
+                    attempt::connect(state, &upstream, announced, settings, config, fresh_only);
+                match Box::pin(opening).await {
                     Ok(connection) => {
                         record.connected(begun.elapsed());
                         first = false;

@@ -32,9 +32,10 @@ pub(crate) fn code(refusal: Refusal) -> Code {
         | Refusal::BadTarget
         | Refusal::Body(BodyTrouble::Broken)
         | Refusal::Upstream(Trouble::Protocol) => Code::Internal,
-        Refusal::LongTarget | Refusal::LargeHead | Refusal::Body(BodyTrouble::TooLarge) => {
-            Code::ResourceExhausted
-        }
+        Refusal::LongTarget
+        | Refusal::LargeHead
+        | Refusal::Body(BodyTrouble::TooLarge)
+        | Refusal::Limited(_) => Code::ResourceExhausted,
         Refusal::Method
         | Refusal::Options
         | Refusal::UnknownProtocol

@@ -9,12 +9,13 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 
 use super::affinity::{Pin, Session};
+use super::allowance;
 use super::body::{ClientBody, RequestBody, Streamed};
 use super::error::Refusal;
 use super::exchange::{BodyTrouble, Exchange};
 use super::headers::{self, Additions};
 use super::identity::Identity;
-use super::policy::{Allowance, Policy};
+use super::policy::{BodyBounds, Policy};
 use super::record::Record;
 use super::retry;
 use super::route::Lookup;
@@ -62,6 +63,7 @@ impl Prepared {
             &Additions {
                 client: &state.client,
                 trusted: state.trusted,
+                forwarding: view.snapshot.config.upstream.forwarded,
                 scheme: state.scheme,
                 version: self.version,
                 identity,
@@ -143,10 +145,13 @@ pub(crate) async fn prepare(
         .and_then(|host| host.to_str().ok())
         .unwrap_or("");
     if let Some(redirect) = &state.redirect {
+        allowance::request(state, request.headers(), &view, None)?;
         let aimed = redirect.aim(host, request.uri());
         return Err(aimed.map_or(Refusal::Flawed(Flaw::Host), |()| Refusal::Redirect));
     }
-    let goal = match view.routes.lookup(host, request.uri().path()) {
+    let found_goal = view.routes.lookup(host, request.uri().path());
+    allowance::request(state, request.headers(), &view, found_goal.rated())?;
+    let goal = match found_goal {
         Lookup::To(goal) => goal,
         Lookup::UnknownHost => return Err(Refusal::UnknownHost),
         Lookup::NoPath => return Err(Refusal::NoRoute),
@@ -160,11 +165,11 @@ pub(crate) async fn prepare(
         record.governed(policy);
         policy.meet(&mut request, record)?;
     }
-    let allowance = match &policy {
-        Some(policy) => policy.allowance,
-        None => Allowance::of(&config.limits),
+    let bounds = match &policy {
+        Some(policy) => policy.bounds,
+        None => BodyBounds::of(&config.limits),
     };
-    if request.body().size_hint().exact() > Some(allowance.max) {
+    if request.body().size_hint().exact() > Some(bounds.max) {
         return Err(Refusal::Body(BodyTrouble::TooLarge));
     }
 
@@ -212,12 +217,12 @@ pub(crate) async fn prepare(
     let body = if known_length == Some(0) {
         RequestBody::Empty
     } else if !expects && known_length.is_some_and(|length| length <= replay_buffer as u64) {
-        Box::pin(keep(state, incoming, replay_buffer, allowance)).await?
+        Box::pin(keep(state, incoming, replay_buffer, bounds)).await?
     } else {
         RequestBody::Streamed(Box::new(Streamed::new(
             incoming,
             Rc::clone(state),
-            allowance,
+            bounds,
             expects,
             named,
         )))
@@ -230,9 +235,9 @@ async fn keep(
     state: &Rc<Exchange>,
     incoming: ClientBody,
     max: usize,
-    allowance: Allowance,
+    bounds: BodyBounds,
 ) -> Result<RequestBody, Refusal> {
-    let streamed = Streamed::new(incoming, Rc::clone(state), allowance, false, Vec::new());
+    let streamed = Streamed::new(incoming, Rc::clone(state), bounds, false, Vec::new());
     let limited = Limited::new(RequestBody::Streamed(Box::new(streamed)), max);
     match limited.collect().await {
         Ok(collected) => Ok(RequestBody::Kept(Some(collected.to_bytes()))),

@@ -97,7 +97,7 @@ impl Record {
         record
     }
 
-    /// HTTP without TLS, where it has to be with.
+    /// HTTP without TLS, where it has to be with; or no HTTP at all.
     pub(crate) fn cleartext(state: &Rc<Downstream>) -> Self {
         Self::unread(state, StatusCode::BAD_REQUEST, "PR")
     }

@@ -35,12 +35,24 @@ pub(crate) enum Lookup {
     BadPath,
 }
 
+impl Lookup {
+    /// The index of its route, if that has a rate of its own.
+    pub(crate) fn rated(&self) -> Option<usize> {
+        match self {
+            Self::To(goal) => goal.rated,
+            Self::UnknownHost | Self::NoPath | Self::BadPath => None,
+        }
+    }
+}
+
 /// The pool of a request, and how important it is there.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Goal {
     /// An index into [`Config::pools`].
     pub(crate) pool: usize,
     pub(crate) priority: u8,
+    /// Its route's index, if that has a rate of its own.
+    pub(crate) rated: Option<usize>,
     /// What else the route says about it, if it does.
     pub(crate) policy: Option<Rc<Policy>>,
 }
@@ -75,6 +87,7 @@ impl RouteTable {
                 Goal {
                     pool,
                     priority: Route::DEFAULT_PRIORITY,
+                    rated: None,
                     policy: Policy::of(None, Some(pool), config),
                 }
             }),
@@ -82,7 +95,7 @@ impl RouteTable {
             below: HashMap::new(),
             any: Paths::default(),
         };
-        for route in &config.routes {
+        for (index, route) in config.routes.iter().enumerate() {
             let paths = match &route.host {
                 Some(HostPattern::Exact(host)) => {
                     table.exact.entry(host.as_str().into()).or_default()
@@ -96,6 +109,7 @@ impl RouteTable {
                 // Without one there is an answer, and nobody will ask.
                 pool: route.pool.unwrap_or(0),
                 priority: route.priority,
+                rated: route.rate.map(|_| index),
                 policy: Policy::of(Some(route), route.pool, config),
             };
             paths.add(&route.path, goal);

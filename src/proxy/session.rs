@@ -14,14 +14,20 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::downstream::Downstream;
+use super::record::Record;
 use super::stream::ClientStream;
+use preface::Version;
 
 /// Serves a client that says by its first bytes which version of HTTP it speaks.
 pub(crate) async fn serve_either(state: Rc<Downstream>, stream: TcpStream) {
-    if preface::is_http2(&state, &stream).await {
-        http2::serve(state, stream).await;
-    } else {
-        http1::serve(state, stream).await;
+    match preface::version(&state, &stream).await {
+        Version::Http1 => http1::serve(state, stream).await,
+        // Boxed: connections of HTTP/1.1 would carry the room for it.
+        Version::Http2 => Box::pin(http2::serve(state, stream)).await,
+        Version::Neither => {
+            Record::cleartext(&state).finish();
+            Box::pin(linger(stream)).await;
+        }
     }
 }
 

@@ -76,6 +76,7 @@ pub(crate) async fn relay<S: TunnelEnd>(
         websocket,
     } = tunnel;
     let mut client = Watched {
+        state: Rc::clone(state),
         stream: client,
         frames: websocket.then(Rc::default),
         broken: false,
@@ -148,6 +149,7 @@ impl<S: ClientStream> TunnelEnd for S {
 
 /// The client's side, with a look at the frames that go to it.
 struct Watched<S> {
+    state: Rc<Exchange>,
     stream: S,
     /// `None`: not a WebSocket.
     frames: Option<Rc<RefCell<Frames>>>,
@@ -176,8 +178,11 @@ impl<S: TunnelEnd> AsyncWrite for Watched<S> {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        if let (Some(frames), Poll::Ready(Ok(count))) = (&this.frames, &written) {
-            frames.borrow_mut().pass(&bytes[..*count]);
+        if let Poll::Ready(Ok(count)) = &written {
+            this.state.relay(*count);
+            if let Some(frames) = &this.frames {
+                frames.borrow_mut().pass(&bytes[..*count]);
+            }
         }
         this.broken |= matches!(written, Poll::Ready(Err(_)));
         written

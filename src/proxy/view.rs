@@ -26,6 +26,8 @@ pub(crate) struct View {
     /// write to a shared cache line.
     pub(crate) zone: HeaderValue,
     pub(crate) epoch: HeaderValue,
+    /// Some backends are told who their clients are, and where those have connected to.
+    pub(crate) announces: bool,
     /// The active zone's backends, by pool.
     pools: Vec<Pool>,
     /// All backends of all zones.
@@ -113,6 +115,7 @@ impl View {
             routes,
             zone,
             epoch: HeaderValue::from(snapshot.epoch),
+            announces: config.pools.iter().any(|pool| pool.send_proxy.is_some()),
             pools,
             upstreams,
             snapshot,

@@ -11,6 +11,7 @@ use crate::config::raw::{Form, Refusal, Section};
 
 use super::address::HOST;
 use super::pool::Pools;
+use super::rate;
 use super::values::LIFETIME;
 use edits::Direction;
 
@@ -70,6 +71,7 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
     let host = section.item("host").map(|item| item.read(&HOST));
     let path = section.item("path").map(|item| item.read(&PATH));
     let priority = section.number("priority", 0..=9);
+    let rate = rate::read(section, "rate", "burst");
     let overrides = overrides::overrides(section);
     let request_headers = edits::fields(section, Direction::Request);
     let response_headers = edits::fields(section, Direction::Response);
@@ -105,6 +107,7 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
         },
         pool,
         priority: priority.unwrap_or(Route::DEFAULT_PRIORITY),
+        rate,
         overrides,
         answer,
         prefix,

@@ -5,8 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::raw::Section;
-use crate::config::{AccessLog, Balance, ClientIp, Limits, LogFormat, LogTarget, Upstream};
+use crate::config::{
+    AccessLog, Balance, ClientIp, Forwarding, Limits, LogFormat, LogTarget, Upstream,
+};
 
+use super::rate;
 use super::values::{DURATION, PERCENT, PERIOD, SIZE};
 
 const KIB: u64 = 1 << 10;
@@ -34,6 +37,7 @@ pub(super) fn limits(section: &Section<'_>) -> Limits {
             .unwrap_or(32 << 10),
         max_headers: section.number("max_headers", 1..=10_000).unwrap_or(100),
         max_body_size,
+        per_client: rate::per_client(section),
     }
 }
 
@@ -65,6 +69,17 @@ pub(super) fn upstream(section: &Section<'_>) -> Upstream {
                 &[
                     ("least-loaded", Balance::LeastLoaded),
                     ("round-robin", Balance::RoundRobin),
+                ],
+                &[],
+            )
+            .unwrap_or_default(),
+        forwarded: section
+            .choice(
+                "forwarded",
+                &[
+                    ("x-forwarded", Forwarding::XForwarded),
+                    ("forwarded", Forwarding::Forwarded),
+                    ("both", Forwarding::Both),
                 ],
                 &[],
             )

@@ -17,6 +17,7 @@ fn component(now: Moment) -> Component {
         confirm_interval: Duration::from_millis(50),
         fall: NonZeroU32::new(FALL).unwrap(),
         rise: NonZeroU32::new(RISE).unwrap(),
+        send_proxy: None,
     };
     let key = ComponentKey {
         zone: "fz-1".into(),

@@ -6,7 +6,9 @@ pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Bytes that may come without any use to anybody, beside seven times those that are of use. A PING takes 17 and a SETTINGS 9, so that is
 /// some ten thousand of them; a window update for each frame of a response doesn't come near it. (nginx has the same rule.)
-const USELESS: u64 = 256 * 1024;
+const USELESS: i64 = 256 * 1024;
+/// Such bytes that are forgiven in each millisecond: hundreds of pings a second.
+const FORGIVEN: u64 = 8;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -33,6 +35,7 @@ pub(super) struct Frames {
     misbegun: bool,
     total: u64,
     useful: u64,
+    least_waste: i64,
     /// Frames with data, and how much.
     pieces: u64,
     data: u64,
@@ -109,10 +112,14 @@ impl Frames {
         self.data > 1024 * 1024 && self.data / 4096 > self.pieces
     }
 
-    /// Whether the client makes work and means nothing by it. `relayed`: bytes of bodies that it has been sent, for which it may
-    /// well say that it has room for more.
-    pub(super) fn is_flood(&self, relayed: u64) -> bool {
-        self.total / 8 > self.useful + relayed + USELESS / 8
+    /// Whether the client makes work and means nothing by it, at worker time `now`. `relayed`: bytes of bodies that it has been sent, for
+    /// which it may well say that it has room for more.
+    pub(super) fn is_flood(&mut self, relayed: u64, now: u64) -> bool {
+        let earned = 8 * (self.useful + relayed) + FORGIVEN * now;
+        let waste = self.total.cast_signed() - earned.cast_signed();
+        // Nothing is saved up for later.
+        self.least_waste = self.least_waste.min(waste);
+        waste - self.least_waste > USELESS
     }
 }
 
@@ -173,7 +180,15 @@ mod tests {
 
     #[test]
     fn what_is_of_no_use_is_a_flood_and_what_is_of_use_is_not() {
-        let flood = |frame: &[u8], count, relayed| after(&frame.repeat(count)).is_flood(relayed);
+        let flood = |frame: &[u8], count, relayed| {
+            let mut frames = Frames::default();
+            frames.pass(PREFACE);
+            // As it comes: a little of this, a little of that.
+            (1..=count as u64).any(|at| {
+                frames.pass(frame);
+                frames.is_flood(relayed * at / count as u64, 1000)
+            })
+        };
         assert!(flood(&frame(6, 0, 8), 20_000, 0), "PING");
         assert!(flood(&frame(4, 0, 0), 40_000, 0), "SETTINGS");
         assert!(flood(&frame(8, 0, 4), 30_000, 0), "WINDOW_UPDATE");

@@ -42,7 +42,7 @@ const SEND_BUFFER: usize = 64 * 1024;
 /// exceed.
 const UNSEEN_RESETS: usize = 100;
 /// Streams that h2 has to reset for what their client does wrong in them ("made you reset"), over a connection's life.
-const WRONGS: usize = 128;
+const WRONGS: usize = 512;
 /// Bytes that the heads of small DATA frames may cost while they wait: each counts for 256.
 const SMALL_FRAMES: usize = 4 * 1024 * 1024;
 /// For a connection that is over to say so.

@@ -53,7 +53,10 @@ impl<S: ClientStream> Wire<S> {
         if self.frames.is_upload() {
             self.state.set_uploading();
         }
-        if self.frames.is_flood(self.state.relayed()) {
+        if self
+            .frames
+            .is_flood(self.state.relayed(), self.state.worker.now())
+        {
             self.state.cut(Cut::Flood);
         }
     }

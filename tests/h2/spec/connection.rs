@@ -57,6 +57,14 @@ fn the_preface() {
         ),
         Rule(
             "3.4",
+            "no preface at all",
+            |wire| {
+                wire.send(b"INVALID CONNECTION PREFACE\r\n\r\n");
+            },
+            Verdict::Connection(&[PROTOCOL]),
+        ),
+        Rule(
+            "3.4",
             "settings come without being asked for",
             |wire| {
                 wire.send(PREFACE);

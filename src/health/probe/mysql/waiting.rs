@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::talk::Talk;
 use crate::health::probe::{Finding, Subject, tcp};
+use crate::introduction::Version;
 use crate::zone::ComponentKey;
 
 /// How long the first connection is the only one.
@@ -40,9 +41,10 @@ impl Waiter {
     pub(super) async fn connect(
         subject: Subject<'_>,
         patience: Duration,
+        introduces: Option<Version>,
         deadline: Instant,
     ) -> Result<Self, Finding> {
-        let stream = tcp::connect(subject.address, deadline).await?;
+        let stream = tcp::connect(subject.address, introduces, deadline).await?;
         let second = Duration::from_secs(1);
         let keepalive = TcpKeepalive::new()
             .with_time(second)
