@@ -46,6 +46,7 @@ pub(crate) mod site;
 pub(crate) mod stream;
 pub(crate) mod stream_tunnel;
 pub(crate) mod survey;
+pub(crate) mod trial;
 pub(crate) mod upgrade;
 pub(crate) mod upstream;
 mod vestibule;

@@ -20,7 +20,7 @@ use super::inflow::Inflow;
 use super::interim::Interim;
 use super::multiplex::{Stream, Unusable};
 use super::upstream::Upstream;
-use crate::config::{self, Config};
+use crate::config::{Config, Pool, Upstream as Settings};
 use crate::introduction::{Announcement, Introduction};
 use crate::outcome::{Trouble, is_own_fault};
 
@@ -53,7 +53,7 @@ pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody
 }
 
 /// How the client is announced to the backends of `pool`, where that is wanted.
-pub(crate) fn announcement(state: &Exchange, pool: &config::Pool) -> Option<Announcement> {
+pub(crate) fn announcement(state: &Exchange, pool: &Pool) -> Option<Announcement> {
     let version = pool.send_proxy?;
     let unknown = || match state.peer {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -75,7 +75,7 @@ pub(crate) async fn connect(
     state: &Rc<Exchange>,
     upstream: &Rc<Upstream>,
     announced: Option<Announcement>,
-    settings: &config::Upstream,
+    settings: &Settings,
     config: &Config,
     fresh: bool,
 ) -> Result<Connection, Option<Trouble>> {

@@ -33,7 +33,7 @@ use super::record::Record;
 use super::survey::{self, Survey};
 use super::upgrade::Tunnel;
 use super::upstream::InFlight;
-use crate::outcome::Trouble;
+use crate::outcome::{Ending, Trouble};
 use crate::zone::ComponentId;
 
 /// Answers one request. Never fails: what goes wrong before the response head is an answer of our own.
@@ -116,7 +116,7 @@ async fn forward(
         let picked = if newcomer && worker.queue().is_waiting(pool) {
             None
         } else {
-            view.pick(pool, session, &tried, worker.index(), worker.now())
+            view.pick_or_try(pool, &prepared, &tried, worker)
         };
         if picked.is_some() {
             stay.end(worker, pool);
@@ -131,7 +131,7 @@ async fn forward(
         };
         flight.admitted = admitted;
         let upstream = Rc::clone(flight.upstream());
-        record.attempt(&upstream, view.snapshot.epoch);
+        record.attempt(&flight, view.snapshot.epoch);
         poor = None;
 
         // 6. checkout
@@ -144,9 +144,9 @@ async fn forward(
         let mut connection = match idle {
             Some(connection) => connection,
             None => {
-                let opening =
+                let connecting =
                     attempt::connect(state, &upstream, announced, settings, config, fresh_only);
-                match Box::pin(opening).await {
+                match Box::pin(connecting).await {
                     Ok(connection) => {
                         record.connected(begun.elapsed());
                         first = false;
@@ -161,7 +161,7 @@ async fn forward(
                     Err(trouble) => {
                         if let Some(trouble) = trouble {
                             worker.report(&upstream, trouble);
-                            record.lost();
+                            record.lost(Ending::Broken);
                             // Unlike a full backlog, nothing that a moment of waiting mends.
                             failed = Some(trouble)
                                 .filter(|t| *t == Trouble::Handshake)
@@ -177,10 +177,10 @@ async fn forward(
         // 7. send
         let spare = attempt::copy(&request);
         if dressed {
-            headers::stamp(request.headers_mut(), &view.zone, &view.epoch);
+            headers::stamp(request.headers_mut(), view.zone_of(&flight), &view.epoch);
         } else {
             let identity = record.identity().expect("it is prepared");
-            prepared.dress(request.headers_mut(), state, identity, &view);
+            prepared.dress(request.headers_mut(), state, identity, (&view, &flight));
         }
         dressed = false;
         if version == Version::HTTP_10 && !request.headers().contains_key(HOST) {
@@ -244,7 +244,7 @@ async fn forward(
                     return Ok(answer);
                 };
                 if bad {
-                    record.lost();
+                    record.lost(Ending::ServerError);
                 }
                 if !another {
                     // The probes have been asked: the next attempt is the standby's, or there is none.
@@ -269,7 +269,7 @@ async fn forward(
                     fresh_only = true;
                 } else {
                     worker.report(&upstream, Trouble::Reset);
-                    record.lost();
+                    record.lost(Ending::Broken);
                     tried.push(upstream.id);
                 }
             }
@@ -290,7 +290,7 @@ async fn forward(
                     return Err(Refusal::Upstream(trouble));
                 };
                 if !unsent {
-                    record.lost();
+                    record.lost(Ending::Broken);
                 }
                 failed = (!unsent).then_some(trouble);
                 if last_resort {
@@ -313,7 +313,7 @@ async fn forward(
                 let Some(again) = spare else {
                     return Err(Refusal::Upstream(Trouble::ResponseTimeout));
                 };
-                record.lost();
+                record.lost(Ending::Broken);
                 retries += 1;
                 request = again;
             }

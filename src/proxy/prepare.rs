@@ -20,6 +20,7 @@ use super::record::Record;
 use super::retry;
 use super::route::Lookup;
 use super::survey::{self, Flaw, Survey};
+use super::upstream::InFlight;
 use super::view::View;
 use crate::config::{self, Config};
 use crate::zone::ComponentId;
@@ -34,6 +35,8 @@ pub(crate) struct Prepared {
     /// What the request was routed by.
     routed: Rc<View>,
     pub(crate) idempotent: bool,
+    /// It asks for nothing to be changed.
+    pub(crate) safe: bool,
     pub(crate) upgrade: bool,
     pub(crate) expects: bool,
     /// The client's version.
@@ -49,13 +52,13 @@ impl Prepared {
         Policy::upstream(self.policy.as_deref(), config)
     }
 
-    /// Adds what the app may rely on to `headers`, for an attempt at a backend of `view`'s active zone.
+    /// Adds what the app may rely on to `headers`, for an attempt by `view`.
     pub(crate) fn dress(
         &self,
         headers: &mut HeaderMap,
         state: &Exchange,
         identity: &Identity,
-        view: &View,
+        (view, flight): (&View, &InFlight),
     ) {
         headers::add_to_request(
             headers,
@@ -69,7 +72,7 @@ impl Prepared {
                 identity,
             },
         );
-        headers::stamp(headers, &view.zone, &view.epoch);
+        headers::stamp(headers, view.zone_of(flight), &view.epoch);
         if let Some(certificate) = state.certificate.get() {
             certificate.put_into(headers);
         }
@@ -197,12 +200,14 @@ pub(crate) async fn prepare(
     let idempotent = !upgrade
         && (retry::is_idempotent(request.method())
             || (keyed && headers::has_idempotency_key(request.headers())));
+    let safe = request.method().is_safe() && !upgrade;
     let prepared = Prepared {
         pool: goal.pool,
         priority: goal.priority,
         policy,
         routed: Rc::clone(&view),
         idempotent,
+        safe,
         upgrade,
         expects,
         version: request.version(),

@@ -13,6 +13,7 @@ use super::balance::{self, Candidate};
 use super::downstream::millis;
 use super::route::RouteTable;
 use super::shed::{Demands, Gate};
+use super::trial::Dealer;
 use super::upstream::{InFlight, Upstream};
 use crate::config::Limits;
 use crate::snapshot::{Admission, Snapshot};
@@ -32,6 +33,8 @@ pub(crate) struct View {
     pools: Vec<Pool>,
     /// All backends of all zones.
     pub(crate) upstreams: HashMap<ComponentId, Rc<Upstream>>,
+    /// Only while the active zone is compared with a standby.
+    pub(crate) dealer: Option<Dealer>,
 }
 
 #[derive(Default)]
@@ -112,6 +115,7 @@ impl View {
         let zone = HeaderValue::from_str(&snapshot.zones[snapshot.active].name)
             .unwrap_or_else(|_| HeaderValue::from_static("-"));
         Self {
+            dealer: Dealer::new(&snapshot, |id| upstreams.get(&id).map(Rc::clone)),
             routes,
             zone,
             epoch: HeaderValue::from(snapshot.epoch),

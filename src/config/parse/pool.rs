@@ -11,6 +11,7 @@ use super::address::Scheme;
 use super::values::{DURATION, NAME, PERCENT};
 use super::zone::Draft;
 use super::{check, page, tls};
+use crate::introduction::Version;
 
 /// The pool of everything that names none.
 const DEFAULT: &str = "default";
