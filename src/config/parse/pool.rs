@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::config::raw::{Form, Item, Refusal, Section, closest};
 use crate::config::{Address, Check, MinHealthy, Pool, Protocol, Sticky, TlsClient};
-use crate::introduction::Version;
 
 use super::address::Scheme;
 use super::values::{DURATION, NAME, PERCENT};
