@@ -11,6 +11,7 @@ mod expand;
 mod load;
 pub mod parse;
 mod pool;
+mod rate;
 mod raw;
 mod route;
 mod secret;
@@ -26,8 +27,12 @@ pub use check::{
 };
 pub use load::{LoadError, load, texts};
 pub use pool::{MinHealthy, Pool, Sticky};
+pub use rate::{PerClient, Rate, RateKey};
 pub(crate) use raw::closest;
-pub use route::{HostPattern, Route};
+pub use route::{
+    Answer, Coding, Compression, ErrorPage, FieldEdits, HostPattern, Maintenance, MediaRange,
+    Overrides, Page, Piece, PrefixEdit, Redirect, Respond, Route,
+};
 pub use secret::Secret;
 pub(crate) use tls::provider;
 pub use tls::server::{CertificateFiles, ClientAuth, ClientTrust, TlsServer};
@@ -88,6 +93,13 @@ impl Config {
                 found.push((label, client.clone()));
             }
         };
+        for listener in &self.listeners {
+            let acme = listener.tls.as_ref().and_then(TlsServer::acme);
+            add(
+                format!("listener {}: its ACME authority", listener.bind),
+                acme.map(|acme| &acme.tls),
+            );
+        }
         for zone in &self.zones {
             for backend in &zone.backends {
                 let pool = format!("pool {}", self.pools[backend.pool].name);
@@ -131,7 +143,9 @@ pub struct Listener {
     pub redirect: Option<u16>,
     /// Without TLS: clients that begin with HTTP/2's preface are spoken to in HTTP/2 (RFC 9113 3.3).
     pub h2c: bool,
-    /// Peers whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed.
+    /// Each connection must begin with a PROXY header, which only `trusted_proxies` may send.
+    pub proxy_protocol: bool,
+    /// Peers whose `X-Forwarded-*`, `Forwarded`, `X-Request-Id` and PROXY headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Connections at once, over all workers.
     pub max_connections: usize,
@@ -181,6 +195,8 @@ pub struct Limits {
     pub max_headers: usize,
     /// Of a request body; `None` (0 in the file) means unlimited.
     pub max_body_size: Option<u64>,
+    /// What each client may take.
+    pub per_client: PerClient,
 }
 
 /// `[upstream]`: how backends are talked to.
@@ -209,6 +225,20 @@ pub struct Upstream {
     pub replay_buffer: usize,
     /// How a backend is picked.
     pub balance: Balance,
+    /// By which fields apps are told of their clients.
+    pub forwarded: Forwarding,
+}
+
+/// By which fields an app is told who its client is, and how that one came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Forwarding {
+    /// `X-Forwarded-For`, `-Proto` and `-Host`.
+    #[default]
+    XForwarded,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    /// All of them.
+    Both,
 }
 
 /// How a backend is picked among those of the active zone.

@@ -44,6 +44,7 @@ pub mod demo;
 #[path = "../tests/fuzz/mutator.rs"]
 mod fuzz;
 pub mod health;
+pub mod introduction;
 pub mod journal;
 pub mod memory;
 pub mod moment;

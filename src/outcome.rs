@@ -205,6 +205,18 @@ impl fmt::Display for Silence {
     }
 }
 
+/// How a live request ended at a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing speaks against the backend.
+    Well,
+    /// With a complete response whose status is 5xx: what the application says when something is wrong with itself, or with what
+    /// it was asked.
+    ServerError,
+    /// Refused, cut off, stalled, or not HTTP.
+    Broken,
+}
+
 /// How live requests went at one backend since the last tally of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -212,6 +224,34 @@ pub struct Tally {
     pub requests: u32,
     /// Those of them that had a [`Trouble`].
     pub failures: u32,
+    /// Those of the failures that ended in a [`Ending::ServerError`].
+    pub server_errors: u32,
+    /// Those that took part in a trial.
+    pub trial: TrialTally,
+}
+
+/// How those requests went that were dealt out between the active zone and a standby, to compare the two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrialTally {
+    /// All that ended.
+    pub requests: u32,
+    /// Those of them that had a [`Trouble`].
+    pub failures: u32,
+}
+
+impl TrialTally {
+    /// Adds what has happened since.
+    pub fn add(&mut self, more: Self) {
+        self.requests = self.requests.saturating_add(more.requests);
+        self.failures = self.failures.saturating_add(more.failures);
+    }
+}
+
+impl fmt::Display for TrialTally {
+    /// `3 of 4`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.failures, self.requests)
+    }
 }
 
 impl fmt::Display for Trouble {

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::health::monitor::Monitor;
 use crate::memory::{self, Unclaimed};
 use crate::moment::Moment;
+use crate::proxy::allowance::Allowances;
 use crate::proxy::challenge::Challenges;
 use crate::proxy::hold::Held;
 use crate::proxy::shed::Demands;
@@ -120,6 +121,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
             challenges: challenges.clone(),
             held: held.clone(),
             demands: Demands::default(),
+            allowances: Allowances::default(),
         },
     )
     .map_err(|error| Failure(format!("can't start a worker: {error}"), FAILED))?;

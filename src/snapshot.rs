@@ -35,6 +35,8 @@ pub struct Snapshot {
     pub admission: Admission,
     /// Index of the zone that may become active at any moment; `None` while no flip is in sight.
     pub next: Option<usize>,
+    /// What the active zone is compared in with a standby.
+    pub trial: Option<Trial>,
     /// In config order, parallel to `config.zones`.
     pub zones: Vec<ZoneRouting>,
     /// Settings of the data path: limits, routes, pools, timeouts.
@@ -48,6 +50,16 @@ pub enum Admission {
     Open,
     /// They wait: no verdict yet, or a planned flip is about to commit.
     Hold,
+}
+
+/// A pool of the active zone fails live requests though its checks pass: every other safe request of it is answered by a standby,
+/// so that it is known whether that does any better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// Index of the pool.
+    pub pool: usize,
+    /// Index of the standby.
+    pub to: usize,
 }
 
 /// One zone as the data path sees it.
@@ -120,6 +132,8 @@ pub struct Routing {
     pub admission: Admission,
     /// Index of the zone that a flip in sight would make active.
     pub next: Option<usize>,
+    /// What is compared with a standby, if anything.
+    pub trial: Option<Trial>,
     /// Parallel to the configuration's zones.
     pub verdicts: Vec<Verdict>,
     /// Parallel to the configuration's zones and their backends.
@@ -206,6 +220,7 @@ impl Snapshot {
             active: routing.active,
             admission: routing.admission,
             next: routing.next,
+            trial: routing.trial,
             zones,
             config: Arc::clone(config),
         }

@@ -3,6 +3,7 @@
 
 mod carrier;
 mod clock;
+mod complaint;
 pub mod crew;
 mod prewarm;
 mod release;
@@ -38,6 +39,7 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::{Line, Style};
 use crate::telemetry::counters::WorkerCounters;
 
+use complaint::Complaints;
 use crew::{Order, Parts};
 use seats::Seats;
 
@@ -61,6 +63,7 @@ pub(crate) struct Worker {
     queue: RefCell<Queue>,
     budget: RefCell<Budget>,
     log: RefCell<Vec<u8>>,
+    complaints: Complaints,
     /// Places for TLS handshakes.
     handshakes: Semaphore,
     draining: Cell<bool>,
@@ -86,6 +89,7 @@ impl Worker {
             queue: RefCell::default(),
             budget: RefCell::new(budget),
             log: RefCell::default(),
+            complaints: Complaints::default(),
             handshakes: Semaphore::new(handshake::MOST),
             draining: Cell::new(false),
             ended: Notify::new(),

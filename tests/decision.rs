@@ -28,6 +28,8 @@ mod slow_start;
 mod stage;
 #[path = "decision/swings.rs"]
 mod swings;
+#[path = "decision/trial.rs"]
+mod trial;
 
 use std::time::Duration;
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use firedoor::health::checker::{Command, Refusal};
 use firedoor::health::monitor::Done;
 use firedoor::health::report::What;
-use firedoor::outcome::{CheckCode, Observation, Trouble};
+use firedoor::outcome::{CheckCode, Ending, Observation, Trouble};
 use firedoor::snapshot::Admission;
 use firedoor::zone::{Status, Verdict};
 use house::{House, Origin, PATIENCE, activate, in_time};
@@ -332,8 +332,12 @@ async fn what_the_workers_count_takes_a_gray_backend_out_of_picking() {
     let house = house.start().await;
     let before = house.snapshot.current();
     for _ in 0..50 {
-        before.zones[2].backends[0].load.count(0, false);
-        before.zones[2].backends[1].load.count(1, true);
+        before.zones[2].backends[0]
+            .load
+            .count(0, Ending::Well, false);
+        before.zones[2].backends[1]
+            .load
+            .count(1, Ending::Broken, false);
     }
     let after = house
         .until("the gray backend", |snapshot| {

@@ -356,5 +356,6 @@ fn tcp(timeout: Duration) -> Check {
         confirm_interval: Duration::from_millis(50),
         fall: NonZeroU32::MIN,
         rise: NonZeroU32::MIN,
+        send_proxy: None,
     }
 }

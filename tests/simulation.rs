@@ -113,7 +113,7 @@ fn add(mut all: Seen, more: Seen) -> Seen {
     all
 }
 
-const EVERYTHING: [&str; 25] = [
+const EVERYTHING: [&str; 27] = [
     "drill begun",
     "drill ended",
     "drill flip",
@@ -138,6 +138,8 @@ const EVERYTHING: [&str; 25] = [
     "standby",
     "reloaded",
     "gray",
+    "comparison",
+    "same_everywhere",
     "another chance",
 ];
 

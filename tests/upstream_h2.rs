@@ -9,6 +9,8 @@
 #[allow(dead_code, reason = "shared with the checks' tests")]
 #[path = "net_checks/authority.rs"]
 mod authority;
+#[path = "upstream_h2/both_sides.rs"]
+mod both_sides;
 #[path = "upstream_h2/faults.rs"]
 mod faults;
 #[path = "upstream_h2/frames.rs"]

@@ -36,9 +36,12 @@ fn of_listener(listener: &Listener, now: Timestamp) -> Vec<Value> {
         .iter()
         .map(|certificate| value("file", certificate))
         .collect();
-    let names = server.acme().into_iter().flat_map(|acme| &acme.names);
-    let acquired = names.filter_map(|name| server.acquired(name));
-    values.extend(acquired.map(|certificate| value("acme", &certificate)));
+    let acquired = server.all_acquired();
+    values.extend(
+        acquired
+            .iter()
+            .map(|certificate| value("acme", certificate)),
+    );
     values
 }
 

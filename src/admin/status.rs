@@ -56,6 +56,12 @@ pub(super) fn status(context: &Context) -> Value {
         },
         "holds": context.held.load(std::sync::atomic::Ordering::Relaxed),
         "shed": counted.sheds,
+        "limited": counted.limited,
+        "connections_refused": {
+            "proxy_protocol": counted.introductions_refused,
+            "rate": counted.connections_limited,
+            "per_client": counted.connections_crowded,
+        },
         "holds_total": {
             "released": counted.holds_released,
             "expired": counted.holds_expired,

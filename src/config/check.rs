@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Protocol, Secret, TlsClient};
+use crate::introduction::Version;
 
 /// A configured test of one component. Equal checks of equal addresses are the same check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Check {
     pub fall: NonZeroU32,
     /// Consecutive passes that bring a `Down` component back `Up`.
     pub rise: NonZeroU32,
+    /// Each connection begins with a PROXY header of this version, which says that it is our own.
+    pub send_proxy: Option<Version>,
 }
 
 impl Check {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -32,6 +33,9 @@ impl fmt::Display for LoadError {
 }
 
 impl std::error::Error for LoadError {}
+
+/// Bytes of a file that a configuration refers to. All that belong there are far smaller, and `/dev/zero` never ends.
+const MAX_FILE: u64 = 16 << 20;
 
 /// Reads and parses `file`. Blocks on the file system: call it before the runtime starts, or on a blocking thread.
 pub fn load(file: &Path) -> Result<Config, LoadError> {
@@ -67,7 +71,13 @@ impl Environment for Process {
     }
 
     fn file(&self, path: &Path) -> Result<String, String> {
-        let mut text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+        let file = fs::File::open(path).map_err(|error| error.to_string())?;
+        let mut text = String::new();
+        let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
+        read.map_err(|error| error.to_string())?;
+        if text.len() as u64 > MAX_FILE {
+            return Err("it is larger than 16MiB".to_owned());
+        }
         if text.ends_with('\n') {
             text.pop();
             if text.ends_with('\r') {

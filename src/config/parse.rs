@@ -3,7 +3,9 @@
 mod address;
 mod check;
 mod failover;
+mod page;
 mod pool;
+mod rate;
 mod route;
 mod server;
 mod tls;

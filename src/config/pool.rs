@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Check;
+use super::{Check, ErrorPage};
+use crate::introduction::Version;
 
 /// `[[pool]]`: one application.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,10 @@ pub struct Pool {
     pub sticky: Option<Sticky>,
     /// How long a backend that has come up takes to get its whole share of the requests; zero: no time at all.
     pub slow_start: Duration,
+    /// Each connection to its backends begins with a PROXY header of this version.
+    pub send_proxy: Option<Version>,
+    /// What people see of firedoor's own errors; the first that is for a status counts.
+    pub error_pages: Vec<ErrorPage>,
 }
 
 /// `sticky = { … }`: a client's requests go where its first one went.

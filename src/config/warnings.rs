@@ -100,7 +100,10 @@ impl Config {
     fn shared_cookies(&self) -> Vec<Problem> {
         let cookie = |pool: usize| Some(&self.pools[pool].sticky.as_ref()?.cookie);
         let hosts = |pool: usize| {
-            let routes = self.routes.iter().filter(move |route| route.pool == pool);
+            let routes = self
+                .routes
+                .iter()
+                .filter(move |route| route.pool == Some(pool));
             routes.map(|route| route.host.as_ref())
         };
         let may_meet = |one: Option<&HostPattern>, other: Option<&HostPattern>| match (one, other) {
@@ -138,9 +141,10 @@ impl Config {
         };
         let routes = self.routes.iter().enumerate();
         routes
-            .filter(|(_, route)| differs(route) && !bounded(route.pool))
-            .map(|(at, route)| {
-                let pool = &self.pools[route.pool].name;
+            .filter_map(|(at, route)| Some((at, route, route.pool?)))
+            .filter(|(_, route, pool)| differs(route) && !bounded(*pool))
+            .map(|(at, _, pool)| {
+                let pool = &self.pools[pool].name;
                 warning(
                     &format!("route[{at}].priority"),
                     &format!("no backend of pool {pool:?} has a max_in_flight, so no request is ever shed"),
@@ -156,7 +160,7 @@ impl Config {
             if self.routes.is_empty() {
                 &*self.pools[index].name == "default"
             } else {
-                self.routes.iter().any(|route| route.pool == index)
+                self.routes.iter().any(|route| route.pool == Some(index))
             }
         };
         (0..self.pools.len())

@@ -17,6 +17,7 @@ mod promotion;
 mod reload;
 mod replay;
 mod routing;
+mod trial;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::health::failover::{self, Decision, Situation, Standing};
 use crate::health::gray::Sentence;
 use crate::health::report::{Event, What};
 use crate::health::status::Component;
+use crate::health::status::schedule::{Fate, Flight};
 use crate::health::verdict::{self, Conclusion, Need};
 use crate::moment::Moment;
 use crate::outcome::{Observation, Outcome};
@@ -82,6 +84,8 @@ pub struct Checker {
     pending: Option<flip::Pending>,
     promotions: promotion::Promotions,
     drills: drill::Drills,
+    /// The active zone is compared with a standby.
+    trial: Option<trial::Trial>,
     /// No zone has been fit to take requests yet.
     starting: bool,
     /// How much the active zone had to do lately.
@@ -112,6 +116,8 @@ struct Zone {
     gray: Option<String>,
     /// For how long.
     sentence: Sentence,
+    /// Why it is not, though it looks so.
+    excuse: trial::Excuse,
     /// Something about its components changed since the conclusion.
     stale: bool,
 }
@@ -126,9 +132,9 @@ impl Checker {
         now: Moment,
     ) {
         if let Some((zone, slot)) = self.find(component) {
-            let schedule = &self.zones[zone].components[slot].schedule;
-            if schedule.in_flight_since().is_some() && schedule.round() == round {
-                self.take_outcome(zone, slot, outcome, now);
+            let schedule = &mut self.zones[zone].components[slot].schedule;
+            if let Some(flight) = schedule.land(round) {
+                self.take_outcome(zone, slot, flight, outcome, now);
             }
         }
         self.settle(now);
@@ -160,11 +166,9 @@ impl Checker {
 
     /// When [`Self::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let probes = self.components().filter_map(|component| {
-            component
-                .schedule
-                .due()
-                .or_else(|| component.schedule.lost_at())
+        let probes = self.components().flat_map(|component| {
+            let lost_at = component.schedule.lost_at();
+            component.next_probe().into_iter().chain(lost_at)
         });
         let decision = match &self.pending {
             Some(pending) => Some(pending.phase.until()),
@@ -206,15 +210,23 @@ impl Checker {
         self.start_due_probes(now);
     }
 
-    fn take_outcome(&mut self, index: usize, slot: usize, outcome: Outcome, now: Moment) {
+    fn take_outcome(
+        &mut self,
+        index: usize,
+        slot: usize,
+        flight: Flight,
+        outcome: Outcome,
+        now: Moment,
+    ) {
         let zone = &mut self.zones[index];
         let component = &mut zone.components[slot];
-        if component.schedule.is_obsolete() {
-            component.disregard(now);
-            return;
+        match flight.fate {
+            Fate::Counts => {}
+            Fate::Obsolete => return component.disregard(&flight, now),
+            Fate::Late => return,
         }
         let doubted = component.in_doubt();
-        let transition = component.judge(outcome, self.seed, now);
+        let transition = component.judge(flight, outcome, self.seed, now);
         let arose = !doubted && component.in_doubt();
         // Another zone may have been waiting for this doubt to be settled.
         self.stale |= doubted != component.in_doubt();
@@ -265,6 +277,8 @@ impl Checker {
             let mut conclusion = verdict::conclude(&zone.components, &self.needs);
             if let Some(reason) = &zone.gray {
                 conclusion.fail(reason.clone());
+            } else if let Some(remark) = &zone.excuse.remark {
+                conclusion.remark(remark.clone());
             }
             let before = std::mem::replace(&mut zone.conclusion, conclusion);
             let (from, to) = (before.verdict, zone.verdict());

@@ -2,7 +2,13 @@
 //!
 //! Live requests fail for reasons that have nothing to do with a backend (a bad release, a broken shared service, one
 //! client's nonsense), so their share of failures is judged only by comparison: with the backends of the same pool, or, where
-//! those say nothing, with the backend's own past. A pool that fails as a whole is not a backend's fault.
+//! those say nothing, with the backend's own past. That alone doesn't do for server errors: one bad URL that is asked again and
+//! again brings as many of them as one likes, in the application's own words. Answers that are cut, stalled or no HTTP are not what
+//! an application says of itself.
+//!
+//! A pool that fails as a whole is not a backend's fault. It may be its zone's, or the application's, and no past can tell these
+//! apart: a bad release begins as suddenly as a broken disk. So a zone only fails for it if a standby has been seen to do better
+//! with the same kind of requests at the same time (a [`Trial`]). What fails alike in both zones never flips.
 //!
 //! What is compared is a stretch of time that ends now: the whole window, or, where the trouble is younger, as little of it as
 //! proves something. Over the whole window alone, a backend that has done well would have to fail for seconds before it shows.
@@ -10,7 +16,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::outcome::Tally;
+use crate::outcome::{Tally, TrialTally};
 
 /// How far back "now" reaches.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -22,6 +28,14 @@ const ENOUGH: u32 = 10;
 const ALL_FAILED: u32 = 6;
 /// So many of a sibling's say that it does well, if none of them has failed.
 const SOUND: u32 = 5;
+/// Before a zone is left, so many requests at each backend of the pool must have been made, and half of them failed.
+const FEW: u32 = 2;
+/// So many of a trial's requests in a row that a standby does well, ...
+const BETTER: u32 = 4;
+/// ... and so many that the active zone has failed meanwhile, tell the two apart. It has failed others before.
+const WORSE: u32 = 3;
+/// After so many that neither fail enough nor do well enough, they never will.
+const UNDECIDED: u32 = 40;
 /// How long a first ejection lasts; the n-th in a row lasts n times as long.
 const EJECTION: Duration = Duration::from_secs(10);
 /// No ejection lasts longer, and after as long without one they are counted anew.
@@ -67,6 +81,7 @@ impl Live {
             // Halved, so that the distant past weighs less and less.
             self.past.requests /= 2;
             self.past.failures /= 2;
+            self.past.server_errors /= 2;
         }
     }
 
@@ -125,8 +140,8 @@ impl Live {
         self.bad_stretches().next().is_some()
     }
 
-    /// The longest stretch in which it fails too many requests, though it failed few before it.
-    pub fn turned_bad(&self) -> Option<Stretch> {
+    /// The longest stretch in which it fails too many requests and that is `like` that, though it failed few before it.
+    fn turned_bad(&self, like: impl Fn(Tally) -> bool) -> Option<Stretch> {
         let whole = self.stretches().last()?;
         let mut all = self.past;
         add(&mut all, whole.tally);
@@ -134,9 +149,21 @@ impl Live {
             is_good(Tally {
                 requests: all.requests - stretch.tally.requests,
                 failures: all.failures - stretch.tally.failures,
+                ..Tally::default()
             })
         };
-        self.bad_stretches().filter(well_before).last()
+        let bad = self.bad_stretches().filter(well_before);
+        bad.filter(|stretch| like(stretch.tally)).last()
+    }
+
+    /// Whether at least half of its requests since `since` have failed, and it has had as many as `few`.
+    fn does_badly_since(&self, since: Instant, few: u32) -> bool {
+        let entries = self.recent.iter().filter(|(begin, _)| *begin >= since);
+        let tally = entries.fold(Tally::default(), |mut sum, (_, tally)| {
+            add(&mut sum, *tally);
+            sum
+        });
+        tally.requests >= few && tally.failures * 2 >= tally.requests
     }
 
     /// Whether it has had requests enough within the window to be compared with.
@@ -180,7 +207,9 @@ pub struct Stretch {
 impl Stretch {
     /// `7 of 12 live requests failed within 0.4 s`
     pub fn describe(&self, now: Instant) -> String {
-        let Tally { requests, failures } = self.tally;
+        let Tally {
+            requests, failures, ..
+        } = self.tally;
         // An entry begins when it is counted, which is after the requests were made.
         let lasted = (now.saturating_duration_since(self.since) + GRAIN).min(WINDOW);
         format!(
@@ -210,6 +239,12 @@ impl Sentence {
         }
     }
 
+    /// How many there were in a row, this one included.
+    pub fn times(&self, now: Instant) -> u32 {
+        let over = self.until.is_none() && self.served.is_some_and(|at| at + LONGEST <= now);
+        if over { 0 } else { self.times }
+    }
+
     /// When it ends.
     pub fn until(&self) -> Option<Instant> {
         self.until
@@ -219,50 +254,113 @@ impl Sentence {
 /// The stretch whose failures a backend is to blame for, if there is one. `siblings` are the other backends of its pool, in all
 /// zones.
 pub fn blame<'a>(live: &Live, siblings: impl Iterator<Item = &'a Live>) -> Option<Stretch> {
-    let busy: Vec<&Live> = siblings.filter(|sibling| sibling.is_busy()).collect();
-    if busy.is_empty() {
-        return live.turned_bad();
-    }
+    let siblings: Vec<&Live> = siblings.collect();
     // One that does well at the same time is enough: the application works there. Their sum would not do: a second gray backend
     // would excuse the first.
     let compared = live.bad_stretches().find(|bad| {
-        busy.iter()
+        siblings
+            .iter()
             .any(|sibling| sibling.does_well_since(bad.since))
     });
+    let busy: Vec<&Live> = siblings.into_iter().filter(|s| s.is_busy()).collect();
+    if busy.is_empty() {
+        return compared.or_else(|| live.turned_bad(is_broken));
+    }
     // One that fails quickly may draw all requests: then nobody is asked beside it, and never would be.
     let draws_all = |bad: &Stretch| {
         bad.tally.requests >= ENOUGH && busy.iter().all(|sibling| sibling.is_idle_since(bad.since))
     };
-    compared.or_else(|| live.turned_bad().filter(draws_all))
+    compared.or_else(|| live.turned_bad(|_| true).filter(draws_all))
 }
 
-/// The stretch in which all backends of a pool fail too many requests, though they failed few before it. The better past is that of
-/// all together: where answers come quickly, one of them may have had nearly all requests.
-pub fn all_turned_bad(lives: &[&Live]) -> Option<Stretch> {
-    if !lives.iter().all(|live| live.is_bad()) {
-        return None;
-    }
+/// The longest stretch in which the backends of a pool fail too many requests, and none of them does well. They are judged together:
+/// by the time that each has proved something by itself, twice as many requests have failed. `each`: nobody has been idle either, as
+/// the others may be where one that fails quickly draws all requests.
+pub fn all_bad(lives: &[&Live], each: bool) -> Option<Stretch> {
+    let few = if each { FEW } else { 0 };
     let mut together = Live::default();
     for live in lives {
         together.recent.extend(&live.recent);
-        add(&mut together.past, live.past);
     }
     together
         .recent
         .make_contiguous()
         .sort_by_key(|(begin, _)| *begin);
-    together.turned_bad()
+    let shared = |bad: &Stretch| {
+        lives
+            .iter()
+            .all(|live| live.does_badly_since(bad.since, few))
+    };
+    let bad: Vec<Stretch> = together.bad_stretches().collect();
+    bad.into_iter().rev().find(shared)
+}
+
+/// What a trial has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// Nothing yet.
+    Open,
+    /// The standby does well what the active zone fails: it is the zone's fault.
+    Better,
+    /// The standby fails them as well: it is the application's own fault, or that of what is asked of it.
+    Alike,
+    /// They show neither, however many of them.
+    Unclear,
+}
+
+/// Compares the requests that were dealt out: those `here` in the active zone with those `there` at a standby. `before`: how many
+/// trials in a row have been in vain; the more, the more has to be shown.
+///
+/// If both zones failed the same share of such requests, one half or more, the standby would seem better less than once in a hundred
+/// times, and ever less in each trial that follows.
+pub fn compare(here: TrialTally, there: TrialTally, before: u32) -> Trial {
+    let half = |tally: TrialTally| u64::from(tally.failures) * 2 >= u64::from(tally.requests);
+    let tenth = |tally: TrialTally| u64::from(tally.failures) * 10 < u64::from(tally.requests);
+    let (worse, better) = (WORSE * (1 + before.min(3)), BETTER * (1 + before.min(3)));
+    let opposite = here.failures == here.requests && there.failures == 0;
+    let (worse, better) = if opposite {
+        (here.failures >= worse, there.requests >= better)
+    } else {
+        let many = better.max(ENOUGH);
+        let as_many = here.requests.min(2 * many);
+        (
+            here.failures >= many && half(here),
+            there.requests >= as_many && tenth(there),
+        )
+    };
+    if worse && better {
+        Trial::Better
+    } else if there.failures >= BETTER && half(there) {
+        Trial::Alike
+    } else if there.requests >= UNDECIDED {
+        Trial::Unclear
+    } else {
+        Trial::Open
+    }
 }
 
 /// Too many of a few requests failed for that to be chance, where less than a tenth do otherwise.
-fn is_bad(Tally { requests, failures }: Tally) -> bool {
+fn is_bad(
+    Tally {
+        requests, failures, ..
+    }: Tally,
+) -> bool {
     (requests >= ALL_FAILED && failures == requests)
         || (requests >= ENOUGH && u64::from(failures) * 5 >= u64::from(requests) * 4)
 }
 
 /// At least half of enough requests failed, for as long as is looked back.
-fn is_mostly_bad(Tally { requests, failures }: Tally) -> bool {
-    requests >= ENOUGH && u64::from(failures) * 2 >= u64::from(requests)
+fn is_mostly_bad(tally: Tally) -> bool {
+    tally.requests >= ENOUGH && u64::from(tally.failures) * 2 >= u64::from(tally.requests)
+}
+
+/// It would be bad if what the application itself has called an error weren't one.
+fn is_broken(tally: Tally) -> bool {
+    let broken = Tally {
+        failures: tally.failures.saturating_sub(tally.server_errors),
+        ..tally
+    };
+    is_bad(broken) || is_mostly_bad(broken)
 }
 
 /// Less than a tenth of enough requests failed.
@@ -271,13 +369,14 @@ fn is_good(tally: Tally) -> bool {
 }
 
 /// Less than a tenth of some requests failed.
-fn does_well(Tally { requests, failures }: Tally) -> bool {
-    requests >= SOUND && u64::from(failures) * 10 < u64::from(requests)
+fn does_well(tally: Tally) -> bool {
+    tally.requests >= SOUND && u64::from(tally.failures) * 10 < u64::from(tally.requests)
 }
 
 fn add(sum: &mut Tally, more: Tally) {
     sum.requests = sum.requests.saturating_add(more.requests);
     sum.failures = sum.failures.saturating_add(more.failures);
+    sum.server_errors = sum.server_errors.saturating_add(more.server_errors);
 }
 
 #[cfg(test)]

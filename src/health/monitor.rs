@@ -57,6 +57,8 @@ const MEMORY_PATIENCE: Duration = Duration::from_millis(250);
 const REPORT_PAUSE: Duration = Duration::from_millis(50);
 /// Between two looks at what the workers have counted: a pool that cuts every answer is to be left after a few of them.
 const TALLY_PAUSE: Duration = Duration::from_millis(100);
+/// The same while zones are compared by what is counted.
+const TRIAL_PAUSE: Duration = Duration::from_millis(20);
 /// Between two complaints that probes fail because of ourselves.
 const OWN_FAULT_PAUSE: Duration = Duration::from_secs(60);
 /// Requests to the monitor that may wait at once.
@@ -224,8 +226,12 @@ impl Monitor {
             }
         }
         if due(Some(self.tally_due)) {
-            self.tally_due = now.instant + TALLY_PAUSE;
             self.count(now);
+            let pause = match self.checker.is_on_trial() {
+                true => TRIAL_PAUSE,
+                false => TALLY_PAUSE,
+            };
+            self.tally_due = now.instant + pause;
         }
         if due(self.disk.due()) {
             self.try_disk_again();

@@ -50,7 +50,7 @@ impl Prober {
     pub async fn probe(&self, subject: Subject<'_>, check: &Check) -> Outcome {
         let began = Instant::now();
         let deadline = began + check.timeout;
-        let finding = self.find(subject, &check.kind, deadline).await;
+        let finding = self.find(subject, check, deadline).await;
         let finding = finding.unwrap_or_else(|early| early).within(check);
         Outcome {
             code: finding.code,
@@ -70,39 +70,47 @@ impl Prober {
     async fn find(
         &self,
         subject: Subject<'_>,
-        kind: &CheckKind,
+        check: &Check,
         deadline: Instant,
     ) -> Result<Finding, Finding> {
         let Subject {
             address, authority, ..
         } = subject;
-        match kind {
+        let introduces = check.send_proxy;
+        match &check.kind {
             CheckKind::Tcp => {
-                tcp::connect(address, deadline).await?;
+                tcp::connect(address, introduces, deadline).await?;
                 Ok(Finding::new(CheckCode::L4Ok, "connected"))
             }
             CheckKind::Tls(check) => {
-                let stream = tcp::connect(address, deadline).await?;
+                let stream = tcp::connect(address, introduces, deadline).await?;
                 tls::ask(stream, authority, check, deadline).await
             }
             CheckKind::Http(check) => {
-                let (stream, h2) = stream::open_http(address, authority, check, deadline).await?;
+                let (stream, h2) =
+                    stream::open_http(address, authority, check, introduces, deadline).await?;
                 if h2 {
                     return http2::ask(stream, authority, check, deadline).await;
                 }
                 Ok(http::ask(stream, authority, check, deadline).await)
             }
             CheckKind::Postgres(check) => {
-                let stream = tcp::connect(address, deadline).await?;
+                let stream = tcp::connect(address, introduces, deadline).await?;
                 postgres::ask(stream, subject, check, deadline).await
             }
             CheckKind::Redis(check) => {
-                let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
+                let stream =
+                    stream::open(address, authority, check.tls.as_ref(), introduces, deadline)
+                        .await?;
                 redis::ask(stream, check, deadline).await
             }
-            CheckKind::Mysql(check) => mysql::ask(subject, check, &self.waiting, deadline).await,
+            CheckKind::Mysql(check) => {
+                mysql::ask(subject, check, &self.waiting, introduces, deadline).await
+            }
             CheckKind::Grpc(check) => {
-                let stream = stream::open(address, authority, check.tls.as_ref(), deadline).await?;
+                let stream =
+                    stream::open(address, authority, check.tls.as_ref(), introduces, deadline)
+                        .await?;
                 grpc::ask(stream, authority, check, deadline).await
             }
             CheckKind::Command(command) => {

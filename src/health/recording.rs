@@ -49,6 +49,8 @@ pub enum Recorded {
         outcome: Outcome,
         /// When it had begun, if that is known.
         began: Option<Instant>,
+        /// How many of its probes had begun after it: probes overlap while a component is being confirmed.
+        overtaken: u64,
         /// How many since the last record of that component were like that one, and were left out.
         left_out: u64,
     },

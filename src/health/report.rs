@@ -186,7 +186,8 @@ pub enum What {
     Withheld {
         /// The zone that would have become active.
         to: Arc<str>,
-        /// Which rule: `pinned`, `min_stay`, `max_flips_per_hour`, `failback_window`, `promote_command`.
+        /// Which rule: `pinned`, `min_stay`, `max_flips_per_hour`, `failback_window`, `promote_command`; where the active zone is
+        /// gray as a whole: `comparison` (whether that zone does better isn't known) or `same_everywhere` (it does not).
         rule: &'static str,
         /// In words.
         explanation: String,

@@ -5,6 +5,7 @@
 //! redo the conclusion from the last outcomes by hand.
 
 mod composure;
+mod confirmation;
 mod known;
 pub mod schedule;
 
@@ -17,9 +18,10 @@ use jiff::Timestamp;
 use crate::config::{Address, Check};
 use crate::health::gray::Live;
 use crate::health::status::composure::Composure;
-use crate::health::status::schedule::Schedule;
+use crate::health::status::confirmation::corroborates;
+use crate::health::status::schedule::{Flight, Schedule};
 use crate::moment::Moment;
-use crate::outcome::{CheckCode, Outcome, Sign};
+use crate::outcome::{Outcome, Sign};
 use crate::zone::{ComponentId, ComponentKey, Operator, Status};
 
 /// How many outcomes are kept as evidence.
@@ -64,6 +66,8 @@ pub struct Component {
     pub schedule: Schedule,
     /// Consecutive outcomes against the present status.
     streak: u32,
+    /// The newest probe that has been judged, and whether it passed.
+    newest: Option<(u64, bool)>,
     doubt: Option<Doubt>,
     composure: Composure,
     outcomes: VecDeque<(Timestamp, Outcome)>,
@@ -93,6 +97,19 @@ struct Doubt {
     asked: Option<Instant>,
     /// The first sign.
     sign: Option<Sign>,
+    /// One of the signs goes with probes that nothing comes back from.
+    corroborated: bool,
+}
+
+impl Doubt {
+    fn since(now: Moment) -> Self {
+        Self {
+            since: now.instant,
+            asked: None,
+            sign: None,
+            corroborated: false,
+        }
+    }
 }
 
 /// A change of status, with its evidence.
@@ -138,21 +155,33 @@ impl Component {
             hastened_by: None,
             schedule: Schedule::due_at(now.instant),
             streak: 0,
+            newest: None,
             doubt: None,
             composure: Composure::default(),
             outcomes: VecDeque::with_capacity(EVIDENCE),
         }
     }
 
-    /// Takes the outcome of the probe that is in flight, and plans the next one.
-    pub fn judge(&mut self, outcome: Outcome, seed: u64, now: Moment) -> Option<Transition> {
-        let started = self.schedule.land();
+    /// Takes the outcome of a probe that was in flight, and plans the next one.
+    pub fn judge(
+        &mut self,
+        flight: Flight,
+        outcome: Outcome,
+        seed: u64,
+        now: Moment,
+    ) -> Option<Transition> {
         if !outcome.is_conclusive() && self.status != Status::Unknown {
             // No evidence, either way. Only a status that was never known needs some outcome, or requests would wait for ever.
             self.schedule.after(self.check.interval, now.instant);
             return None;
         }
         let passed = outcome.passed();
+        match self.newest {
+            // It has been overtaken, and what it says otherwise is older than what is known.
+            Some((round, otherwise)) if round > flight.round && otherwise != passed => return None,
+            Some((round, _)) if round > flight.round => {}
+            _ => self.newest = Some((flight.round, passed)),
+        }
         if self.outcomes.len() == EVIDENCE {
             self.outcomes.pop_front();
         }
@@ -162,19 +191,14 @@ impl Component {
             (Status::Unknown, true) => Some(self.turn(Status::Up, 1, now)),
             (Status::Up, true) => {
                 self.streak = 0;
-                self.refute(started, now);
+                self.refute(flight.started, now);
                 None
             }
             (Status::Unknown | Status::Up, false) => {
                 self.streak += 1;
                 self.composure = Composure::default();
-                self.doubt.get_or_insert(Doubt {
-                    since: now.instant,
-                    asked: None,
-                    sign: None,
-                });
-                (self.streak >= self.check.fall.get())
-                    .then(|| self.turn(Status::Down, self.streak, now))
+                self.doubt.get_or_insert(Doubt::since(now));
+                (self.streak >= self.needed()).then(|| self.turn(Status::Down, self.streak, now))
             }
             (Status::Down, true) => {
                 self.streak += 1;
@@ -197,10 +221,12 @@ impl Component {
         transition
     }
 
-    /// The outcome of a probe that was started under an older configuration of the check: frees the way for the next one.
-    pub fn disregard(&mut self, now: Moment) {
-        self.schedule.land();
-        self.schedule.after(Duration::ZERO, now.instant);
+    /// The outcome of a probe that was started under an older configuration of the check has come: the way is free for the first one
+    /// under the new one, unless that has begun.
+    pub fn disregard(&mut self, flight: &Flight, now: Moment) {
+        if flight.round == self.schedule.round() {
+            self.schedule.after(Duration::ZERO, now.instant);
+        }
     }
 
     /// Live requests saw a sign of trouble: asks for a confirming probe at once. It judges nothing, and `confirm_interval` lies
@@ -218,11 +244,8 @@ impl Component {
         // In doubt already, silence is no news: each worker tells of the same one, and the probe that answers the first has answered
         // them all.
         if !silent || self.doubt.is_none() {
-            let doubt = self.doubt.get_or_insert(Doubt {
-                since: now.instant,
-                asked: None,
-                sign: None,
-            });
+            let doubt = self.doubt.get_or_insert(Doubt::since(now));
+            doubt.corroborated |= corroborates(sign);
             doubt.asked = Some(now.instant);
             doubt.sign.get_or_insert(sign);
         }
@@ -230,26 +253,22 @@ impl Component {
             .hasten(self.check.confirm_interval, now.instant);
     }
 
-    /// The outcome of a probe that never came back: a fail, since nothing else may hold a component's health up.
-    pub fn lost_outcome(&self, now: Moment) -> Outcome {
-        Outcome {
-            code: CheckCode::L7Timeout,
-            detail: "the probe never came back".to_owned(),
-            took: self
-                .schedule
-                .in_flight_since()
-                .map_or(Duration::ZERO, |since| {
-                    now.instant.saturating_duration_since(since)
-                }),
-            status: None,
-        }
-    }
-
     /// Starts a probe if one is due; its round.
     pub fn start_probe(&mut self, now: Moment) -> Option<u64> {
         // Well past the probe's own timeout: only a shell that lost it can be that late.
         let patience = self.check.timeout * 2 + Duration::from_secs(1);
-        self.schedule.start(patience, now.instant)
+        let round = self.schedule.start(self.at_once(), patience, now.instant)?;
+        let pause = match self.doubt {
+            Some(_) => self.check.confirm_interval,
+            None => self.check.interval,
+        };
+        self.schedule.after(pause, now.instant);
+        Some(round)
+    }
+
+    /// When the next probe is due, unless as many are in flight as may be.
+    pub fn next_probe(&self) -> Option<Instant> {
+        self.schedule.next(self.at_once())
     }
 
     /// Whether requests may be sent to it.
@@ -309,11 +328,8 @@ impl Component {
         }
     }
 
-    fn refute(&mut self, started: Option<Instant>, now: Moment) {
-        let asked_later = |doubt: &Doubt| match (doubt.asked, started) {
-            (Some(asked), Some(started)) => started < asked,
-            _ => false,
-        };
+    fn refute(&mut self, started: Instant, now: Moment) {
+        let asked_later = |doubt: &Doubt| doubt.asked.is_some_and(|asked| started < asked);
         // A probe that had been sent before the sign says nothing about it.
         if self.doubt.as_ref().is_some_and(asked_later) {
             return;
@@ -327,6 +343,7 @@ impl Component {
         let from = std::mem::replace(&mut self.status, to);
         self.since = now;
         self.streak = 0;
+        self.schedule.make_late();
         let doubt = self.doubt.take().filter(|_| to == Status::Down);
         self.hastened_by = doubt.and_then(|doubt| doubt.sign);
         let first = self

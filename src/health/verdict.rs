@@ -73,6 +73,13 @@ impl Conclusion {
         }
         self.reasons.push(reason);
     }
+
+    /// Adds what is amiss with a serving zone though it doesn't matter for the verdict.
+    pub fn remark(&mut self, remark: String) {
+        if self.verdict == Verdict::Serving {
+            self.reasons.push(remark);
+        }
+    }
 }
 
 /// What a zone needs of one pool.
@@ -96,7 +103,7 @@ pub fn needs(config: &Config) -> Vec<Need> {
         if config.routes.is_empty() {
             &*config.pools[pool].name == "default"
         } else {
-            config.routes.iter().any(|route| route.pool == pool)
+            config.routes.iter().any(|route| route.pool == Some(pool))
         }
     };
     config

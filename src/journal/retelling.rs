@@ -169,6 +169,7 @@ impl<A: Axis> Retelling<'_, A> {
                 continue;
             }
             let outcome = Recorded::Outcome {
+                overtaken: 0,
                 component: component.clone(),
                 outcome: outcome.clone(),
                 began: moment.instant.checked_sub(outcome.took),

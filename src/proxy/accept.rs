@@ -10,10 +10,13 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
+use super::allowance::{self, Excess};
 use super::downstream::Downstream;
 use super::handshake;
 use super::session;
+use super::vestibule;
 use super::view::View;
+use super::visitor::Visitor;
 use crate::config::Listener;
 use crate::worker::Worker;
 
@@ -23,6 +26,15 @@ pub struct Door {
     /// Which `[[listener]]`.
     pub bind: SocketAddr,
     open: Arc<AtomicUsize>,
+}
+
+/// A place among the connections of a listener, given up when it is dropped.
+pub(super) struct Seat(Arc<AtomicUsize>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Door {
@@ -92,7 +104,7 @@ async fn wait_for_seat(worker: &Rc<Worker>, door: &Door, stop: &Notify) -> bool 
 }
 
 /// What is configured for the listener, or for the first one if a reload has just removed it.
-fn settings<'v>(view: &'v View, door: &Door) -> Option<&'v Listener> {
+pub(super) fn settings<'v>(view: &'v View, door: &Door) -> Option<&'v Listener> {
     let listeners = &view.snapshot.config.listeners;
     let same = listeners.iter().find(|l| l.bind == door.bind);
     same.or(listeners.first())
@@ -100,19 +112,43 @@ fn settings<'v>(view: &'v View, door: &Door) -> Option<&'v Listener> {
 
 /// Serves a connection that has its seat.
 fn serve(worker: &Rc<Worker>, door: &Door, stream: TcpStream, peer: SocketAddr) {
-    let open = Arc::clone(&door.open);
+    let seat = Seat(Arc::clone(&door.open));
     let view = worker.view();
     let Some(settings) = settings(&view, door) else {
-        open.fetch_sub(1, Ordering::AcqRel);
         return;
     };
     // A failure here means that the client is gone already; the read will say so.
     let _set = stream.set_nodelay(true);
     worker.counters().connections.add(1);
-    let state = Downstream::new(Rc::clone(worker), peer, settings);
-    let gone = move || {
-        open.fetch_sub(1, Ordering::AcqRel);
+    if settings.proxy_protocol {
+        vestibule::enter(worker, door, stream, peer, settings, seat);
+    } else {
+        let visitor = Visitor::direct(peer, settings);
+        begin(worker, stream, visitor, settings, seat, None);
+    }
+}
+
+/// Serves the connection of a client that is known. `before` is what it has been until then, whose clock goes on.
+pub(super) fn begin(
+    worker: &Rc<Worker>,
+    stream: TcpStream,
+    mut visitor: Visitor,
+    settings: &Listener,
+    seat: Seat,
+    before: Option<&Downstream>,
+) {
+    let place = match allowance::connection(worker, &visitor) {
+        Ok(place) => place,
+        Err(excess) => return turn_away(worker, &stream, &visitor, excess),
     };
+    if visitor.destination.is_none() && worker.view().announces {
+        visitor.destination = stream.local_addr().ok();
+    }
+    let state = Downstream::new(Rc::clone(worker), visitor, settings);
+    if let Some(before) = before {
+        state.keep_time_of(before);
+    }
+    let gone = move || drop((seat, place));
     match &settings.tls {
         None if settings.h2c => {
             worker.admit(
@@ -131,6 +167,17 @@ fn serve(worker: &Rc<Worker>, door: &Door, stream: TcpStream, peer: SocketAddr) 
             worker.admit(&state, serving, gone);
         }
     }
+}
+
+/// Ends a connection that is more than its client may have, with as little ado as possible: by a reset, which leaves nothing behind.
+fn turn_away(worker: &Worker, stream: &TcpStream, visitor: &Visitor, excess: Excess) {
+    let counters = worker.counters();
+    match excess {
+        Excess::Rate => counters.connections_limited.add(1),
+        Excess::Number => counters.connections_crowded.add(1),
+    }
+    worker.complain(visitor.address, &excess.to_string());
+    let _set = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 /// Errors of the one connection (it was reset in the queue) don't count; out of descriptors or memory, accepting again at once

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -19,7 +20,8 @@ use super::inflow::Inflow;
 use super::interim::Interim;
 use super::multiplex::{Stream, Unusable};
 use super::upstream::Upstream;
-use crate::config::Config;
+use crate::config::{Config, Pool, Upstream as Settings};
+use crate::introduction::{Announcement, Introduction};
 use crate::outcome::{Trouble, is_own_fault};
 
 /// How an attempt ended without a response head.
@@ -50,11 +52,30 @@ pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody
     Some(copy)
 }
 
-/// Connects to `upstream`, unless it takes too long or the backend is found dead meanwhile. `Err(None)`: our own system couldn't,
+/// How the client is announced to the backends of `pool`, where that is wanted.
+pub(crate) fn announcement(state: &Exchange, pool: &Pool) -> Option<Announcement> {
+    let version = pool.send_proxy?;
+    let unknown = || match state.peer {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    Some(Announcement {
+        version,
+        client: Introduction {
+            source: state.peer,
+            // Only a connection from before the reload that brought `send_proxy` doesn't know where it came to.
+            destination: state.destination.unwrap_or_else(unknown),
+        },
+    })
+}
+
+/// Connects to `upstream`, in the name of the `announced` client if there is one, unless it takes too long or the backend is found dead meanwhile. `Err(None)`: our own system couldn't,
 /// which is no news about the backend. `fresh`: one that others have brought about won't do.
 pub(crate) async fn connect(
     state: &Rc<Exchange>,
     upstream: &Rc<Upstream>,
+    announced: Option<Announcement>,
+    settings: &Settings,
     config: &Config,
     fresh: bool,
 ) -> Result<Connection, Option<Trouble>> {
@@ -64,7 +85,6 @@ pub(crate) async fn connect(
     let worker = &state.worker;
     // The clock may be a tick behind: what begins now must not seem to have begun before.
     worker.tick();
-    let settings = &config.upstream;
     let due = worker.now() + millis(settings.connect_timeout);
     let _debt = upstream.owe(worker.now());
     state.wait_until(due);
@@ -72,12 +92,12 @@ pub(crate) async fn connect(
         let turn = upstream.turn().await;
         if turn.is_some()
             && !fresh
-            && let Some(opened_by_another) = upstream.idle.pop()
+            && let Some(opened_by_another) = upstream.idle.pop(announced.as_ref())
         {
             return Ok(opened_by_another);
         }
         let head = config.limits.max_header_size;
-        Connection::open(worker, upstream, address, settings, head).await
+        Connection::open(worker, upstream, address, announced, settings, head).await
     });
     let result = poll_fn(|cx| match opening.as_mut().poll(cx) {
         Poll::Ready(Ok(connection)) => Poll::Ready(Ok(connection)),

@@ -3,7 +3,9 @@
 //! Both pass `size_hint` and `is_end_stream` on exactly; where they didn't, hyper would turn a `Content-Length` into chunks.
 
 mod client;
+pub(crate) mod compressed;
 mod patience;
+mod request;
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -17,12 +19,15 @@ use super::connections::Connection;
 use super::exchange::{BodyTrouble, Exchange};
 use super::headers;
 use super::inflow::Inflow;
+use super::policy::Allowance;
 use super::record::Record;
 use super::upstream::InFlight;
 use crate::outcome::Trouble;
 
 pub(crate) use client::ClientBody;
+use compressed::Compressed;
 use patience::Patience;
+pub(crate) use request::RequestBody;
 
 /// What made a body end before its end. The details are where they are acted on: in the record, and in
 /// [`Exchange::body_trouble`].
@@ -37,22 +42,12 @@ impl std::fmt::Display for Cut {
 
 impl std::error::Error for Cut {}
 
-/// A request's body on its way to a backend.
-pub(crate) enum RequestBody {
-    /// There is none.
-    Empty,
-    /// Kept whole, so that it can be sent again.
-    Kept(Option<Bytes>),
-    /// Straight from the client. Boxed, since a request moves several times on its way and mostly has no body at all.
-    Streamed(Box<Streamed>),
-}
-
 /// A request body that is passed on as it comes.
 pub(crate) struct Streamed {
     incoming: ClientBody,
     state: Rc<Exchange>,
     received: u64,
-    max: u64,
+    allowance: Allowance,
     /// The client waits for a `100 (Continue)`: asked for its body when the backend wants it, or at this time (worker
     /// milliseconds), since a backend may never say so (RFC 9110 10.1.1).
     opens_at: Option<u64>,
@@ -67,7 +62,7 @@ impl Streamed {
     pub(crate) fn new(
         incoming: ClientBody,
         state: Rc<Exchange>,
-        max: Option<u64>,
+        allowance: Allowance,
         expects: bool,
         named: Vec<HeaderName>,
     ) -> Self {
@@ -76,7 +71,7 @@ impl Streamed {
             incoming,
             state,
             received: 0,
-            max: max.unwrap_or(u64::MAX),
+            allowance,
             opens_at,
             named,
         }
@@ -100,7 +95,7 @@ impl Streamed {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Pending if self.state.is_body_overdue() => self.fail(BodyTrouble::TooSlow),
             Poll::Pending => {
-                self.state.body_wait();
+                self.state.body_wait(self.allowance.timeout);
                 Poll::Pending
             }
             Poll::Ready(None) => {
@@ -118,7 +113,7 @@ impl Streamed {
                     }
                 } else if let Some(data) = frame.data_ref() {
                     self.received += data.len() as u64;
-                    if self.received > self.max {
+                    if self.received > self.allowance.max {
                         return self.fail(BodyTrouble::TooLarge);
                     }
                     self.state.body_progress(data.len());
@@ -132,40 +127,6 @@ impl Streamed {
     }
 }
 
-impl Body for RequestBody {
-    type Data = Bytes;
-    type Error = Cut;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        match self.get_mut() {
-            Self::Empty => Poll::Ready(None),
-            Self::Kept(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Streamed(body) => body.poll(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Kept(bytes) => bytes.is_none(),
-            Self::Streamed(body) => body.incoming.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Kept(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-            }
-            Self::Streamed(body) => body.incoming.size_hint(),
-        }
-    }
-}
-
 /// A response's body on its way to the client. Ends the request's record when hyper drops it.
 pub(crate) struct ResponseBody {
     source: Source,
@@ -175,9 +136,31 @@ pub(crate) struct ResponseBody {
 enum Source {
     Empty,
     /// firedoor's own words.
-    Own(Option<Bytes>),
+    Own(std::vec::IntoIter<Bytes>),
     /// A backend's. Boxed, since a response moves several times on its way.
     Relayed(Box<Relay>),
+    /// A backend's, compressed.
+    Compressed(Box<Compressed>),
+}
+
+impl Source {
+    /// Where a backend's body comes from.
+    fn relay(&self) -> Option<&Relay> {
+        match self {
+            Self::Relayed(relay) => Some(relay),
+            Self::Compressed(compressed) => Some(&compressed.relay),
+            Self::Empty | Self::Own(_) => None,
+        }
+    }
+
+    /// Whether the client has been given all of it.
+    fn is_complete(&self) -> bool {
+        match self {
+            Self::Relayed(relay) => relay.complete,
+            Self::Compressed(compressed) => compressed.is_complete(),
+            Self::Empty | Self::Own(_) => true,
+        }
+    }
 }
 
 /// A backend's response body, with the connection it comes over.
@@ -206,9 +189,9 @@ impl ResponseBody {
         }
     }
 
-    pub(crate) fn own(text: Option<Bytes>, record: Box<Record>) -> Self {
+    pub(crate) fn own(words: Vec<Bytes>, record: Box<Record>) -> Self {
         Self {
-            source: text.map_or(Source::Empty, |text| Source::Own(Some(text))),
+            source: Source::Own(words.into_iter()),
             record: Some(record),
         }
     }
@@ -251,14 +234,15 @@ impl Body for ResponseBody {
         let this = self.get_mut();
         let polled = match &mut this.source {
             Source::Empty => Poll::Ready(None),
-            Source::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Source::Own(words) => Poll::Ready(words.next().map(|words| Ok(Frame::data(words)))),
             Source::Relayed(relay) => relay.poll(cx),
+            Source::Compressed(compressed) => compressed.poll(cx),
         };
         if let (Some(record), Poll::Ready(Some(result))) = (&mut this.record, &polled) {
             match result {
                 Ok(frame) => record.sent(frame.data_ref().map_or(0, Bytes::len)),
-                Err(_) => match &this.source {
-                    Source::Relayed(relay) if relay.is_clients_fault() => record.ended("CD"),
+                Err(_) => match this.source.relay() {
+                    Some(relay) if relay.is_clients_fault() => record.ended("CD"),
                     _ => record.broke_off(),
                 },
             }
@@ -269,18 +253,20 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Empty => true,
-            Source::Own(text) => text.is_none(),
+            Source::Own(words) => words.len() == 0,
             Source::Relayed(relay) => relay.incoming.is_end_stream(),
+            Source::Compressed(compressed) => compressed.is_complete(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Empty => SizeHint::with_exact(0),
-            Source::Own(text) => {
-                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+            Source::Own(words) => {
+                SizeHint::with_exact(words.as_slice().iter().map(|part| part.len() as u64).sum())
             }
             Source::Relayed(relay) => relay.incoming.size_hint(),
+            Source::Compressed(_) => SizeHint::default(),
         }
     }
 }
@@ -288,14 +274,12 @@ impl Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         let record = self.record.take();
-        let state = match &self.source {
-            Source::Relayed(relay) => Some(Rc::clone(&relay.state)),
-            Source::Empty | Source::Own(_) => record.as_ref().map(|record| record.state()),
+        let state = match self.source.relay() {
+            Some(relay) => Some(Rc::clone(&relay.state)),
+            None => record.as_ref().map(|record| record.state()),
         };
         if let Some(mut record) = record {
-            if let Source::Relayed(relay) = &self.source
-                && !relay.complete
-            {
+            if !self.source.is_complete() {
                 record.left_by_client();
             }
             record.finish();

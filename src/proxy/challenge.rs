@@ -140,7 +140,7 @@ pub(crate) fn respond(file: Bytes, mut record: Box<Record>) -> Response<Response
     record.refused(StatusCode::OK, "LR", false);
     let length = HeaderValue::from(file.len());
     let headers_only = record.is_head();
-    let body = (!headers_only).then_some(file);
+    let body = if headers_only { Vec::new() } else { vec![file] };
     let mut response = Response::new(ResponseBody::own(body, record));
     let headers = response.headers_mut();
     headers.insert(

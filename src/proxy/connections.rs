@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::Frame;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::backend_stream::BackendStream;
@@ -16,6 +17,7 @@ use super::inflow::Inflow;
 use super::multiplex::{self, Channel, Stream};
 use super::upstream::Upstream;
 use crate::config;
+use crate::introduction::Announcement;
 use crate::outcome::{Trouble, words};
 use crate::worker::Worker;
 
@@ -40,18 +42,24 @@ pub(crate) enum Unopened {
 const CHANNELS: usize = 16;
 
 impl Connection {
-    /// Connects to `upstream`. The caller bounds the time.
+    /// Connects to `upstream`, and announces the client in whose name it does, where the backend wants to know. The caller bounds the
+    /// time.
     pub(crate) async fn open(
         worker: &Worker,
         upstream: &Upstream,
         address: SocketAddr,
+        announced: Option<Announcement>,
         settings: &config::Upstream,
         max_header_size: usize,
     ) -> Result<Self, Unopened> {
         let connect = async {
-            let stream = TcpStream::connect(address).await?;
+            let mut stream = TcpStream::connect(address).await?;
             // Small requests must not wait for the acknowledgement of the ones before.
             stream.set_nodelay(true)?;
+            if let Some(client) = announced {
+                // Not among the bytes that decide whether a request was sent: they belong to no request.
+                stream.write_all(&client.header()).await?;
+            }
             Ok(stream)
         };
         let stream = connect.await.map_err(Unopened::Unconnected)?;
@@ -73,7 +81,7 @@ impl Connection {
         };
         let head = max_header_size.max(64 * 1024);
         if !shares {
-            let opened = Exclusive::open(stream, head).await;
+            let opened = Exclusive::open(stream, announced, head).await;
             return opened.map(Self::Exclusive).map_err(Unopened::Unconnected);
         }
         let opened = multiplex::open(stream, head, settings.ping_interval).await;
@@ -159,12 +167,16 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
-    /// Takes the most recently used one, or a part of the first that has room.
+    /// Takes the most recently used one of those opened in the name of `announced`, or in nobody's; or a part of the first that has room.
     #[inline]
-    pub(crate) fn pop(&self) -> Option<Connection> {
-        match self.stack.borrow_mut().pop() {
-            Some(connection) => Some(Connection::Exclusive(connection)),
-            None => self.part(),
+    pub(crate) fn pop(&self, announced: Option<&Announcement>) -> Option<Connection> {
+        let mut stack = self.stack.borrow_mut();
+        // The topmost one, unless clients are announced.
+        let mut connections = stack.iter();
+        match connections.rposition(|c| c.announced.as_deref() == announced) {
+            Some(at) => Some(Connection::Exclusive(stack.remove(at))),
+            None if announced.is_none() => self.part(),
+            None => None,
         }
     }
 
@@ -194,6 +206,13 @@ impl Idle {
             Connection::Shared(stream) => return stream.is_open(),
         };
         let ready = connection.is_ready();
+        if ready && connection.announced.is_some() && room > 0 {
+            // Most of these wait for a client that has left: they must not keep the others from being kept.
+            let mut stack = self.stack.borrow_mut();
+            if stack.len() >= room {
+                stack.remove(0);
+            }
+        }
         if ready && self.stack.borrow().len() < room {
             connection.idle_since = now;
             connection.reused = true;

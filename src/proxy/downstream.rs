@@ -9,19 +9,21 @@ mod streams;
 
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderMap, HeaderValue};
+use ipnet::IpNet;
 
 use super::certificate::ClientCertificate;
 use super::headers;
 use super::redirect::{self, Redirect};
 use super::site::Site;
 use super::stream::ClientStream;
+use super::visitor::Visitor;
 use super::window::Window;
 use crate::config::Listener;
 use crate::worker::Worker;
@@ -29,7 +31,10 @@ use crate::worker::Worker;
 /// The state of one client connection, shared by its task, its socket and its requests.
 pub(crate) struct Downstream {
     pub(crate) worker: Rc<Worker>,
+    /// The client: whoever has connected, or whom a proxy that we trust has introduced.
     pub(crate) peer: SocketAddr,
+    /// Where it has connected to, as far as that is known.
+    pub(crate) destination: Option<SocketAddr>,
     /// `peer` as an element of `X-Forwarded-For`.
     pub(crate) client: HeaderValue,
     /// `http` or `https`.
@@ -47,6 +52,8 @@ pub(crate) struct Downstream {
     handshake: Cell<u64>,
     /// Whether what this peer says of its own clients is believed.
     pub(crate) trusted: bool,
+    /// Who is trusted besides, if it is.
+    trusted_proxies: Vec<IpNet>,
     /// A response has gone out that can't be told from a complete one by its framing: the connection must be reset.
     pub(crate) reset: Cell<bool>,
     phase: Cell<Phase>,
@@ -95,8 +102,7 @@ pub(super) enum Cut {
 
 impl Downstream {
     /// The state for a connection that was just accepted.
-    pub(crate) fn new(worker: Rc<Worker>, peer: SocketAddr, listener: &Listener) -> Rc<Self> {
-        let ip = peer.ip().to_canonical();
+    pub(crate) fn new(worker: Rc<Worker>, visitor: Visitor, listener: &Listener) -> Rc<Self> {
         let patience = if worker.is_draining() {
             clock::DRAIN_PATIENCE
         } else {
@@ -104,8 +110,9 @@ impl Downstream {
         };
         let due = worker.now() + patience;
         Rc::new(Self {
-            peer,
-            client: headers::client_value(ip),
+            peer: visitor.address,
+            destination: visitor.destination,
+            client: headers::client_value(visitor.address.ip()),
             scheme: if listener.tls.is_some() {
                 "https"
             } else {
@@ -116,7 +123,12 @@ impl Downstream {
             hsts: listener.hsts.map(redirect::promise),
             redirect: listener.redirect.map(|port| Box::new(Redirect::to(port))),
             handshake: Cell::new(0),
-            trusted: listener.trusted_proxies.iter().any(|net| net.contains(&ip)),
+            trusted: visitor.trusted,
+            trusted_proxies: if visitor.trusted {
+                listener.trusted_proxies.clone()
+            } else {
+                Vec::new()
+            },
             reset: Cell::new(false),
             phase: Cell::new(Phase::Head),
             head_begun: Cell::new(false),
@@ -135,6 +147,13 @@ impl Downstream {
     /// Whether it came over TLS.
     pub(crate) fn is_secured(&self) -> bool {
         self.scheme == "https"
+    }
+
+    /// Whether `address` is one that this trusted peer is to be believed about who is behind it.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies
+            .iter()
+            .any(|net| net.contains(&address))
     }
 
     /// Whether a request for `host` belongs to the site that the connection was made to.

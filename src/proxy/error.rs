@@ -9,6 +9,9 @@ use super::exchange::BodyTrouble;
 use super::grpc;
 use super::headers::X_REQUEST_ID;
 use super::identity::Identity;
+use super::policy::Policy;
+use super::policy::answer::Answer;
+use super::policy::page::PreparedPage;
 use super::record::Record;
 use super::survey::Flaw;
 use crate::outcome::Trouble;
@@ -32,6 +35,10 @@ pub(crate) enum Refusal {
     Options,
     /// Here is only told where to go instead: to the same host, over TLS.
     Redirect,
+    /// Its route says what to answer, where to or with what.
+    Answered(StatusCode),
+    /// Its route is in maintenance.
+    Maintenance,
     /// No route is for this host.
     UnknownHost,
     /// The connection was made to another site than this host's.
@@ -46,6 +53,8 @@ pub(crate) enum Refusal {
     HoldFull,
     /// There is no room for requests of its priority.
     Shed,
+    /// Its client has made as many as it may; there will be room for one more in so many seconds.
+    Limited(u32),
     /// It asks for a WebSocket, and its backend speaks HTTP/2 without a way to open one (RFC 8441).
     NoTunnel,
     /// The backend broke the protocol or the connection.
@@ -67,11 +76,15 @@ impl Refusal {
             Self::Options => StatusCode::OK,
             // It keeps method and body.
             Self::Redirect => StatusCode::PERMANENT_REDIRECT,
+            Self::Answered(status) => status,
             Self::UnknownHost | Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Body(BodyTrouble::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyTrouble::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::NoZone | Self::HoldFull | Self::Shed => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Maintenance | Self::NoZone | Self::HoldFull | Self::Shed => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Upstream(Trouble::ConnectTimeout | Trouble::ResponseTimeout) => {
                 StatusCode::GATEWAY_TIMEOUT
             }
@@ -99,6 +112,8 @@ impl Refusal {
             Self::UnknownProtocol => "Only WebSockets are tunnelled here.",
             Self::Options => "This is as far as the request was to go.",
             Self::Redirect => "This is served over https only.",
+            Self::Answered(_) => "This is served elsewhere.",
+            Self::Maintenance => "This is being worked on at the moment.",
             Self::UnknownHost => "This host is not served here.",
             Self::Misdirected => "This connection was made to another site: please make a new one.",
             Self::NoRoute => "Nothing is served at this path.",
@@ -110,6 +125,7 @@ impl Refusal {
             Self::Shed => {
                 "More important requests take all of the servers' capacity at the moment."
             }
+            Self::Limited(_) => "You have sent too many requests in a short time.",
             Self::NoTunnel => "The server can't open a WebSocket over HTTP/2.",
             Self::Upstream(Trouble::ConnectTimeout | Trouble::ResponseTimeout) => {
                 "The server did not answer in time."
@@ -138,7 +154,7 @@ impl Refusal {
             | Self::NoRoute => "PR",
             Self::NoTunnel => "PH",
             Self::Options => "--",
-            Self::Redirect => "LR",
+            Self::Redirect | Self::Answered(_) | Self::Maintenance => "LR",
             Self::Body(BodyTrouble::Broken) => "CR",
             Self::Body(BodyTrouble::TooSlow) => "cR",
             Self::Body(BodyTrouble::TooLarge) => "PR",
@@ -146,6 +162,7 @@ impl Refusal {
             Self::HoldFull => "PQ",
             // HAProxy has no such thing; an operator who reads the log of an overload shouldn't have to look up a code.
             Self::Shed => "shed",
+            Self::Limited(_) => "rate",
             Self::Upstream(Trouble::ConnectTimeout) => "sC",
             Self::Upstream(Trouble::ResponseTimeout) => "sH",
             Self::Upstream(Trouble::Connect | Trouble::Handshake) => "SC",
@@ -168,49 +185,90 @@ impl Refusal {
         }
         let id = record.identity().map(Identity::request_id);
         let id_text = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or("");
-        let text = if json {
-            format!(
-                "{}\n",
-                serde_json::json!({"status": status.as_u16(), "error": self.text(), "request_id": id_text})
-            )
-        } else if id_text.is_empty() {
-            format!("{}\n", self.text())
-        } else {
-            format!("{}\nRequest {id_text}\n", self.text())
-        };
+        let policy = record.policy();
+        let (kind, words) = self.words(json, id_text, policy);
+        let length: usize = words.iter().map(Bytes::len).sum();
         let headers_only = record.is_head();
         let state = record.state();
-        let length = HeaderValue::from(text.len());
-        let body = (!headers_only).then(|| Bytes::from(text));
-        let mut response = Response::new(ResponseBody::own(body, record));
-        *response.status_mut() = status;
-        self.fields(response.headers_mut(), json);
-        if let (Self::Redirect, Some(redirect)) = (self, &state.redirect)
-            && let Some(location) = redirect.take()
-        {
-            response.headers_mut().insert(LOCATION, location);
+
+        let mut headers = HeaderMap::new();
+        if length > 0 {
+            headers.insert(CONTENT_TYPE, kind);
+            if headers_only {
+                headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
+            }
         }
-        if headers_only {
-            response
-                .headers_mut()
-                .insert(http::header::CONTENT_LENGTH, length);
+        self.fields(&mut headers, policy);
+        let location = match &state.redirect {
+            Some(redirect) => redirect.take(),
+            None => record.location().cloned(),
+        };
+        if let Some(location) = location {
+            headers.insert(LOCATION, location);
+        }
+        if let Some(policy) = policy {
+            policy.finish(&mut headers, state.is_secured());
         }
         if let Some(id) = id {
-            response.headers_mut().insert(X_REQUEST_ID, id);
+            headers.insert(X_REQUEST_ID, id);
         }
+        let body = if headers_only { Vec::new() } else { words };
+        let mut response = Response::new(ResponseBody::own(body, record));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
         response
     }
 
-    fn fields(self, headers: &mut HeaderMap, json: bool) {
-        let kind = if json {
-            "application/json"
+    /// What the body says, and its type.
+    fn words(self, json: bool, id: &str, policy: Option<&Policy>) -> (HeaderValue, Vec<Bytes>) {
+        let answer = policy.and_then(Policy::answer);
+        if let (
+            Self::Answered(_),
+            Some(Answer::Respond {
+                body, content_type, ..
+            }),
+        ) = (self, answer)
+        {
+            return (content_type.clone(), vec![body.clone()]);
+        }
+        if json {
+            let text = serde_json::json!({"status": self.status().as_u16(), "error": self.text(), "request_id": id});
+            let kind = HeaderValue::from_static("application/json");
+            return (kind, vec![Bytes::from(format!("{text}\n"))]);
+        }
+        if let Some(page) = policy.and_then(|policy| self.page(policy)) {
+            return (page.content_type(), page.fill(id));
+        }
+        let text = if id.is_empty() {
+            format!("{}\n", self.text())
         } else {
-            "text/plain; charset=utf-8"
+            format!("{}\nRequest {id}\n", self.text())
         };
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+        (kind, vec![Bytes::from(text)])
+    }
+
+    /// What people see instead of our own words.
+    fn page(self, policy: &Policy) -> Option<&PreparedPage> {
+        match (self, policy.answer()) {
+            (Self::Answered(_), _) => None,
+            (
+                Self::Maintenance,
+                Some(Answer::Maintenance {
+                    page: Some(page), ..
+                }),
+            ) => Some(page),
+            _ => policy.pages.page(self.status()),
+        }
+    }
+
+    fn fields(self, headers: &mut HeaderMap, policy: Option<&Policy>) {
         match self {
             Self::NoZone | Self::HoldFull | Self::Shed => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::Limited(seconds) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
             }
             Self::Method | Self::Options => {
                 let allowed = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";
@@ -226,7 +284,15 @@ impl Refusal {
                 // What follows on this connection can't be told from what belonged to the refused message.
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
+            Self::Maintenance => {
+                if let Some(Answer::Maintenance { retry_after, .. }) =
+                    policy.and_then(Policy::answer)
+                {
+                    headers.insert(RETRY_AFTER, retry_after.clone());
+                }
+            }
             Self::Redirect
+            | Self::Answered(_)
             | Self::UnknownProtocol
             | Self::UnknownHost
             | Self::Misdirected

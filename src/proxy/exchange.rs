@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use super::downstream::Downstream;
 use super::error::Refusal;
@@ -154,9 +155,8 @@ impl Exchange {
         }
     }
 
-    /// The backend wants more of the request body, and the client hasn't sent it.
-    pub(crate) fn body_wait(&self) {
-        let limit = self.worker.view().limits().body_timeout;
+    /// The backend wants more of the request body, and the client hasn't sent it. `limit`: how long that may last.
+    pub(crate) fn body_wait(&self, limit: Duration) {
         self.body.wait(self.worker.now(), limit);
     }
 

@@ -21,6 +21,7 @@ use super::backend_stream::BackendStream;
 use super::body::RequestBody;
 use super::doorbell::Doorbell;
 use super::io::{Traffic, UpstreamSocket};
+use crate::introduction::Announcement;
 
 /// One connection to a backend.
 pub(crate) struct Exclusive {
@@ -37,12 +38,15 @@ pub(crate) struct Exclusive {
     pub(crate) idle_since: u64,
     /// It has carried a request before: that it breaks now says little about the backend.
     pub(crate) reused: bool,
+    /// It was opened in the name of this client, and carries nobody else's requests.
+    pub(crate) announced: Option<Box<Announcement>>,
 }
 
 impl Exclusive {
-    /// Over `stream`, which has just been connected.
+    /// Over `stream`, which has just been connected, in the name of the `announced` client if there is one.
     pub(crate) async fn open(
         stream: BackendStream,
+        announced: Option<Announcement>,
         max_header_size: usize,
     ) -> io::Result<Box<Self>> {
         let traffic = Rc::new(Traffic::default());
@@ -67,6 +71,7 @@ impl Exclusive {
             doorbell,
             idle_since: 0,
             reused: false,
+            announced: announced.map(Box::new),
         }))
     }
 

@@ -36,7 +36,7 @@ use super::stream::ClientStream;
 use super::survey::{self, Survey};
 use super::upgrade::Tunnel;
 use super::upstream::InFlight;
-use crate::outcome::Trouble;
+use crate::outcome::{Ending, Trouble};
 use crate::zone::ComponentId;
 
 /// Answers one request. Never fails: what goes wrong before the response head is an answer of our own.
@@ -104,6 +104,7 @@ async fn forward<B: Body + Into<ClientBody>>(
         // 1. snapshot
         let view = worker.view();
         let config = &view.snapshot.config;
+        let settings = prepared.upstream(config);
 
         // 5. pick
         let pool = prepared.pool_in(&view)?;
@@ -121,7 +122,7 @@ async fn forward<B: Body + Into<ClientBody>>(
         let picked = if newcomer && worker.queue().is_waiting(pool) {
             None
         } else {
-            view.pick(pool, session, &tried, worker.index(), worker.now())
+            view.pick_or_try(pool, &prepared, &tried, worker)
         };
         if picked.is_some() {
             stay.end(worker, pool);
@@ -136,19 +137,22 @@ async fn forward<B: Body + Into<ClientBody>>(
         };
         flight.admitted = admitted;
         let upstream = Rc::clone(flight.upstream());
-        record.attempt(&upstream, view.snapshot.epoch);
+        record.attempt(&flight, view.snapshot.epoch);
         poor = None;
 
         // 6. checkout
+        let announced = attempt::announcement(state, &config.pools[pool]);
         let idle = if fresh_only {
             None
         } else {
-            upstream.idle.pop()
+            upstream.idle.pop(announced.as_ref())
         };
         let mut connection = match idle {
             Some(connection) => connection,
             None => {
-                match Box::pin(attempt::connect(state, &upstream, config, fresh_only)).await {
+                let connecting =
+                    attempt::connect(state, &upstream, announced, settings, config, fresh_only);
+                match Box::pin(connecting).await {
                     Ok(connection) => {
                         record.connected(begun.elapsed());
                         first = false;
@@ -163,7 +167,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                     Err(trouble) => {
                         if let Some(trouble) = trouble {
                             worker.report(&upstream, trouble);
-                            record.lost();
+                            record.lost(Ending::Broken);
                             // Unlike a full backlog, nothing that a moment of waiting mends.
                             failed = Some(trouble)
                                 .filter(|t| *t == Trouble::Handshake)
@@ -179,10 +183,10 @@ async fn forward<B: Body + Into<ClientBody>>(
         // 7. send
         let spare = attempt::copy(&request);
         if dressed {
-            headers::stamp(request.headers_mut(), &view.zone, &view.epoch);
+            headers::stamp(request.headers_mut(), view.zone_of(&flight), &view.epoch);
         } else {
             let identity = record.identity().expect("it is prepared");
-            prepared.dress(request.headers_mut(), state, identity, &view);
+            prepared.dress(request.headers_mut(), state, identity, (&view, &flight));
         }
         dressed = false;
         if version == Version::HTTP_10 && !request.headers().contains_key(HOST) {
@@ -194,7 +198,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 request.headers_mut().insert(HOST, host);
             }
         }
-        let most = config.upstream.retries;
+        let most = settings.retries;
         let repeatable = spare.is_some() && prepared.idempotent && most > 0;
         let may_repeat = repeatable && retries < most;
         // One reading of the clock less for the usual request, which has been sent as soon as it had come.
@@ -203,7 +207,7 @@ async fn forward<B: Body + Into<ClientBody>>(
         }
         let sent_at = worker.micros();
         let rules = Rules {
-            limit: millis(config.upstream.response_timeout),
+            limit: millis(settings.response_timeout),
             whole: spare.is_some(),
             may_leave: may_repeat,
             expects: prepared.expects,
@@ -239,14 +243,14 @@ async fn forward<B: Body + Into<ClientBody>>(
                 };
                 let another = view.has_another(pool, &tried, upstream.id);
                 let worth_it = may_repeat
-                    && config.upstream.retry_on_status.contains(&status.as_u16())
+                    && settings.retry_on_status.contains(&status.as_u16())
                     && (another || (bad && view.has_standby()))
                     && worker.withdraw_retry();
                 let Some(again) = spare.filter(|_| worth_it) else {
                     return Ok(answer);
                 };
                 if bad {
-                    record.lost();
+                    record.lost(Ending::ServerError);
                 }
                 if !another {
                     // The probes have been asked: the next attempt is the standby's, or there is none.
@@ -271,7 +275,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                     fresh_only = true;
                 } else {
                     worker.report(&upstream, Trouble::Reset);
-                    record.lost();
+                    record.lost(Ending::Broken);
                     tried.push(upstream.id);
                 }
             }
@@ -292,7 +296,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                     return Err(Refusal::Upstream(trouble));
                 };
                 if !unsent {
-                    record.lost();
+                    record.lost(Ending::Broken);
                 }
                 failed = (!unsent).then_some(trouble);
                 if last_resort {
@@ -315,7 +319,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 let Some(again) = spare else {
                     return Err(Refusal::Upstream(Trouble::ResponseTimeout));
                 };
-                record.lost();
+                record.lost(Ending::Broken);
                 retries += 1;
                 request = again;
             }
@@ -337,11 +341,17 @@ impl Answer {
         let (mut parts, incoming) = response.into_parts();
         record.answered(parts.status);
         state.begin_answer();
+        let mut compressor = None;
         let mut named = Vec::new();
         if found.names_fields() {
             named = headers::named_by_connection(&parts.headers);
         }
         headers::clean_response(&mut parts.headers, &found, parts.status, parts.version);
+        if let Some(policy) = record.policy() {
+            policy.finish(&mut parts.headers, state.is_secured());
+            named.extend(policy.response.displaced());
+            compressor = policy.compress(parts.status, &mut parts.headers, &record);
+        }
         if let Some(pin) = pin {
             pin.put_into(&mut parts.headers);
         }
@@ -364,6 +374,10 @@ impl Answer {
             ends_by_close,
             named,
         );
+        let body = match compressor {
+            Some(compressor) => body.compressed(compressor),
+            None => body,
+        };
         Response::from_parts(parts, body)
     }
 }

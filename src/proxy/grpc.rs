@@ -32,12 +32,14 @@ pub(crate) fn code(refusal: Refusal) -> Code {
         | Refusal::BadTarget
         | Refusal::Body(BodyTrouble::Broken)
         | Refusal::Upstream(Trouble::Protocol) => Code::Internal,
-        Refusal::LongTarget | Refusal::LargeHead | Refusal::Body(BodyTrouble::TooLarge) => {
-            Code::ResourceExhausted
-        }
+        Refusal::LongTarget
+        | Refusal::LargeHead
+        | Refusal::Body(BodyTrouble::TooLarge)
+        | Refusal::Limited(_) => Code::ResourceExhausted,
         Refusal::Method
         | Refusal::Options
         | Refusal::UnknownProtocol
+        | Refusal::Answered(_)
         | Refusal::NoTunnel
         | Refusal::UnknownHost
         | Refusal::NoRoute => Code::Unimplemented,
@@ -46,6 +48,7 @@ pub(crate) fn code(refusal: Refusal) -> Code {
         }
         Refusal::Redirect
         | Refusal::Misdirected
+        | Refusal::Maintenance
         | Refusal::NoZone
         | Refusal::HoldFull
         | Refusal::Shed
@@ -72,7 +75,7 @@ pub(crate) enum Code {
 /// The answer to the client. The log has the HTTP status that it stands for.
 pub(crate) fn response(refusal: Refusal, record: Box<Record>) -> Response<ResponseBody> {
     let id = record.identity().map(Identity::request_id);
-    let mut response = Response::new(ResponseBody::own(None, record));
+    let mut response = Response::new(ResponseBody::own(Vec::new(), record));
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));

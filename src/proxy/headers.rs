@@ -3,16 +3,19 @@
 //! The other order is a known hole: a client names one of our own fields in `Connection`, and the proxy deletes what it has
 //! just added (Go's `ReverseProxy.Director` was replaced because of it).
 
+mod forwarded;
+
 use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
+    CONNECTION, CONTENT_LENGTH, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{StatusCode, Version};
 
 use super::identity::Identity;
 use super::survey::{ConnectionField, Survey, is_certificate, is_claim};
+use crate::config::Forwarding;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -25,6 +28,7 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// W3C trace context.
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const FIREDOOR_ZONE: HeaderName = HeaderName::from_static("firedoor-zone");
 const FIREDOOR_EPOCH: HeaderName = HeaderName::from_static("firedoor-epoch");
 const VIA_1_1: HeaderValue = HeaderValue::from_static("1.1 firedoor");
@@ -40,6 +44,8 @@ pub(crate) struct Additions<'a> {
     pub(crate) client: &'a HeaderValue,
     /// Whether what the peer says of its own clients is believed.
     pub(crate) trusted: bool,
+    /// By which fields the app is told of its client.
+    pub(crate) forwarding: Forwarding,
     /// `http` or `https`.
     pub(crate) scheme: &'static str,
     /// The version that the client speaks.
@@ -85,6 +91,29 @@ pub(crate) fn clean_request(headers: &mut HeaderMap, found: &Survey, trusted: bo
 pub(crate) fn add_to_request(headers: &mut HeaderMap, found: &Survey, add: &Additions<'_>) {
     // One growth instead of two or three.
     headers.reserve(10);
+    if add.forwarding != Forwarding::XForwarded {
+        forwarded::add(headers, add);
+    }
+    if add.forwarding == Forwarding::Forwarded {
+        // A trusted peer's, which would end before us.
+        for name in [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST] {
+            headers.remove(name);
+        }
+    } else {
+        add_x_forwarded(headers, add);
+    }
+    headers.insert(X_REQUEST_ID, add.identity.request_id());
+    if let Some(traceparent) = add.identity.traceparent() {
+        if found.tracestate {
+            // Without its parent, a trace state means nothing.
+            headers.remove(TRACESTATE);
+        }
+        headers.insert(TRACEPARENT, traceparent);
+    }
+    add_via(headers, found, add.version);
+}
+
+fn add_x_forwarded(headers: &mut HeaderMap, add: &Additions<'_>) {
     let chain = if add.trusted {
         extended(headers, &X_FORWARDED_FOR, add.client)
     } else {
@@ -99,15 +128,6 @@ pub(crate) fn add_to_request(headers: &mut HeaderMap, found: &Survey, add: &Addi
     {
         headers.insert(X_FORWARDED_HOST, host);
     }
-    headers.insert(X_REQUEST_ID, add.identity.request_id());
-    if let Some(traceparent) = add.identity.traceparent() {
-        if found.tracestate {
-            // Without its parent, a trace state means nothing.
-            headers.remove(TRACESTATE);
-        }
-        headers.insert(TRACEPARENT, traceparent);
-    }
-    add_via(headers, found, add.version);
 }
 
 /// Stamps the zone that the attempt goes to and the epoch it was decided in, so that a fenced-off zone can refuse it. Anew for
@@ -180,6 +200,13 @@ pub(crate) fn trace_id(parent: &HeaderValue) -> Option<&str> {
     sound.then_some(trace)
 }
 
+/// Whether the client names the request, so that its app can tell a repetition from a second request.
+pub(crate) fn has_idempotency_key(headers: &HeaderMap) -> bool {
+    headers
+        .get(IDEMPOTENCY_KEY)
+        .is_some_and(|key| !key.is_empty())
+}
+
 /// Whether the client wants a final status, or `100 (Continue)`, before it sends the body.
 pub(crate) fn expects_continue(headers: &HeaderMap, found: &Survey) -> bool {
     found.expect
@@ -205,12 +232,45 @@ pub(crate) fn wants_upgrade(headers: &HeaderMap, found: &Survey, version: Versio
 /// Whether the client came over https, by what [`add_to_request`] has told the app. With several proxies in front of us, the first
 /// one has seen the client.
 pub(crate) fn is_https(headers: &HeaderMap) -> bool {
-    headers.get(X_FORWARDED_PROTO).is_some_and(|protos| {
+    if let Some(protos) = headers.get(X_FORWARDED_PROTO) {
         let mut protos = protos.as_bytes().split(|&b| b == b',');
-        protos
+        return protos
             .next()
-            .is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"))
-    })
+            .is_some_and(|proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"));
+    }
+    let told = headers.get(FORWARDED).and_then(|told| told.to_str().ok());
+    let elements = told.and_then(forwarded::elements).unwrap_or_default();
+    let first = elements.first().and_then(|first| first.proto.as_deref());
+    first.is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
+}
+
+/// The client behind `peer`, who is trusted, by what it and others that are trusted say: the nearest address that isn't trusted. Which
+/// fields say so is what apps are told by; where a peer could send both, a client's own forgery in the other ones must not count.
+pub(crate) fn client_behind(
+    headers: &HeaderMap,
+    forwarding: Forwarding,
+    peer: IpAddr,
+    trusts: impl Fn(IpAddr) -> bool,
+) -> IpAddr {
+    let standard = match forwarding {
+        Forwarding::XForwarded => false,
+        Forwarding::Forwarded => headers.contains_key(FORWARDED),
+        Forwarding::Both => !headers.contains_key(X_FORWARDED_FOR),
+    };
+    let hops = if standard {
+        forwarded::hops(headers)
+    } else {
+        forwarded::listed(headers).map(forwarded::address).collect()
+    };
+    let mut client = peer;
+    for hop in hops.into_iter().rev() {
+        let Some(address) = hop else { break };
+        client = address.to_canonical();
+        if !trusts(client) {
+            break;
+        }
+    }
+    client
 }
 
 /// The client's address as the last element of the chain.

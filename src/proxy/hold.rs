@@ -101,7 +101,7 @@ impl Stay {
         let worker = &state.worker;
         let before = Arc::clone(&view.snapshot);
         let config = &before.config;
-        let patience = patience(config.failover.hold_time, &config.pools[pool].check, failed);
+        let patience = patience(record.hold_time(config), &config.pools[pool].check, failed);
         let too_long = || failed.map_or(Refusal::NoZone, Refusal::Upstream);
         if patience == 0 {
             return Err(too_long());

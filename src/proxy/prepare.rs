@@ -9,16 +9,20 @@ use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 
 use super::affinity::{Pin, Session};
+use super::allowance;
 use super::body::{ClientBody, RequestBody, Streamed};
 use super::error::Refusal;
 use super::exchange::{BodyTrouble, Exchange};
 use super::headers::{self, Additions};
 use super::identity::Identity;
+use super::policy::{Allowance, Policy};
 use super::record::Record;
 use super::retry;
 use super::route::Lookup;
 use super::survey::{self, Flaw, Survey};
+use super::upstream::InFlight;
 use super::view::View;
+use crate::config::{self, Config};
 use crate::zone::ComponentId;
 
 /// A request that is ready for its first attempt.
@@ -26,9 +30,13 @@ pub(crate) struct Prepared {
     /// By `routed`'s configuration.
     pool: usize,
     pub(crate) priority: u8,
+    /// What the route says besides.
+    policy: Option<Rc<Policy>>,
     /// What the request was routed by.
     routed: Rc<View>,
     pub(crate) idempotent: bool,
+    /// It asks for nothing to be changed.
+    pub(crate) safe: bool,
     pub(crate) upgrade: bool,
     pub(crate) expects: bool,
     /// The client's version.
@@ -39,13 +47,18 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Adds what the app may rely on to `headers`, for an attempt at a backend of `view`'s active zone.
+    /// How backends are talked to for this request.
+    pub(crate) fn upstream<'a>(&'a self, config: &'a Config) -> &'a config::Upstream {
+        Policy::upstream(self.policy.as_deref(), config)
+    }
+
+    /// Adds what the app may rely on to `headers`, for an attempt by `view`.
     pub(crate) fn dress(
         &self,
         headers: &mut HeaderMap,
         state: &Exchange,
         identity: &Identity,
-        view: &View,
+        (view, flight): (&View, &InFlight),
     ) {
         headers::add_to_request(
             headers,
@@ -53,12 +66,13 @@ impl Prepared {
             &Additions {
                 client: &state.client,
                 trusted: state.trusted,
+                forwarding: view.snapshot.config.upstream.forwarded,
                 scheme: state.scheme,
                 version: self.version,
                 identity,
             },
         );
-        headers::stamp(headers, &view.zone, &view.epoch);
+        headers::stamp(headers, view.zone_of(flight), &view.epoch);
         if let Some(certificate) = state.certificate.get() {
             certificate.put_into(headers);
         }
@@ -124,13 +138,6 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     if let Some(flaw) = survey::flaw(request.headers(), &found, request.version()) {
         return Err(Refusal::Flawed(flaw));
     }
-    if let (Some(max), Some(length)) = (
-        config.limits.max_body_size,
-        request.body().size_hint().exact(),
-    ) && length > max
-    {
-        return Err(Refusal::Body(BodyTrouble::TooLarge));
-    }
     normalise_target(&mut request)?;
     limit_forwards(&mut request)?;
 
@@ -141,10 +148,13 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
         .and_then(|host| host.to_str().ok())
         .unwrap_or("");
     if let Some(redirect) = &state.redirect {
+        allowance::request(state, request.headers(), &view, None)?;
         let aimed = redirect.aim(host, request.uri());
         return Err(aimed.map_or(Refusal::Flawed(Flaw::Host), |()| Refusal::Redirect));
     }
-    let goal = match view.routes.lookup(host, request.uri().path()) {
+    let found_goal = view.routes.lookup(host, request.uri().path());
+    allowance::request(state, request.headers(), &view, found_goal.rated())?;
+    let goal = match found_goal {
         Lookup::To(goal) => goal,
         Lookup::UnknownHost => return Err(Refusal::UnknownHost),
         Lookup::NoPath => return Err(Refusal::NoRoute),
@@ -153,11 +163,23 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     if !state.is_at_home(host) {
         return Err(Refusal::Misdirected);
     }
+    let policy = goal.policy;
+    if let Some(policy) = &policy {
+        record.governed(policy);
+        policy.meet(&mut request, record)?;
+    }
+    let allowance = match &policy {
+        Some(policy) => policy.allowance,
+        None => Allowance::of(&config.limits),
+    };
+    if request.body().size_hint().exact() > Some(allowance.max) {
+        return Err(Refusal::Body(BodyTrouble::TooLarge));
+    }
 
     // 4. clean; what we add is added for each attempt, so that a copy for a retry need not carry it
     let upgrade = headers::wants_upgrade(request.headers(), &found, request.version());
     let expects = headers::expects_continue(request.headers(), &found);
-    let named = if found.names_fields() {
+    let mut named = if found.names_fields() {
         headers::named_by_connection(request.headers())
     } else {
         Vec::new()
@@ -170,12 +192,22 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
         .affinity(goal.pool)
         .map(|affinity| affinity.take(request.headers_mut()));
 
-    let idempotent = retry::is_idempotent(request.method()) && !upgrade;
+    if let Some(policy) = &policy {
+        policy.request.apply(request.headers_mut());
+        named.extend(policy.request.displaced());
+    }
+    let keyed = policy.as_ref().is_some_and(|p| p.idempotency_key);
+    let idempotent = !upgrade
+        && (retry::is_idempotent(request.method())
+            || (keyed && headers::has_idempotency_key(request.headers())));
+    let safe = request.method().is_safe() && !upgrade;
     let prepared = Prepared {
         pool: goal.pool,
         priority: goal.priority,
+        policy,
         routed: Rc::clone(&view),
         idempotent,
+        safe,
         upgrade,
         expects,
         version: request.version(),
@@ -183,7 +215,6 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
         session,
     };
     let replay_buffer = config.upstream.replay_buffer;
-    let max_body = config.limits.max_body_size;
     drop(view);
     request.extensions_mut().clear();
     let (parts, incoming) = request.into_parts();
@@ -191,12 +222,12 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     let body = if known_length == Some(0) {
         RequestBody::Empty
     } else if !expects && known_length.is_some_and(|length| length <= replay_buffer as u64) {
-        Box::pin(keep(state, incoming.into(), replay_buffer)).await?
+        Box::pin(keep(state, incoming.into(), replay_buffer, allowance)).await?
     } else {
         RequestBody::Streamed(Box::new(Streamed::new(
             incoming.into(),
             Rc::clone(state),
-            max_body,
+            allowance,
             expects,
             named,
         )))
@@ -209,14 +240,9 @@ async fn keep(
     state: &Rc<Exchange>,
     incoming: ClientBody,
     max: usize,
+    allowance: Allowance,
 ) -> Result<RequestBody, Refusal> {
-    let streamed = Streamed::new(
-        incoming,
-        Rc::clone(state),
-        Some(max as u64),
-        false,
-        Vec::new(),
-    );
+    let streamed = Streamed::new(incoming, Rc::clone(state), allowance, false, Vec::new());
     let limited = Limited::new(RequestBody::Streamed(Box::new(streamed)), max);
     match limited.collect().await {
         Ok(collected) => Ok(RequestBody::Kept(Some(collected.to_bytes()))),

@@ -63,6 +63,10 @@ pub(crate) fn due(view: &View, now: u64) -> Vec<Opening> {
             continue;
         }
         for (routing, backend) in zone.backends.iter().zip(&configured.backends) {
+            if config.pools[routing.pool].send_proxy.is_some() {
+                // In whose name would it be opened?
+                continue;
+            }
             let check = config.check_of(backend);
             let upstream = match view.upstreams.get(&routing.id) {
                 Some(known) if routing.pickable() && matches!(check.kind, CheckKind::Http(_)) => {
@@ -121,6 +125,7 @@ impl Opening {
                 worker,
                 upstream,
                 address,
+                None,
                 &self.settings,
                 self.max_header_size,
             );

@@ -12,7 +12,11 @@ use jiff::Timestamp;
 use super::downstream::Downstream;
 use super::exchange::Exchange;
 use super::identity::Identity;
-use super::upstream::Upstream;
+use super::policy::Policy;
+use super::trial::Side;
+use super::upstream::{InFlight, Upstream};
+use crate::config::{Coding, Config};
+use crate::outcome::Ending;
 use crate::telemetry::access_log::Line;
 use crate::zone::ComponentKey;
 
@@ -26,10 +30,18 @@ pub(crate) struct Record {
     bytes_out: u64,
     termination: &'static str,
     identity: Option<Identity>,
+    /// What its route says about it, if that is anything special.
+    policy: Option<Rc<Policy>>,
+    /// In which coding its client would like the response, where its route compresses.
+    wish: Option<Coding>,
+    /// Where its client is sent instead.
+    location: Option<Box<HeaderValue>>,
     /// The backend of the last attempt.
     upstream: Option<Rc<Upstream>>,
-    /// Whether it is to blame for how the request ended.
-    failed: bool,
+    /// How far it is to blame for how the request ended.
+    ending: Ending,
+    /// The attempt takes part in a trial.
+    on_trial: bool,
     /// Its part is counted already.
     counted: bool,
     retries: u32,
@@ -118,8 +130,12 @@ impl Record {
             bytes_out: 0,
             termination: "--",
             identity: None,
+            policy: None,
+            wish: None,
+            location: None,
             upstream: None,
-            failed: false,
+            ending: Ending::Well,
+            on_trial: false,
             counted: false,
             retries: 0,
             words: None,
@@ -144,18 +160,55 @@ impl Record {
         self.identity = Some(identity);
     }
 
+    /// Its route is known.
+    pub(crate) fn governed(&mut self, policy: &Rc<Policy>) {
+        self.policy = Some(Rc::clone(policy));
+    }
+
+    /// `None` also before its route is known.
+    pub(crate) fn policy(&self) -> Option<&Policy> {
+        self.policy.as_deref()
+    }
+
+    /// The coding that its response may have.
+    pub(crate) fn wishes(&mut self, coding: Option<Coding>) {
+        self.wish = coding;
+    }
+
+    /// The same.
+    pub(crate) fn wish(&self) -> Option<Coding> {
+        self.wish
+    }
+
+    /// Its client is to ask elsewhere.
+    pub(crate) fn sent_on(&mut self, location: HeaderValue) {
+        self.location = Some(Box::new(location));
+    }
+
+    /// Where.
+    pub(crate) fn location(&self) -> Option<&HeaderValue> {
+        self.location.as_deref()
+    }
+
+    /// How long it may wait for a zone.
+    pub(crate) fn hold_time(&self, config: &Config) -> Duration {
+        let policy = self.policy.as_deref();
+        policy.map_or(config.failover.hold_time, |policy| policy.hold_time)
+    }
+
     /// `None` before it is prepared.
     pub(crate) fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
     }
 
     /// An attempt begins.
-    pub(crate) fn attempt(&mut self, upstream: &Rc<Upstream>, epoch: u64) {
+    pub(crate) fn attempt(&mut self, flight: &InFlight, epoch: u64) {
         if self.upstream.is_some() {
             self.retries += 1;
             self.state.worker.counters().retries.add(1);
         }
-        self.upstream = Some(Rc::clone(upstream));
+        self.upstream = Some(Rc::clone(flight.upstream()));
+        self.on_trial = flight.trial != Side::None;
         self.counted = false;
         if let Some(words) = &mut self.words {
             words.epoch = epoch;
@@ -164,11 +217,18 @@ impl Record {
 
     /// The attempt has failed, and another one may follow: the failure is this backend's all the same, or what retries hide would
     /// never make it gray.
-    pub(crate) fn lost(&mut self) {
+    pub(crate) fn lost(&mut self, ending: Ending) {
+        self.ending = ending;
+        self.count();
+        self.ending = Ending::Well;
+    }
+
+    fn count(&mut self) {
         if let Some(upstream) = &self.upstream
             && !self.counted
         {
-            upstream.count(self.state.worker.index(), true);
+            let worker = self.state.worker.index();
+            upstream.count(worker, self.ending, self.on_trial);
             self.counted = true;
         }
     }
@@ -188,7 +248,10 @@ impl Record {
     /// The response head has come from the backend.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.status = status.as_u16();
-        self.failed = status.is_server_error();
+        self.ending = match status.is_server_error() {
+            true => Ending::ServerError,
+            false => Ending::Well,
+        };
         if let Some(words) = &mut self.words {
             words.first_byte = self.begun.elapsed();
         }
@@ -198,7 +261,7 @@ impl Record {
     pub(crate) fn refused(&mut self, status: StatusCode, termination: &'static str, blame: bool) {
         self.status = status.as_u16();
         self.termination = termination;
-        self.failed = blame;
+        self.ending = if blame { Ending::Broken } else { Ending::Well };
         self.state.worker.counters().refusals.add(1);
     }
 
@@ -216,7 +279,7 @@ impl Record {
     /// The response broke off on the backend's side.
     pub(crate) fn broke_off(&mut self) {
         self.termination = "SD";
-        self.failed = true;
+        self.ending = Ending::Broken;
     }
 
     /// It ended otherwise: who, in which phase.
@@ -288,13 +351,8 @@ impl Record {
 impl Drop for Record {
     /// Also when the client leaves and hyper drops the request's future in the middle of it.
     fn drop(&mut self) {
-        let worker = &self.state.worker;
-        worker.counters().requests.add(1);
-        if let Some(upstream) = &self.upstream
-            && !self.counted
-        {
-            upstream.count(worker.index(), self.failed);
-        }
+        self.state.worker.counters().requests.add(1);
+        self.count();
         if self.status == 0 {
             self.termination = "CH";
         }

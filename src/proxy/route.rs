@@ -17,11 +17,13 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::rc::Rc;
 
+use super::policy::Policy;
 use crate::config::{Config, HostPattern, Route};
 
 /// Where a request goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Lookup {
     /// To a pool.
     To(Goal),
@@ -33,12 +35,26 @@ pub(crate) enum Lookup {
     BadPath,
 }
 
+impl Lookup {
+    /// The index of its route, if that has a rate of its own.
+    pub(crate) fn rated(&self) -> Option<usize> {
+        match self {
+            Self::To(goal) => goal.rated,
+            Self::UnknownHost | Self::NoPath | Self::BadPath => None,
+        }
+    }
+}
+
 /// The pool of a request, and how important it is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Goal {
     /// An index into [`Config::pools`].
     pub(crate) pool: usize,
     pub(crate) priority: u8,
+    /// Its route's index, if that has a rate of its own.
+    pub(crate) rated: Option<usize>,
+    /// What else the route says about it, if it does.
+    pub(crate) policy: Option<Rc<Policy>>,
 }
 
 /// All routes, arranged for looking up.
@@ -66,15 +82,20 @@ impl RouteTable {
         };
         let mut table = Self {
             // Parsing makes sure that there is a default pool where it is needed.
-            unrouted: config.routes.is_empty().then(|| Goal {
-                pool: default().unwrap_or(0),
-                priority: Route::DEFAULT_PRIORITY,
+            unrouted: config.routes.is_empty().then(|| {
+                let pool = default().unwrap_or(0);
+                Goal {
+                    pool,
+                    priority: Route::DEFAULT_PRIORITY,
+                    rated: None,
+                    policy: Policy::of(None, Some(pool), config),
+                }
             }),
             exact: HashMap::new(),
             below: HashMap::new(),
             any: Paths::default(),
         };
-        for route in &config.routes {
+        for (index, route) in config.routes.iter().enumerate() {
             let paths = match &route.host {
                 Some(HostPattern::Exact(host)) => {
                     table.exact.entry(host.as_str().into()).or_default()
@@ -85,8 +106,11 @@ impl RouteTable {
                 None => &mut table.any,
             };
             let goal = Goal {
-                pool: route.pool,
+                // Without one there is an answer, and nobody will ask.
+                pool: route.pool.unwrap_or(0),
                 priority: route.priority,
+                rated: route.rate.map(|_| index),
+                policy: Policy::of(Some(route), route.pool, config),
             };
             paths.add(&route.path, goal);
         }
@@ -95,8 +119,8 @@ impl RouteTable {
 
     /// The pool for a request to `host` (with or without port) and `path` (without query).
     pub(crate) fn lookup(&self, host: &str, path: &str) -> Lookup {
-        if let Some(goal) = self.unrouted {
-            return Lookup::To(goal);
+        if let Some(goal) = &self.unrouted {
+            return Lookup::To(goal.clone());
         }
         let Some(path) = normalise(path) else {
             return Lookup::BadPath;
@@ -106,7 +130,7 @@ impl RouteTable {
         for paths in self.candidates(&host) {
             known = true;
             if let Some(goal) = paths.longest(&path) {
-                return Lookup::To(goal);
+                return Lookup::To(goal.clone());
             }
         }
         if known {
@@ -137,7 +161,7 @@ impl Paths {
             .sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
     }
 
-    fn longest(&self, path: &str) -> Option<Goal> {
+    fn longest(&self, path: &str) -> Option<&Goal> {
         let covers = |prefix: &str| {
             path.strip_prefix(prefix)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -145,7 +169,7 @@ impl Paths {
         self.0
             .iter()
             .find(|(prefix, _)| covers(prefix))
-            .map(|(_, goal)| *goal)
+            .map(|(_, goal)| goal)
     }
 }
 
@@ -165,7 +189,7 @@ pub(super) fn bare(host: &str) -> Cow<'_, str> {
 }
 
 /// The path to match by, or `None` if it is refused. Allocates only for paths that aren't normal yet.
-fn normalise(path: &str) -> Option<Cow<'_, str>> {
+pub(super) fn normalise(path: &str) -> Option<Cow<'_, str>> {
     if !path.starts_with('/') {
         // `OPTIONS *`: about the host, not about any path of it.
         return Some(Cow::Borrowed("/"));

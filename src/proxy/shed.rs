@@ -112,7 +112,10 @@ fn fits(capacity: u32, own: u32, higher: u32) -> bool {
 
 /// The lowest and highest priority of the routes to `pool`.
 fn priorities(config: &Config, pool: usize) -> Option<(u8, u8)> {
-    let routes = config.routes.iter().filter(|route| route.pool == pool);
+    let routes = config
+        .routes
+        .iter()
+        .filter(|route| route.pool == Some(pool));
     let priorities = routes.map(|route| route.priority);
     Some((priorities.clone().min()?, priorities.max()?))
 }

@@ -12,8 +12,9 @@ use super::connections::Idle;
 use super::security::Security;
 use super::shed::Admitted;
 use super::silence::Stillness;
+use super::trial::Side;
 use crate::config::{Config, Protocol};
-use crate::outcome::Trouble;
+use crate::outcome::{Ending, Trouble};
 use crate::snapshot::{BackendLoad, BackendRouting, KeepAlive};
 use crate::zone::{ComponentId, ComponentKey, Status};
 
@@ -206,6 +207,7 @@ impl Upstream {
             upstream: Rc::clone(self),
             worker,
             at_home: false,
+            trial: Side::None,
             admitted: None,
         })
     }
@@ -294,8 +296,8 @@ impl Upstream {
     }
 
     /// Counts one finished request for the monitor's tally.
-    pub(crate) fn count(&self, worker: usize, failed: bool) {
-        self.load.count(worker, failed);
+    pub(crate) fn count(&self, worker: usize, ending: Ending, on_trial: bool) {
+        self.load.count(worker, ending, on_trial);
     }
 }
 
@@ -314,6 +316,8 @@ pub(crate) struct InFlight {
     worker: usize,
     /// It came for its session's sake, not because the backend was picked.
     at_home: bool,
+    /// Which side of a trial it is on.
+    pub(crate) trial: Side,
     /// Its place behind the pool's gate, where there is one.
     pub(crate) admitted: Option<Admitted>,
 }
@@ -331,10 +335,10 @@ impl InFlight {
 
     /// Whether the backend may still be sent this request.
     pub(crate) fn is_welcome(&self) -> bool {
-        if self.at_home {
-            self.upstream.keeps_sessions()
-        } else {
-            self.upstream.is_pickable()
+        match self.trial {
+            Side::Standby => !self.upstream.is_abandoned(),
+            Side::Active | Side::None if self.at_home => self.upstream.keeps_sessions(),
+            Side::Active | Side::None => self.upstream.is_pickable(),
         }
     }
 }

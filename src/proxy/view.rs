@@ -13,6 +13,7 @@ use super::balance::{self, Candidate};
 use super::downstream::millis;
 use super::route::RouteTable;
 use super::shed::{Demands, Gate};
+use super::trial::Dealer;
 use super::upstream::{InFlight, Upstream};
 use crate::config::Limits;
 use crate::snapshot::{Admission, Snapshot};
@@ -26,10 +27,14 @@ pub(crate) struct View {
     /// write to a shared cache line.
     pub(crate) zone: HeaderValue,
     pub(crate) epoch: HeaderValue,
+    /// Some backends are told who their clients are, and where those have connected to.
+    pub(crate) announces: bool,
     /// The active zone's backends, by pool.
     pools: Vec<Pool>,
     /// All backends of all zones.
     pub(crate) upstreams: HashMap<ComponentId, Rc<Upstream>>,
+    /// Only while the active zone is compared with a standby.
+    pub(crate) dealer: Option<Dealer>,
 }
 
 #[derive(Default)]
@@ -110,9 +115,11 @@ impl View {
         let zone = HeaderValue::from_str(&snapshot.zones[snapshot.active].name)
             .unwrap_or_else(|_| HeaderValue::from_static("-"));
         Self {
+            dealer: Dealer::new(&snapshot, |id| upstreams.get(&id).map(Rc::clone)),
             routes,
             zone,
             epoch: HeaderValue::from(snapshot.epoch),
+            announces: config.pools.iter().any(|pool| pool.send_proxy.is_some()),
             pools,
             upstreams,
             snapshot,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crossbeam_utils::CachePadded;
 
 use super::KeepAlive;
+use crate::outcome::Ending;
 
 /// Requests in flight, requests, failures and signs of life at one backend. Lives as long as the backend's identity, across snapshots and
 /// reloads.
@@ -22,6 +23,9 @@ struct Cell {
     in_flight: AtomicU32,
     requests: AtomicU64,
     failures: AtomicU64,
+    server_errors: AtomicU64,
+    trial_requests: AtomicU64,
+    trial_failures: AtomicU64,
     heard_at: AtomicU64,
 }
 
@@ -32,6 +36,12 @@ pub struct Totals {
     pub requests: u64,
     /// Those of them that the backend failed, cut off or stalled.
     pub failures: u64,
+    /// Those of the failures that were complete responses of the application.
+    pub server_errors: u64,
+    /// Those of the requests that took part in a trial.
+    pub trial_requests: u64,
+    /// Those of them that failed.
+    pub trial_failures: u64,
 }
 
 impl BackendLoad {
@@ -69,13 +79,21 @@ impl BackendLoad {
     }
 
     /// Counts one request that ended, by the worker itself only.
-    pub fn count(&self, worker: usize, failed: bool) {
-        let Cell {
-            requests, failures, ..
-        } = &*self.per_worker[worker];
-        requests.store(requests.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        if failed {
-            failures.store(failures.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    pub fn count(&self, worker: usize, ending: Ending, on_trial: bool) {
+        let cell = &*self.per_worker[worker];
+        increment(&cell.requests);
+        if on_trial {
+            increment(&cell.trial_requests);
+        }
+        if ending == Ending::Well {
+            return;
+        }
+        increment(&cell.failures);
+        if ending == Ending::ServerError {
+            increment(&cell.server_errors);
+        }
+        if on_trial {
+            increment(&cell.trial_failures);
         }
     }
 
@@ -108,8 +126,16 @@ impl BackendLoad {
             .fold(Totals::default(), |sum, cell| Totals {
                 requests: sum.requests + cell.requests.load(Ordering::Relaxed),
                 failures: sum.failures + cell.failures.load(Ordering::Relaxed),
+                server_errors: sum.server_errors + cell.server_errors.load(Ordering::Relaxed),
+                trial_requests: sum.trial_requests + cell.trial_requests.load(Ordering::Relaxed),
+                trial_failures: sum.trial_failures + cell.trial_failures.load(Ordering::Relaxed),
             })
     }
+}
+
+/// By the one worker whose cell it is.
+fn increment(count: &AtomicU64) {
+    count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -147,12 +173,16 @@ mod tests {
         load.enter(1);
         load.enter(1);
         load.leave(0);
-        load.count(0, false);
-        load.count(1, true);
+        load.count(0, Ending::Well, true);
+        load.count(1, Ending::Broken, true);
+        load.count(1, Ending::ServerError, false);
         assert_eq!(load.in_flight(), 2);
         let both = Totals {
-            requests: 2,
-            failures: 1,
+            requests: 3,
+            failures: 2,
+            server_errors: 1,
+            trial_requests: 2,
+            trial_failures: 1,
         };
         assert_eq!(load.totals(), both);
         assert_eq!(load.heard_at(), 0);

@@ -30,8 +30,16 @@ pub struct WorkerCounters {
     pub holds_refused: Counter,
     /// ... and lost their client meanwhile.
     pub holds_left: Counter,
+    /// Requests that were more than their client may make.
+    pub limited: Counter,
     /// Client connections accepted.
     pub connections: Counter,
+    /// Connections that had to begin with a PROXY header and didn't, or came from somebody who may not send one.
+    pub introductions_refused: Counter,
+    /// Connections that came faster than their client may make them.
+    pub connections_limited: Counter,
+    /// Connections of clients that had as many as they may have.
+    pub connections_crowded: Counter,
     /// Access-log lines that were dropped because the log could not keep up.
     pub log_lines_dropped: Counter,
 }
@@ -59,6 +67,14 @@ pub struct Totals {
     pub holds_left: u64,
     /// See [`WorkerCounters::connections`].
     pub connections: u64,
+    /// See [`WorkerCounters::introductions_refused`].
+    pub introductions_refused: u64,
+    /// See [`WorkerCounters::limited`].
+    pub limited: u64,
+    /// See [`WorkerCounters::connections_limited`].
+    pub connections_limited: u64,
+    /// See [`WorkerCounters::connections_crowded`].
+    pub connections_crowded: u64,
     /// See [`WorkerCounters::log_lines_dropped`].
     pub log_lines_dropped: u64,
 }
@@ -103,6 +119,10 @@ impl Counters {
             holds_refused: sum.holds_refused + worker.holds_refused.read(),
             holds_left: sum.holds_left + worker.holds_left.read(),
             connections: sum.connections + worker.connections.read(),
+            introductions_refused: sum.introductions_refused + worker.introductions_refused.read(),
+            limited: sum.limited + worker.limited.read(),
+            connections_limited: sum.connections_limited + worker.connections_limited.read(),
+            connections_crowded: sum.connections_crowded + worker.connections_crowded.read(),
             log_lines_dropped: sum.log_lines_dropped + worker.log_lines_dropped.read(),
         })
     }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::Worker;
 use crate::outcome::Observation;
 use crate::proxy::accept::Door;
+use crate::proxy::allowance::Allowances;
 use crate::proxy::challenge::Challenges;
 use crate::proxy::hold::Held;
 use crate::proxy::shed::Demands;
@@ -37,6 +38,8 @@ pub struct Parts {
     pub held: Held,
     /// The requests of pools that not everybody is let into, over all workers.
     pub demands: Demands,
+    /// What each client has taken, over all workers.
+    pub allowances: Allowances,
 }
 
 /// What a worker may be told.

@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use crate::client::Client;
-use crate::door::{ORDER, builder, shown, stored, until_served};
+use crate::door::{ORDER, builder, shown, stored, until_failed, until_served};
 use crate::pebble::{Pebble, entry};
 use crate::support::load::Plan;
 use crate::support::pair::assert_none_failed;
@@ -191,4 +191,24 @@ fn an_expired_certificate_is_told_shown_and_replaced() {
     assert!(flaw.as_str().unwrap().starts_with("expired on "), "{flaw}");
     pebble.start();
     until_served(&proxy, &pebble, "app.example");
+}
+
+#[test]
+fn another_authority_is_asked_at_once_and_the_old_certificate_serves_until_it_answers() {
+    let (pebble, origin) = (Pebble::running(), Origin::named("a"));
+    let mut proxy = builder(&pebble, &origin, &["app.example"], "").start();
+    let first = until_served(&proxy, &pebble, "app.example");
+    let mut other = Pebble::new();
+    other.tls = pebble.tls;
+    proxy.rewrite_config(builder(&other, &origin, &["app.example"], ""));
+    assert_eq!(proxy.admin_post("/v1/reload", "").status, 200);
+    until_failed(&proxy, "app.example", 1);
+    assert_eq!(
+        shown(pebble.tls, &pebble.trust(), "app.example"),
+        Some(first)
+    );
+    assert_eq!(proxy.status()["certificates"].as_array().unwrap().len(), 1);
+    other.start();
+    until_served(&proxy, &other, "app.example");
+    assert_eq!(proxy.status()["certificates"].as_array().unwrap().len(), 1);
 }

@@ -4,6 +4,7 @@ use std::fs;
 
 use jiff::Timestamp;
 
+use crate::authority::Authority;
 use crate::client::Client;
 use crate::door::{ORDER, builder, over_http, shown, stored, until_failed, until_served};
 use crate::pebble::{Pebble, entry};
@@ -29,7 +30,9 @@ fn a_start_waits_for_no_authority_and_finds_it_when_it_comes() {
     );
     until_served(&proxy, &pebble, "app.example");
     assert!(
-        proxy.log().contains("app.example (there is none yet)"),
+        proxy
+            .log()
+            .contains("app.example (there is none from there yet)"),
         "{}",
         proxy.log()
     );
@@ -153,4 +156,17 @@ fn a_full_disk_leaves_no_half_of_a_certificate() {
     eventually(ORDER, "it is stored", || {
         entry(&proxy.status(), "app.example").unwrap()["stored"] == true
     });
+}
+
+#[test]
+fn a_new_signer_of_the_authority_is_believed_without_a_reload() {
+    let (pebble, origin) = (Pebble::running(), Origin::named("a"));
+    let (right, file) = (pebble.file("right.pem"), pebble.file("ca.pem"));
+    fs::rename(&file, &right).unwrap();
+    Authority::new("another").write(pebble.directory.path());
+    let proxy = builder(&pebble, &origin, &["app.example"], "").start();
+    let reason = until_failed(&proxy, "app.example", 1);
+    assert!(reason.contains("no TLS: "), "{reason}");
+    fs::rename(&right, &file).unwrap();
+    until_served(&proxy, &pebble, "app.example");
 }

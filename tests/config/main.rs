@@ -42,6 +42,8 @@ impl Environment for Sealed {
         match path.to_str() {
             Some("admin.token") => Ok(SECRETS[1].to_owned()),
             Some("empty.token") => Ok(" ".to_owned()),
+            Some("large.html") => Ok("x".repeat((1 << 20) + 1)),
+            Some("sorry.html") => Ok("<p>Sorry</p>".to_owned()),
             Some(path) if path.ends_with(".pem") || path.ends_with(".key") => pem(path),
             _ => Err("no such file".to_owned()),
         }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use firedoor::config::{
     AccessLog, Address, Admin, AdminBind, Backend, Balance, Check, CheckKind, ClientIp, Config,
-    Dependency, Failback, Failover, Gray, Journal, Limits, Listener, LogFormat, LogTarget,
-    MinHealthy, Pool, Protocol, Route, Server, Upstream, Zone,
+    Dependency, Failback, Failover, Forwarding, Gray, Journal, Limits, Listener, LogFormat,
+    LogTarget, MinHealthy, PerClient, Pool, Protocol, Route, Server, Upstream, Zone,
 };
 use firedoor::health::checker::Promoted;
 use firedoor::outcome::{CheckCode, Outcome};
@@ -44,6 +44,7 @@ pub(crate) fn check(fall: u32, rise: u32) -> Check {
         confirm_interval: Duration::from_millis(50),
         fall: NonZeroU32::new(fall).unwrap(),
         rise: NonZeroU32::new(rise).unwrap(),
+        send_proxy: None,
     }
 }
 
@@ -85,6 +86,7 @@ pub(crate) fn config(
             tls: None,
             hsts: None,
             redirect: None,
+            proxy_protocol: false,
             h2c: false,
             bind: ([127, 0, 0, 1], 0).into(),
             trusted_proxies: Vec::new(),
@@ -102,6 +104,7 @@ pub(crate) fn config(
             max_header_size: 32768,
             max_headers: 100,
             max_body_size: None,
+            per_client: PerClient::default(),
         },
         upstream: upstream(),
         failover,
@@ -109,19 +112,19 @@ pub(crate) fn config(
             .iter()
             .enumerate()
             .map(|(index, min_healthy)| Pool {
+                send_proxy: None,
                 name: pool_name(index),
                 min_healthy: *min_healthy,
                 check: Arc::clone(&check),
                 sticky: None,
                 slow_start: Duration::ZERO,
+                error_pages: Vec::new(),
             })
             .collect(),
         routes: (0..pools.len())
             .map(|pool| Route {
-                host: None,
                 path: format!("/{pool}"),
-                pool,
-                priority: Route::DEFAULT_PRIORITY,
+                ..Route::to(pool)
             })
             .collect(),
         zones: zones.iter().map(|zone| config_zone(zone, &check)).collect(),
@@ -147,6 +150,7 @@ fn upstream() -> Upstream {
         retry_on_status: Vec::new(),
         replay_buffer: 65536,
         balance: Balance::LeastLoaded,
+        forwarded: Forwarding::XForwarded,
     }
 }
 

@@ -174,7 +174,7 @@ impl Oracle {
 
 fn needed(config: &Config) -> Serves {
     let backends = || config.zones.iter().flat_map(|zone| &zone.backends);
-    let routed = config.routes.iter().map(|route| route.pool);
+    let routed = config.routes.iter().filter_map(|route| route.pool);
     routed
         .filter(|pool| backends().any(|backend| backend.pool == *pool))
         .map(|pool| config.pools[pool].name.to_string())

@@ -135,9 +135,17 @@ impl Stage {
     }
 
     pub(crate) fn tally(&mut self, zone: usize, slot: usize, requests: u32, failures: u32) {
+        let tally = Tally {
+            requests,
+            failures,
+            ..Tally::default()
+        };
+        self.put_tally(zone, slot, tally);
+    }
+
+    pub(crate) fn put_tally(&mut self, zone: usize, slot: usize, tally: Tally) {
         let id = self.backend(zone, slot).id;
-        self.checker
-            .handle_tally(id, Tally { requests, failures }, self.now);
+        self.checker.handle_tally(id, tally, self.now);
         self.answer();
     }
 

@@ -18,6 +18,9 @@ use firedoor::zone::{ComponentId, Operator, Status, Verdict};
 
 use crate::oracle::{Oracle, identities};
 
+/// Where all is silent, so many probes may look for confirmation at once, if `fall` is not more.
+const TIMEOUTS: u32 = 5;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Watch {
     pub(crate) config: Arc<Config>,
@@ -34,7 +37,7 @@ pub(crate) struct Watch {
     /// Identities of the configured backends, zone by zone.
     backends: Vec<Vec<Arc<str>>>,
     identities: BTreeMap<ComponentId, Arc<str>>,
-    in_flight: BTreeMap<ComponentId, Flight>,
+    in_flight: BTreeMap<ComponentId, Vec<Flight>>,
     last_probe: BTreeMap<ComponentId, Instant>,
     /// Requests have been let in: from then on they wait for planned flips only.
     opened: bool,
@@ -100,8 +103,9 @@ impl Watch {
     /// A configuration is about to come into force.
     pub(crate) fn reconfigured(&mut self, config: &Arc<Config>) {
         let after = identities(config);
-        self.in_flight
-            .retain(|_, flight| after.contains_key(&flight.identity));
+        for flights in self.in_flight.values_mut() {
+            flights.retain(|flight| after.contains_key(&flight.identity));
+        }
         self.oracle.reconfigured(config, &self.report);
         // Reconfigured checks may be run at once.
         self.last_probe.clear();
@@ -119,13 +123,18 @@ impl Watch {
             lost_at: now.instant + lost_after,
             identity: format!("{}@{}", probe.key, probe.address),
         };
-        if let Some(before) = self.in_flight.insert(id, flight) {
+        let flights = self.in_flight.entry(id).or_default();
+        flights.retain(|flight| flight.lost_at > now.instant);
+        if let Some(before) = flights.last() {
             assert!(probe.round > before.round, "rounds count up");
-            assert!(
-                now.instant >= before.lost_at,
-                "two probes of one component in flight"
-            );
         }
+        flights.push(flight);
+        let most = probe.check.fall.get().max(TIMEOUTS);
+        assert!(
+            flights.len() <= most as usize,
+            "{} probes of one component in flight",
+            flights.len()
+        );
         if let Some(last) = self.last_probe.insert(id, now.instant) {
             assert!(
                 now.instant - last >= probe.check.confirm_interval,
@@ -139,11 +148,12 @@ impl Watch {
     pub(crate) fn probe_ended(&mut self, probe: &Probe, started: Instant, now: Moment) -> bool {
         let lost_after = probe.check.timeout * 2 + Duration::from_secs(1);
         let of_this = |flight: &Flight| (flight.round, flight.started) == (probe.round, started);
-        let known = self.in_flight.get(&probe.component).is_some_and(of_this);
-        if known {
-            self.in_flight.remove(&probe.component);
+        let flights = self.in_flight.entry(probe.component).or_default();
+        let known = flights.iter().position(of_this);
+        if let Some(index) = known {
+            flights.remove(index);
         }
-        known && now.instant - started < lost_after
+        known.is_some() && now.instant - started < lost_after
     }
 
     /// After each input: everything that must hold, and everything that must have held in between.

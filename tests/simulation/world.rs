@@ -15,7 +15,7 @@ use firedoor::health::checker::{Checker, Command, Input, Probe};
 use firedoor::health::report::Event;
 use firedoor::memory::Memory;
 use firedoor::moment::Moment;
-use firedoor::outcome::{Observation, Outcome, Sign, Silence, Tally, Trouble};
+use firedoor::outcome::{Observation, Outcome, Sign, Silence, Tally, TrialTally, Trouble};
 use firedoor::zone::{ComponentId, ComponentKey, Operator};
 
 use crate::example::{self, ExampleZone, pass};
@@ -304,7 +304,21 @@ impl World {
             let requests = self.rng.u32(0..100);
             let bad = all_bad || self.rng.u32(0..4) == 0;
             let failures = if bad { requests } else { requests / 20 };
-            self.put(Input::Tally(id, Tally { requests, failures }));
+            let dealt_out = if self.watch.routing.trial.is_some() {
+                requests / 4
+            } else {
+                0
+            };
+            let tally = Tally {
+                requests,
+                failures,
+                server_errors: if self.rng.bool() { failures } else { 0 },
+                trial: TrialTally {
+                    requests: dealt_out,
+                    failures: if bad { dealt_out } else { 0 },
+                },
+            };
+            self.put(Input::Tally(id, tally));
         }
     }
 

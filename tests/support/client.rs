@@ -152,6 +152,14 @@ impl RawClient {
         self.send(request).response_to(&method)
     }
 
+    /// As `exchange`, with `first` right before the request.
+    #[track_caller]
+    pub fn exchange_after(&mut self, first: &[u8], request: &str) -> Response {
+        let method = request.split(' ').next().unwrap_or_default();
+        self.send([first, request.as_bytes()].concat())
+            .response_to(method)
+    }
+
     /// Whatever comes next, at least one byte.
     pub fn some(&mut self, limit: Duration) -> Result<Vec<u8>, Trouble> {
         self.wire.deadline = Instant::now() + limit;

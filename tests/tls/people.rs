@@ -5,7 +5,8 @@ use std::process::{Command, Output, Stdio};
 use crate::client::Client;
 use crate::site::Site;
 use crate::support::behaviour;
-use crate::support::{Origin, Proxy};
+use crate::support::wait::PATIENCE;
+use crate::support::{Origin, Proxy, eventually};
 
 fn site() -> (Origin, Site, Proxy) {
     let origin = Origin::start(behaviour::echo());
@@ -264,4 +265,45 @@ fn clients_cannot_say_that_they_came_otherwise() {
     let body = client.response().body.to_ascii_lowercase();
     assert_eq!(body.matches("x-forwarded-proto").count(), 1, "{body}");
     assert!(body.contains("x-forwarded-proto: https"), "{body}");
+}
+
+/// What is compressed is the same in both versions, and so is what broke off.
+#[test]
+fn curl_gets_what_the_app_wrote_in_fewer_bytes() {
+    let page = "<p>a page of some length</p>\n".repeat(4000);
+    let origin = Origin::start(behaviour::answer(200, &["Content-Type: text/html"], &page));
+    let site = Site::new();
+    let routes = "[[route]]\npool = \"default\"\ncompress = true";
+    let proxy = site.builder().toml(routes).zone("fz-1", &[&origin]).start();
+    let cut = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n{page}",
+        page.len() + 1
+    );
+    for version in ["--http1.1", "--http2"] {
+        origin.behave(behaviour::answer(200, &["Content-Type: text/html"], &page));
+        for coding in ["gzip", "br", "zstd"] {
+            let field = format!("Accept-Encoding: {coding}");
+            let output = curl(
+                &proxy,
+                &site,
+                &[version, "--compressed", "--header", &field],
+            );
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            assert_eq!(text(&output.stdout), page, "{version} {coding}");
+        }
+        origin.behave(behaviour::raw(&cut, behaviour::Next::Close));
+        let output = curl(&proxy, &site, &[version, "--compressed"]);
+        assert!(!output.status.success(), "{version}: it looks complete");
+    }
+    eventually(PATIENCE, "fewer bytes were sent", || {
+        let lines = proxy.access_text();
+        let lines = lines
+            .lines()
+            .filter(|line| line.contains("\"termination\":\"--\""));
+        let sizes: Vec<u64> = lines
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .filter_map(|line| line["bytes_out"].as_u64())
+            .collect();
+        sizes.len() == 6 && sizes.iter().all(|&size| size < page.len() as u64 / 10)
+    });
 }

@@ -106,6 +106,25 @@ fn every_response_promises_tls_unless_the_app_does() {
 }
 
 #[test]
+fn a_route_promises_for_itself() {
+    let origin = Origin::named("a");
+    let site = Site::new();
+    let builder = Proxy::builder().listener(&site.terms("hsts = \"365d\""));
+    let routes = "[[route]]\npath = \"/new\"\npool = \"default\"\nhsts = \"1d\"\n[[route]]\npool = \"default\"";
+    let proxy = builder.toml(routes).zone("fz-1", &[&origin]).start();
+    let mut client = Client::connect(proxy.address, &site.trust());
+    for (path, promise) in [("/new", "max-age=86400"), ("/", "max-age=31536000")] {
+        assert_eq!(promised(&client.get(path).head), [promise], "{path}");
+    }
+    // Browsers may not believe it in cleartext.
+    let proxy = Proxy::builder()
+        .toml(routes)
+        .zone("fz-1", &[&origin])
+        .start();
+    assert_eq!(proxy.get("/new").field("strict-transport-security"), None);
+}
+
+#[test]
 fn nobody_promises_what_was_not_asked_for() {
     let origin = Origin::named("a");
     let site = Site::new();

@@ -71,6 +71,7 @@ pub(super) fn builtin() -> Check {
         confirm_interval: Duration::from_millis(50),
         fall: TWO,
         rise: THREE,
+        send_proxy: None,
     }
 }
 
@@ -85,6 +86,7 @@ pub(super) fn overlay(section: &mut Section<'_>, base: &Check) -> Check {
             .unwrap_or(base.confirm_interval),
         fall: streak(section, "fall").unwrap_or(base.fall),
         rise: streak(section, "rise").unwrap_or(base.rise),
+        send_proxy: base.send_proxy,
     }
 }
 

@@ -7,10 +7,10 @@ use crate::config::raw::{Form, Item, Refusal, Section, closest};
 use crate::config::{Address, Check, MinHealthy, Pool, Protocol, Sticky, TlsClient};
 
 use super::address::Scheme;
-use super::check;
-use super::tls;
 use super::values::{DURATION, NAME, PERCENT};
 use super::zone::Draft;
+use super::{check, page, tls};
+use crate::introduction::Version;
 
 /// The pool of everything that names none.
 const DEFAULT: &str = "default";
@@ -72,17 +72,23 @@ impl<'a> Pools<'a> {
     fn define(&mut self, section: &Section<'a>) {
         let sticky = sticky_of(&section.section("sticky"));
         let slow_start = section.read("slow_start", &DURATION);
+        let versions = [("v1", Version::First), ("v2", Version::Second)];
+        let send_proxy = section.choice("send_proxy", &versions, &[]);
+        let error_pages = page::error_pages(section);
         let min_healthy = section.item("min_healthy");
         let terms = section.item("tls");
         let tls = terms
             .clone()
             .map(|terms| tls::backends(&terms.into_section()?));
         let mut check_section = section.section("check");
-        let check = if check_section.present() {
+        let mut check = if check_section.present() {
             Arc::new(check::overlay(&mut check_section, &self.check))
         } else {
             Arc::clone(&self.check)
         };
+        if send_proxy.is_some() {
+            Arc::make_mut(&mut check).send_proxy = send_proxy;
+        }
         let name_item = section.required("name", "add name = \"…\"");
         let Some((item, name)) =
             name_item.and_then(|item| item.read(&NAME).map(|name| (item, name)))
@@ -101,6 +107,8 @@ impl<'a> Pools<'a> {
                 check,
                 sticky,
                 slow_start: slow_start.unwrap_or_default(),
+                send_proxy,
+                error_pages,
             },
             shown: item.raw().to_owned(),
             min_healthy,
@@ -127,6 +135,8 @@ impl<'a> Pools<'a> {
                 check: Arc::clone(&self.check),
                 sticky: None,
                 slow_start: Duration::ZERO,
+                send_proxy: None,
+                error_pages: Vec::new(),
             },
             shown: shown.to_owned(),
             min_healthy: None,
@@ -178,6 +188,11 @@ impl<'a> Pools<'a> {
         };
         let check = || Arc::new(found.pool.check.over(protocol));
         Some(Arc::clone(known.get_or_insert_with(check)))
+    }
+
+    /// Whether connections to backends of `pool` are each in the name of a client.
+    pub(super) fn send_proxy(&self, pool: usize) -> bool {
+        self.found[pool].pool.send_proxy.is_some()
     }
 
     /// The pool that a route names. It must exist by now: a route alone has no backends to send to.

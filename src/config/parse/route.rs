@@ -1,16 +1,42 @@
-//! `[[route]]`: which requests go to which pool.
+//! `[[route]]`: which requests go to which pool, and what is done to them on the way.
+
+mod answer;
+mod compression;
+mod edits;
+mod overrides;
+mod target;
 
 use crate::config::Route;
 use crate::config::raw::{Form, Refusal, Section};
 
 use super::address::HOST;
 use super::pool::Pools;
+use super::rate;
+use super::values::LIFETIME;
+use edits::Direction;
 
 const PATH: Form<String> = Form {
     noun: "a path prefix",
     example: "\"/api\"",
     parse: path,
 };
+
+/// What is only for requests that are sent to a backend.
+const IDLE: [&str; 13] = [
+    "pool",
+    "priority",
+    "connect_timeout",
+    "response_timeout",
+    "body_timeout",
+    "max_body_size",
+    "retries",
+    "retry_on_status",
+    "hold_time",
+    "idempotency_key",
+    "request_headers",
+    "compress",
+    "compress_types",
+];
 
 /// `[[route]]`
 pub(super) fn routes(root: &Section<'_>, pools: &Pools<'_>) -> Vec<Route> {
@@ -45,8 +71,31 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
     let host = section.item("host").map(|item| item.read(&HOST));
     let path = section.item("path").map(|item| item.read(&PATH));
     let priority = section.number("priority", 0..=9);
-    let pool = section.required("pool", "add pool = \"…\"");
-    let pool = pool.and_then(|item| pools.of_route(&item));
+    let rate = rate::read(section, "rate", "burst");
+    let overrides = overrides::overrides(section);
+    let request_headers = edits::fields(section, Direction::Request);
+    let response_headers = edits::fields(section, Direction::Response);
+    let hsts = section.read("hsts", &LIFETIME);
+    let compression = compression::compression(section);
+    let known_host = host.clone().flatten();
+    let answer = answer::answer(section, known_host.as_ref());
+    let known_path = path.clone().flatten();
+    let prefix = edits::prefix(section, known_path.as_deref().unwrap_or("/"));
+    let pool = if section.has("redirect") || section.has("respond") {
+        let _idle = section.misplaced("pool");
+        for key in IDLE.iter().filter(|key| section.has(key)) {
+            if let Some(item) = section.lookup(key) {
+                item.report(
+                    format!("{key} does nothing where the route answers by itself"),
+                    "remove it, or the route's redirect or respond",
+                );
+            }
+        }
+        None
+    } else {
+        let pool = section.required("pool", "add pool = \"…\"");
+        Some(pool.and_then(|item| pools.of_route(&item))?)
+    };
     Some(Route {
         host: match host {
             Some(host) => Some(host?),
@@ -56,8 +105,16 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
             Some(path) => path?,
             None => "/".to_owned(),
         },
-        pool: pool?,
+        pool,
         priority: priority.unwrap_or(Route::DEFAULT_PRIORITY),
+        rate,
+        overrides,
+        answer,
+        prefix,
+        request_headers,
+        response_headers,
+        hsts,
+        compression,
     })
 }
 

@@ -101,7 +101,7 @@ fn listener(section: &Section<'_>, bind: Option<SocketAddr>, reachable: bool) ->
         );
     }
     let redirect = redirect.and_then(|redirect| redirect.read(&REDIRECT));
-    section.later_unless("proxy_protocol", "false");
+    let proxy_protocol = section.item("proxy_protocol");
     let h2c = section.boolean("h2c");
     if let (Some(true), Some(item)) = (h2c, section.lookup("h2c").filter(|_| section.has("tls"))) {
         item.report(
@@ -117,6 +117,16 @@ fn listener(section: &Section<'_>, bind: Option<SocketAddr>, reachable: bool) ->
         .iter()
         .filter_map(|item| item.read(&NETWORK))
         .collect();
+    let proxy_protocol = proxy_protocol.and_then(|item| {
+        let demanded = item.boolean()?;
+        if demanded && networks.is_empty() {
+            item.report(
+                "nobody may send a PROXY header, so nobody would be served",
+                "say where your balancers are: trusted_proxies = [\"10.0.0.0/8\"]",
+            );
+        }
+        Some(demanded)
+    });
     let max_connections = section
         .number("max_connections", 1..=10_000_000)
         .unwrap_or(20_000);
@@ -125,6 +135,7 @@ fn listener(section: &Section<'_>, bind: Option<SocketAddr>, reachable: bool) ->
         tls,
         hsts,
         redirect,
+        proxy_protocol: proxy_protocol.unwrap_or(false),
         h2c: h2c.unwrap_or(false),
         trusted_proxies,
         max_connections,

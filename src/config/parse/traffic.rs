@@ -1,15 +1,22 @@
 //! `[limits]`, `[upstream]`, `[access_log]`: what happens to each request.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
 use crate::config::raw::Section;
-use crate::config::{AccessLog, Balance, ClientIp, Limits, LogFormat, LogTarget, Upstream};
+use crate::config::{
+    AccessLog, Balance, ClientIp, Forwarding, Limits, LogFormat, LogTarget, Upstream,
+};
 
+use super::rate;
 use super::values::{DURATION, PERCENT, PERIOD, SIZE};
 
 const KIB: u64 = 1 << 10;
 const GIB: u64 = 1 << 30;
+
+/// How many attempts after the first are possible.
+pub(super) const RETRIES: RangeInclusive<i64> = 0..=10;
 
 /// `[limits]`
 pub(super) fn limits(section: &Section<'_>) -> Limits {
@@ -30,6 +37,7 @@ pub(super) fn limits(section: &Section<'_>) -> Limits {
             .unwrap_or(32 << 10),
         max_headers: section.number("max_headers", 1..=10_000).unwrap_or(100),
         max_body_size,
+        per_client: rate::per_client(section),
     }
 }
 
@@ -40,10 +48,6 @@ pub(super) fn upstream(section: &Section<'_>) -> Upstream {
             .read(key, &PERIOD)
             .unwrap_or(Duration::from_secs(default))
     };
-    let statuses = section
-        .item("retry_on_status")
-        .and_then(|item| item.list("a list of statuses", "write it like [503]"))
-        .unwrap_or_default();
     Upstream {
         connect_timeout: period("connect_timeout", 1),
         response_timeout: period("response_timeout", 60),
@@ -55,12 +59,9 @@ pub(super) fn upstream(section: &Section<'_>) -> Upstream {
             .number("max_idle_per_worker", 0..=1_000_000)
             .unwrap_or(256),
         prewarm: section.number("prewarm", 0..=64).unwrap_or(2),
-        retries: section.number("retries", 0..=10).unwrap_or(2),
+        retries: section.number("retries", RETRIES).unwrap_or(2),
         retry_budget: section.read("retry_budget", &PERCENT).unwrap_or(20.0) / 100.0,
-        retry_on_status: statuses
-            .iter()
-            .filter_map(|item| item.number(400..=599))
-            .collect(),
+        retry_on_status: statuses(section).unwrap_or_default(),
         replay_buffer: memory(section, "replay_buffer", 0, "0 to 1GiB").unwrap_or(64 << 10),
         balance: section
             .choice(
@@ -72,7 +73,26 @@ pub(super) fn upstream(section: &Section<'_>) -> Upstream {
                 &[],
             )
             .unwrap_or_default(),
+        forwarded: section
+            .choice(
+                "forwarded",
+                &[
+                    ("x-forwarded", Forwarding::XForwarded),
+                    ("forwarded", Forwarding::Forwarded),
+                    ("both", Forwarding::Both),
+                ],
+                &[],
+            )
+            .unwrap_or_default(),
     }
+}
+
+/// `retry_on_status`, here and in `[[route]]`.
+pub(super) fn statuses(section: &Section<'_>) -> Option<Vec<u16>> {
+    let item = section.item("retry_on_status")?;
+    let members = item.list("a list of statuses", "write it like [503]")?;
+    let statuses = members.iter().filter_map(|item| item.number(400..=599));
+    Some(statuses.collect())
 }
 
 /// `[access_log]`

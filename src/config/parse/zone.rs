@@ -111,6 +111,12 @@ fn backend(section: &Section<'_>, names: &mut Names, pools: &mut Pools<'_>) -> O
     let pool = pools.of_backend(section.item("pool").as_ref())?;
     let address = address.unwrap_or_else(Address::unknown);
     let protocol = pools.protocol(pool, section, scheme.unwrap_or(Scheme::Http), &address);
+    if let (true, Some(item)) = (protocol.may_share() && pools.send_proxy(pool), address_item) {
+        item.report(
+            "send_proxy needs a connection for each client, and in HTTP/2 they share one",
+            "leave h2 out of the pool's alpn, write no h2c://, or do without send_proxy",
+        );
+    }
     Some(Backend {
         key,
         pool,

@@ -171,6 +171,11 @@ impl<'a> Item<'a> {
         matches!(self.value, DeValue::Table(_))
     }
 
+    /// Whether it is a list, for keys that take two types.
+    pub(crate) fn is_list(&self) -> bool {
+        matches!(self.value, DeValue::Array(_))
+    }
+
     /// The file that this value names, as [`Self::file`] finds it.
     pub(crate) fn path(&self) -> Option<PathBuf> {
         Some(self.reader.folder.join(self.text()?.value))

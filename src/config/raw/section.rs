@@ -161,6 +161,17 @@ impl<'a> Section<'a> {
             .unwrap_or_else(|| Self::new(self.reader, self.path_of(key), self.span.clone(), None))
     }
 
+    /// All that it holds, of a table whose keys are its author's own words.
+    pub(crate) fn entries(&mut self) -> Vec<(&'a str, Item<'a>)> {
+        self.ignore_rest();
+        let keys = self.table.into_iter().flat_map(DeTable::keys);
+        let entry = |key: &'a toml::Spanned<Cow<'a, str>>| {
+            let name = key.get_ref().as_ref();
+            Some((name, self.lookup(name)?))
+        };
+        keys.filter_map(entry).collect()
+    }
+
     /// Tables of the same name: `[[zone]]`. `None` if they are so wrong that nothing more can be said about them.
     pub(crate) fn sections(&self, key: &'static str) -> Option<Vec<Self>> {
         let Some(item) = self.item(key) else {

@@ -64,11 +64,13 @@ pub enum ClientAuth {
 /// What the files held when they were last read, what ACME has brought, and what rustls makes of it.
 struct Live {
     certificates: Vec<Certificate>,
-    /// By the name that they were obtained for.
-    acquired: BTreeMap<String, Certificate>,
+    acquired: Acquired,
     clients: Option<ClientTrust>,
     config: Arc<ServerConfig>,
 }
+
+/// By the name that they were obtained for, and by whose directory.
+type Acquired = BTreeMap<(String, String), Certificate>;
 
 impl TlsServer {
     /// The first certificate is for clients that name nobody, or somebody unknown. Without any, there is no handshake until
@@ -83,7 +85,7 @@ impl TlsServer {
     ) -> Result<Self, String> {
         let (files, certificates) = certificates.into_iter().unzip();
         let client_ca = clients.as_ref().map(|trust| trust.file.clone());
-        let live = Live::new(certificates, BTreeMap::new(), clients, None)?;
+        let live = Live::new(certificates, Acquired::new(), clients, None)?;
         Ok(Self(Arc::new(Inner {
             files,
             client_ca,
@@ -108,9 +110,15 @@ impl TlsServer {
         self.0.acme.as_ref()
     }
 
-    /// What has been obtained for `name`.
+    /// What has been obtained for `name` from the authority that is to be asked for it.
     pub fn acquired(&self, name: &str) -> Option<Certificate> {
-        self.0.live.load().acquired.get(name).cloned()
+        let key = (name.to_owned(), self.0.acme.as_ref()?.directory.clone());
+        self.0.live.load().acquired.get(&key).cloned()
+    }
+
+    /// All that was obtained and is in force: after a change of authority, the old one's until there is a new one.
+    pub fn all_acquired(&self) -> Vec<Certificate> {
+        self.0.live.load().acquired.values().cloned().collect()
     }
 
     /// Puts what was obtained for `name` in force for the handshakes to come.
@@ -121,7 +129,12 @@ impl TlsServer {
         let _replacing = self.replacing();
         let live = self.0.live.load();
         let mut acquired = live.acquired.clone();
-        acquired.insert(name.to_owned(), certificate);
+        acquired.retain(|(known, _), _| known != name);
+        let directory = self.0.acme.as_ref().map(|acme| acme.directory.clone());
+        acquired.insert(
+            (name.to_owned(), directory.unwrap_or_default()),
+            certificate,
+        );
         let new = Live::new(
             live.certificates.clone(),
             acquired,
@@ -188,10 +201,15 @@ impl TlsServer {
     pub fn succeed(&self, old: &Self) {
         let _replacing = self.replacing();
         let (live, old) = (self.0.live.load(), old.0.live.load());
-        let wanted = self.0.acme.iter().flat_map(|acme| &acme.names);
-        let known = wanted.filter_map(|name| Some((name.clone(), old.acquired.get(name)?.clone())));
-        // What is stored is the newer one, if there is one.
-        let acquired = known.chain(live.acquired.clone()).collect();
+        let mut acquired = live.acquired.clone();
+        let names = || self.0.acme.iter().flat_map(|acme| &acme.names);
+        for (key, certificate) in &old.acquired {
+            // What is stored is as new, if there is anything.
+            let there = live.acquired.keys().any(|(name, _)| *name == key.0);
+            if names().any(|name| *name == key.0) && !there {
+                acquired.insert(key.clone(), certificate.clone());
+            }
+        }
         let (certificates, clients) = (live.certificates.clone(), live.clients.clone());
         if let Ok(new) = Live::new(certificates, acquired, clients, Some(&old)) {
             self.0.live.store(Arc::new(new));
@@ -209,7 +227,7 @@ impl Live {
     /// Takes `old`'s key for session tickets over, unless other clients were trusted then: a resumed session shows no certificate.
     fn new(
         certificates: Vec<Certificate>,
-        acquired: BTreeMap<String, Certificate>,
+        acquired: Acquired,
         clients: Option<ClientTrust>,
         old: Option<&Self>,
     ) -> Result<Self, String> {

@@ -58,7 +58,10 @@ impl Checker {
 
 /// What happens to the requests that are too many.
 fn follows(config: &Config, pool: usize) -> String {
-    let routes = config.routes.iter().filter(|route| route.pool == pool);
+    let routes = config
+        .routes
+        .iter()
+        .filter(|route| route.pool == Some(pool));
     let priorities = routes.map(|route| route.priority);
     match (priorities.clone().min(), priorities.max()) {
         (Some(lowest), Some(highest)) if lowest < highest => {

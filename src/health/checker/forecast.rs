@@ -117,10 +117,10 @@ impl Future {
 
     /// Probes that are under way already; they come back in the order in which they were started.
     fn adopt_flights(&mut self) {
-        let flying = self.checker.components().filter_map(|component| {
-            let started = component.schedule.in_flight_since()?;
-            let round = component.schedule.round();
-            Some((started, component.id, round, component.check.timeout))
+        let flying = self.checker.components().flat_map(|component| {
+            let flights = component.schedule.flights().iter();
+            let timeout = component.check.timeout;
+            flights.map(move |flight| (flight.started, component.id, flight.round, timeout))
         });
         let mut flying: Vec<_> = flying.collect();
         flying.sort_unstable();

@@ -1,15 +1,15 @@
 //! What follows from gray failures: a backend leaves picking, or its zone fails. Pure.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::config::Gray;
-use crate::health::checker::{Checker, Zone};
+use crate::health::checker::Checker;
 use crate::health::gray;
 use crate::health::report::What;
 use crate::health::status::{Component, Role};
 use crate::moment::Moment;
 use crate::outcome::Tally;
-use crate::zone::{ComponentId, ComponentKey, Operator, Status, Verdict};
+use crate::zone::{ComponentId, ComponentKey, Operator, Status};
 
 impl Checker {
     /// How live requests went at a backend since its last tally.
@@ -22,7 +22,7 @@ impl Checker {
                 self.count_traffic(tally, now);
             }
             self.judge_live(zone, slot, now);
-            self.judge_zone_live(zone, now);
+            self.judge_trial(zone, slot, tally.trial, now);
         }
         self.settle(now);
     }
@@ -64,44 +64,6 @@ impl Checker {
         self.tell_gray(key, true, explanation, now);
     }
 
-    /// A pool that turned bad as a whole fails its zone, where that is configured and a standby could take over.
-    fn judge_zone_live(&mut self, index: usize, now: Moment) {
-        let zone = &self.zones[index];
-        let takes_over = |zone: &Zone| {
-            zone.verdict() == Verdict::Serving && !zone.components.iter().any(|c| c.live.is_gray())
-        };
-        let standby = self
-            .zones
-            .iter()
-            .enumerate()
-            .any(|(other, zone)| other != index && takes_over(zone));
-        if self.config.failover.gray != Gray::FailZone
-            || index != self.active
-            || zone.sentence.until().is_some()
-            || !standby
-        {
-            return;
-        }
-        let turned = (0..self.needs.len()).find_map(|pool| {
-            let backends = zone.components.iter().filter(|c| is_candidate(c, pool));
-            let lives: Vec<_> = backends.map(|backend| &backend.live).collect();
-            Some((pool, gray::all_turned_bad(&lives)?))
-        });
-        let Some((pool, stretch)) = turned else {
-            return;
-        };
-        let reason = format!(
-            "pool {} passes its checks, but is gray as a whole: {}",
-            self.needs[pool].pool,
-            stretch.describe(now.instant)
-        );
-        let zone = &mut self.zones[index];
-        zone.sentence.begin(now.instant);
-        zone.gray = Some(reason);
-        zone.detected_in = Duration::ZERO;
-        zone.stale = true;
-    }
-
     /// Gives another chance to those whose time has come, and to those whom their checks have caught.
     pub(super) fn settle_gray(&mut self, now: Moment) {
         let over = |until: Option<Instant>| until.is_some_and(|until| until <= now.instant);
@@ -133,6 +95,7 @@ impl Checker {
         for (key, why) in acquitted {
             self.tell_gray(key, false, why, now);
         }
+        self.settle_trial(now);
     }
 
     /// When [`Self::settle_gray`] has something to do.
@@ -141,7 +104,7 @@ impl Checker {
         let backends = self
             .components()
             .filter_map(|component| component.live.until());
-        zones.chain(backends).min()
+        zones.chain(backends).chain(self.trial_until()).min()
     }
 
     fn tell_gray(&mut self, component: ComponentKey, gray: bool, explanation: String, now: Moment) {
@@ -169,7 +132,7 @@ pub(super) fn eject(components: &mut [Component], policy: Gray) {
 }
 
 /// Would be picked, but for being gray.
-fn is_candidate(component: &Component, pool: usize) -> bool {
+pub(super) fn is_candidate(component: &Component, pool: usize) -> bool {
     is_backend_of(component, pool)
         && component.status == Status::Up
         && component.operator == Operator::Ready

@@ -57,7 +57,15 @@ impl Checker {
     pub fn awaits(&self, component: ComponentId, round: u64) -> bool {
         self.find(component).is_some_and(|(zone, slot)| {
             let schedule = &self.zones[zone].components[slot].schedule;
-            schedule.in_flight_since().is_some() && schedule.round() == round
+            schedule.awaits(round)
+        })
+    }
+
+    /// Which of that component's probes began last.
+    pub fn last_round(&self, component: ComponentId) -> u64 {
+        let found = self.find(component);
+        found.map_or(0, |(zone, slot)| {
+            self.zones[zone].components[slot].schedule.round()
         })
     }
 

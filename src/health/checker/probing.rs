@@ -1,9 +1,11 @@
 //! Which probes are run, and which are given up. Pure.
 
-use crate::health::checker::{Checker, Probe};
-use crate::moment::Moment;
-
 use std::sync::Arc;
+
+use crate::health::checker::{Checker, Probe};
+use crate::health::status::schedule::Flight;
+use crate::moment::Moment;
+use crate::outcome::{CheckCode, Outcome};
 
 impl Checker {
     /// The next probe to run, if one is due.
@@ -28,14 +30,13 @@ impl Checker {
     pub(super) fn give_up_lost_probes(&mut self, now: Moment) {
         for zone in 0..self.zones.len() {
             for slot in 0..self.zones[zone].components.len() {
-                let component = &self.zones[zone].components[slot];
-                if component
-                    .schedule
-                    .lost_at()
-                    .is_some_and(|at| at <= now.instant)
-                {
-                    let outcome = component.lost_outcome(now);
-                    self.take_outcome(zone, slot, outcome, now);
+                let at = |checker: &mut Self| {
+                    let component = &mut checker.zones[zone].components[slot];
+                    component.schedule.land_lost(now.instant)
+                };
+                while let Some(flight) = at(self) {
+                    let outcome = lost(&flight, now);
+                    self.take_outcome(zone, slot, flight, outcome, now);
                 }
             }
         }
@@ -47,5 +48,15 @@ impl Checker {
                 self.probes.push_back((component.id, round));
             }
         }
+    }
+}
+
+/// The outcome of a probe that never came back: a fail, since nothing else may hold a component's health up.
+fn lost(flight: &Flight, now: Moment) -> Outcome {
+    Outcome {
+        code: CheckCode::L7Timeout,
+        detail: "the probe never came back".to_owned(),
+        took: now.instant.saturating_duration_since(flight.started),
+        status: None,
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::config::{self, Address, Check, Config, Gray};
 use crate::health::checker::drill::Drills;
 use crate::health::checker::promotion::Promotions;
+use crate::health::checker::trial::Excuse;
 use crate::health::checker::{Checker, HOUR, Zone};
 use crate::health::failover::{self, Plan};
 use crate::health::gray::Sentence;
@@ -58,6 +59,7 @@ impl Checker {
             pending: None,
             promotions: Promotions::default(),
             drills: Drills::default(),
+            trial: None,
             starting: true,
             load: super::capacity::Load::default(),
             told: None,
@@ -82,6 +84,7 @@ impl Checker {
 
     /// Puts a new configuration in force. Components that are the same (zone, name, address) keep all that is known of them.
     pub fn handle_config(&mut self, config: Arc<Config>, now: Moment) {
+        self.forget_trial();
         let active = Arc::clone(&self.zones[self.active].name);
         let pending = self.pending.take().map(|pending| {
             let target = Arc::clone(&self.zones[pending.plan.to].name);
@@ -210,6 +213,7 @@ impl Checker {
             if config.failover.gray != Gray::FailZone {
                 zone.gray = None;
                 zone.sentence = Sentence::default();
+                zone.excuse = Excuse::default();
             }
             zone.stale = true;
             self.zones.push(zone);
@@ -296,6 +300,7 @@ impl Zone {
             detected_in: Duration::ZERO,
             gray: None,
             sentence: Sentence::default(),
+            excuse: Excuse::default(),
             stale: true,
         }
     }

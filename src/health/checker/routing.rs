@@ -22,6 +22,7 @@ impl Checker {
                 Admission::Open
             },
             next: self.next(),
+            trial: self.trial().filter(|_| !hold),
             verdicts: self.zones.iter().map(Zone::verdict).collect(),
             backends: self.backend_states(),
         }

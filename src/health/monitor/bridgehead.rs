@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::resolver::Resolver;
 use crate::config::Config;
-use crate::outcome::Tally;
+use crate::outcome::{Tally, TrialTally};
 use crate::snapshot::{
     self, BackendLoad, BackendState, Publisher, Routing, Snapshot, Subscriber, Totals,
 };
@@ -122,9 +122,21 @@ impl Bridgehead {
                 u32::try_from(now.saturating_sub(before)).unwrap_or(u32::MAX)
             };
             let requests = since(now.requests, before.requests);
-            // The two are read one after the other, while workers count on.
+            // They are read one after the other, while workers count on.
             let failures = since(now.failures, before.failures).min(requests);
-            (requests > 0).then_some((id, Tally { requests, failures }))
+            let server_errors = since(now.server_errors, before.server_errors).min(failures);
+            let compared = since(now.trial_requests, before.trial_requests);
+            let worse = since(now.trial_failures, before.trial_failures);
+            let tally = Tally {
+                requests,
+                failures,
+                server_errors,
+                trial: TrialTally {
+                    requests: compared,
+                    failures: worse.min(compared),
+                },
+            };
+            (requests > 0).then_some((id, tally))
         });
         let mut tallies: Vec<_> = counted.collect();
         // In a fixed order, whatever the map's: equal histories shall lead to equal decisions.

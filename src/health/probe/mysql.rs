@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::{Finding, Subject, plain};
 use crate::config::{self, Expect, MysqlCheck, Secret};
+use crate::introduction::Version;
 use crate::outcome::CheckCode;
 use greeting::Greeting;
 use login::{Account, Login};
@@ -34,12 +35,13 @@ pub(super) async fn ask(
     subject: Subject<'_>,
     check: &MysqlCheck,
     waiting: &Waiting,
+    introduces: Option<Version>,
     deadline: Instant,
 ) -> Result<Finding, Finding> {
     let (mut greeted, mut waiters) = waiting::look(waiting.take(subject), deadline).await;
     let finding = match greeted.pop() {
         Some(talk) => converse(talk, subject.authority, check).await,
-        None => connect(subject, check, &mut waiters, deadline).await,
+        None => connect(subject, check, &mut waiters, introduces, deadline).await,
     };
     for mut talk in greeted {
         // It was in the same queue, and only has to be left in order.
@@ -56,11 +58,15 @@ async fn connect(
     subject: Subject<'_>,
     check: &MysqlCheck,
     waiters: &mut Vec<Waiter>,
+    introduces: Option<Version>,
     deadline: Instant,
 ) -> Result<Finding, Finding> {
     let mut waiter = match waiters.pop_if(|newest| newest.is_patient()) {
         Some(newest) => newest,
-        None => Waiter::connect(subject, waiting::patience(waiters), deadline).await?,
+        None => {
+            let patience = waiting::patience(waiters);
+            Waiter::connect(subject, patience, introduces, deadline).await?
+        }
     };
     if waiter.talk.is_greeted(deadline).await? {
         return converse(waiter.talk, subject.authority, check).await;

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{Finding, tcp, tls};
 use crate::config::{HttpCheck, TlsClient};
+use crate::introduction::Version;
 use crate::outcome::CheckCode;
 
 /// Bytes both ways.
@@ -22,9 +23,10 @@ pub(super) async fn open_http(
     address: SocketAddr,
     authority: &str,
     check: &HttpCheck,
+    introduces: Option<Version>,
     deadline: Instant,
 ) -> Result<(Stream, bool), Finding> {
-    let stream = tcp::connect(address, deadline).await?;
+    let stream = tcp::connect(address, introduces, deadline).await?;
     let Some(client) = &check.tls else {
         return Ok((Box::new(stream), check.h2c));
     };
@@ -45,9 +47,10 @@ pub(super) async fn open(
     address: SocketAddr,
     authority: &str,
     tls: Option<&TlsClient>,
+    introduces: Option<Version>,
     deadline: Instant,
 ) -> Result<Stream, Finding> {
-    let stream = tcp::connect(address, deadline).await?;
+    let stream = tcp::connect(address, introduces, deadline).await?;
     match tls {
         None => Ok(Box::new(stream)),
         Some(client) => {

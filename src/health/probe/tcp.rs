@@ -3,21 +3,27 @@
 use std::io;
 use std::net::SocketAddr;
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Finding, words};
+use crate::introduction::{self, Version};
 use crate::outcome::{CheckCode, is_own_fault};
 
-/// A fresh connection, or why there is none.
+/// A fresh connection, or why there is none. With `introduces`, it begins with a PROXY header that says whose it is: our own.
 ///
 /// It is closed in order (FIN), although HAProxy ends its TCP checks with a reset to spare itself the TIME_WAIT. A reset
 /// makes the checked server complain: PostgreSQL passes over a connection that closes without a word ("a port monitor"),
 /// but logs `could not receive data from client: Connection reset by peer` for each one that is reset, once per interval
 /// and proxy. What TIME_WAIT costs instead is bounded: a component checked every 200 ms has 300 of them, of the 28,000
 /// local ports that there are for *each* address. So no SO_LINGER here.
-pub(super) async fn connect(address: SocketAddr, deadline: Instant) -> Result<TcpStream, Finding> {
-    let stream = match timeout_at(deadline, TcpStream::connect(address)).await {
+pub(super) async fn connect(
+    address: SocketAddr,
+    introduces: Option<Version>,
+    deadline: Instant,
+) -> Result<TcpStream, Finding> {
+    let mut stream = match timeout_at(deadline, TcpStream::connect(address)).await {
         Err(_) => return Err(Finding::new(CheckCode::L4Timeout, "no connection")),
         Ok(Err(error)) if is_own_fault(&error) => return Err(no_socket(&error)),
         Ok(Err(error)) => return Err(Finding::new(CheckCode::L4Con, words(&error))),
@@ -33,6 +39,14 @@ pub(super) async fn connect(address: SocketAddr, deadline: Instant) -> Result<Tc
     }
     // A probe is one small write; waiting to coalesce it would only be measured as the backend's latency.
     let _ = stream.set_nodelay(true);
+    if let Some(version) = introduces {
+        let header = introduction::write(version, None);
+        match timeout_at(deadline, stream.write_all(&header)).await {
+            Err(_) => return Err(Finding::new(CheckCode::L4Timeout, "no connection")),
+            Ok(Err(error)) => return Err(Finding::new(CheckCode::L4Con, words(&error))),
+            Ok(Ok(())) => {}
+        }
+    }
     Ok(stream)
 }
 

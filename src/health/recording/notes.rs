@@ -217,6 +217,7 @@ impl Notes {
                     component: key.clone(),
                     outcome: in_short(outcome),
                     began: None,
+                    overtaken: checker.last_round(*id).saturating_sub(*round),
                     left_out,
                 })
             }

@@ -149,6 +149,7 @@ fn tell_what_was_missed(records: Vec<Record>) -> Vec<Record> {
                             component: known.key.clone(),
                             outcome: last.clone(),
                             began: Some(record.moment.instant),
+                            overtaken: 0,
                             left_out: 0,
                         };
                         missed.push((index, outcome));
@@ -177,62 +178,69 @@ fn tell_what_was_missed(records: Vec<Record>) -> Vec<Record> {
     complete
 }
 
+/// When the probes of one component began in one process, as far as that is recorded.
+#[derive(Default)]
+struct Begun {
+    all: Vec<Instant>,
+    /// Those whose end is not recorded yet.
+    open: BTreeSet<Instant>,
+}
+
 /// Finds the begin of each probe whose end is recorded, and those without an end.
 fn pair(records: &mut [Record], tracks: &mut BTreeMap<ComponentKey, Track>) {
-    let mut open: BTreeMap<ComponentKey, Instant> = BTreeMap::new();
+    let mut begun: BTreeMap<ComponentKey, Begun> = BTreeMap::new();
     for record in records {
         let moment = record.moment.instant;
+        let mut begins = |key: &ComponentKey, one_more: bool| {
+            let begun = begun.entry(key.clone()).or_default();
+            if begun.open.is_empty() || one_more {
+                begun.all.push(moment);
+                begun.open.insert(moment);
+                tracks.entry(key.clone()).or_default().begins.push(moment);
+            }
+        };
         match &mut record.what {
+            Recorded::Begin(begin) if begin.why == Why::Start => give_up(&mut begun, tracks),
             Recorded::Begin(begin) => {
-                if begin.why == Why::Start {
-                    give_up(&mut open, tracks);
-                    continue;
-                }
                 // Of those under way, only those that no tick has told of: their begin is lost.
                 let known = begin.components.iter();
                 for known in known.filter(|known| known.probing && begin.detail == Detail::All) {
-                    if !open.contains_key(&known.key) {
-                        open.insert(known.key.clone(), moment);
-                        let track = tracks.entry(known.key.clone()).or_default();
-                        track.begins.push(moment);
-                    }
+                    begins(&known.key, false);
                 }
             }
-            Recorded::Tick { began } => {
-                for key in began {
-                    let track = tracks.entry(key.clone()).or_default();
-                    track.begins.push(moment);
-                    if let Some(before) = open.insert(key.clone(), moment) {
-                        track.unanswered.insert(before);
-                    }
-                }
-            }
+            Recorded::Tick { began } => began.iter().for_each(|key| begins(key, true)),
             Recorded::Outcome {
                 component,
                 outcome,
                 began: began @ None,
+                overtaken,
                 ..
             } => {
-                let known = open.remove(component);
+                let known = begun.get_mut(component).and_then(|begun| {
+                    let overtaken = usize::try_from(*overtaken).ok()?;
+                    let index = begun.all.len().checked_sub(overtaken.checked_add(1)?)?;
+                    let began = begun.all[index];
+                    begun.open.remove(&began).then_some(began)
+                });
                 *began = known.or(moment.checked_sub(outcome.took));
             }
             Recorded::Gap { .. } | Recorded::End => {
                 // What has become of them is not known.
-                for (key, begin) in std::mem::take(&mut open) {
+                for (key, begun) in std::mem::take(&mut begun) {
                     let track = tracks.entry(key).or_default();
-                    track.begins.retain(|known| *known != begin);
+                    track.begins.retain(|known| !begun.open.contains(known));
                 }
             }
             _ => {}
         }
     }
-    give_up(&mut open, tracks);
+    give_up(&mut begun, tracks);
 }
 
 /// Their process has ended before them.
-fn give_up(open: &mut BTreeMap<ComponentKey, Instant>, tracks: &mut BTreeMap<ComponentKey, Track>) {
-    for (key, begin) in std::mem::take(open) {
-        tracks.entry(key).or_default().unanswered.insert(begin);
+fn give_up(begun: &mut BTreeMap<ComponentKey, Begun>, tracks: &mut BTreeMap<ComponentKey, Track>) {
+    for (key, begun) in std::mem::take(begun) {
+        tracks.entry(key).or_default().unanswered.extend(begun.open);
     }
 }
 

@@ -20,7 +20,7 @@ impl Component {
             since: self.since.wall,
             streak: self.streak,
             joined: self.joined,
-            probing: self.schedule.in_flight_since().is_some(),
+            probing: !self.schedule.flights().is_empty(),
             last: self.outcomes.back().map(|(_, outcome)| outcome.clone()),
         }
     }
@@ -30,6 +30,7 @@ impl Component {
         self.status = known.status;
         self.since = since;
         self.streak = known.streak;
+        self.newest = None;
         self.joined = known.joined;
         self.schedule = Schedule::due_at(now.instant);
         self.outcomes.clear();

@@ -1,4 +1,5 @@
-//! When a component is probed: one probe at a time, jittered so that a thousand components don't ask in step. Pure.
+//! When a component is probed: one probe at a time, or a few that overlap while it is being confirmed; jittered so that a thousand
+//! components don't ask in step. Pure.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +11,31 @@ pub struct Schedule {
     due: Instant,
     round: u64,
     started: Option<Instant>,
-    flight: Option<Flight>,
+    /// Oldest first.
+    flights: Vec<Flight>,
 }
 
+/// A probe under way.
 #[derive(Clone, Copy, Debug)]
-struct Flight {
-    started: Instant,
+pub struct Flight {
+    /// Which.
+    pub round: u64,
+    /// When it was started.
+    pub started: Instant,
     lost_at: Instant,
-    obsolete: bool,
+    /// What is made of its outcome.
+    pub fate: Fate,
+}
+
+/// What is made of an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It counts.
+    Counts,
+    /// Nothing: the check was reconfigured meanwhile, and a probe by the new one is wanted.
+    Obsolete,
+    /// Nothing: the status has changed meanwhile.
+    Late,
 }
 
 impl Schedule {
@@ -27,28 +45,30 @@ impl Schedule {
             due,
             round: 0,
             started: None,
-            flight: None,
+            flights: Vec::new(),
         }
     }
 
-    /// Starts a probe if one is due and none is in flight; its round. It counts as lost `patience` later.
-    pub fn start(&mut self, patience: Duration, now: Instant) -> Option<u64> {
-        if self.flight.is_some() || self.due > now {
+    /// Starts a probe if one is due and fewer than `at_once` are in flight; its round. It counts as lost `patience` later.
+    pub fn start(&mut self, at_once: u32, patience: Duration, now: Instant) -> Option<u64> {
+        if self.next(at_once).is_none_or(|due| due > now) {
             return None;
         }
         self.round += 1;
         self.started = Some(now);
-        self.flight = Some(Flight {
+        self.flights.push(Flight {
+            round: self.round,
             started: now,
             lost_at: now + patience,
-            obsolete: false,
+            fate: Fate::Counts,
         });
         Some(self.round)
     }
 
-    /// The probe in flight is no more; when it had been started.
-    pub fn land(&mut self) -> Option<Instant> {
-        self.flight.take().map(|flight| flight.started)
+    /// That probe is in flight no more.
+    pub fn land(&mut self, round: u64) -> Option<Flight> {
+        let index = self.flights.iter().position(|f| f.round == round)?;
+        Some(self.flights.remove(index))
     }
 
     /// The next probe starts `interval` after the start of the last one, or now if that has passed.
@@ -75,18 +95,24 @@ impl Schedule {
         self.started
     }
 
-    /// What the probe in flight will say is no longer asked for (its check was reconfigured). It stays in flight, so that
-    /// there are never two at once.
+    /// What the probes in flight will say is no longer asked for (their check was reconfigured). They stay in flight, so that
+    /// there are never more at once than there may be.
     pub fn make_obsolete(&mut self, now: Instant) {
-        match &mut self.flight {
-            Some(flight) => flight.obsolete = true,
-            None => self.due = now,
+        if self.flights.is_empty() {
+            self.due = now;
+        }
+        for flight in &mut self.flights {
+            flight.fate = Fate::Obsolete;
         }
     }
 
-    /// Whether what the probe in flight will say is no longer asked for.
-    pub fn is_obsolete(&self) -> bool {
-        self.flight.is_some_and(|flight| flight.obsolete)
+    /// What the probes in flight will say is about a status that is no more.
+    pub fn make_late(&mut self) {
+        for flight in &mut self.flights {
+            if flight.fate == Fate::Counts {
+                flight.fate = Fate::Late;
+            }
+        }
     }
 
     /// Which probe is the last one that was started.
@@ -94,19 +120,31 @@ impl Schedule {
         self.round
     }
 
-    /// When the probe in flight was started.
-    pub fn in_flight_since(&self) -> Option<Instant> {
-        self.flight.map(|flight| flight.started)
+    /// The probes in flight, oldest first.
+    pub fn flights(&self) -> &[Flight] {
+        &self.flights
     }
 
-    /// When the probe in flight counts as lost.
+    /// Whether that probe is in flight.
+    pub fn awaits(&self, round: u64) -> bool {
+        self.flights.iter().any(|flight| flight.round == round)
+    }
+
+    /// When the first of the probes in flight counts as lost.
     pub fn lost_at(&self) -> Option<Instant> {
-        self.flight.map(|flight| flight.lost_at)
+        self.flights.iter().map(|flight| flight.lost_at).min()
     }
 
-    /// When the next probe is to start; `None` while one is in flight.
-    pub fn due(&self) -> Option<Instant> {
-        self.flight.is_none().then_some(self.due)
+    /// A probe that counts as lost by now is in flight no more.
+    pub fn land_lost(&mut self, now: Instant) -> Option<Flight> {
+        let index = self.flights.iter().position(|f| f.lost_at <= now)?;
+        Some(self.flights.remove(index))
+    }
+
+    /// When the next probe is to start; `None` while `at_once` are in flight.
+    pub fn next(&self, at_once: u32) -> Option<Instant> {
+        let room = u32::try_from(self.flights.len()).is_ok_and(|count| count < at_once);
+        room.then_some(self.due)
     }
 }
 

@@ -21,6 +21,7 @@ fn component(name: &str, role: Role, status: Status) -> Component {
         confirm_interval: Duration::from_secs(1),
         fall: ONE,
         rise: ONE,
+        send_proxy: None,
     };
     let key = ComponentKey {
         zone: "fz-1".into(),

@@ -12,7 +12,7 @@ use crate::config::Detail;
 use crate::health::checker::Promoted;
 use crate::health::recording::{Begin, Known, Record, Recorded, Why};
 use crate::memory::Memory;
-use crate::outcome::{CheckCode, Outcome, Tally};
+use crate::outcome::{CheckCode, Outcome, Tally, TrialTally};
 use crate::zone::{ComponentKey, Status};
 
 /// No duration that was recorded is longer; one that is would overflow clocks.
@@ -79,10 +79,14 @@ fn fields(what: &Recorded) -> (&'static str, Value) {
             component,
             outcome,
             left_out,
+            overtaken,
             began: _, // told by the tick, where it is known
         } => {
             let mut line = outcome_fields(outcome);
             line["component"] = component.to_string().into();
+            if *overtaken > 0 {
+                line["overtaken"] = (*overtaken).into();
+            }
             if *left_out > 0 {
                 line["left_out"] = (*left_out).into();
             }
@@ -95,11 +99,19 @@ fn fields(what: &Recorded) -> (&'static str, Value) {
         }
         Recorded::Tally(tallies) => {
             let tallies = tallies.iter().map(|(component, tally)| {
-                json!({
+                let mut line = json!({
                     "component": component.to_string(),
                     "requests": tally.requests,
                     "failures": tally.failures,
-                })
+                });
+                if tally.server_errors > 0 {
+                    line["server_errors"] = tally.server_errors.into();
+                }
+                if tally.trial.requests > 0 {
+                    line["trial_requests"] = tally.trial.requests.into();
+                    line["trial_failures"] = tally.trial.failures.into();
+                }
+                line
             });
             ("tally", json!({"tallies": tallies.collect::<Vec<_>>()}))
         }
@@ -139,6 +151,7 @@ fn recorded(line: &Value, names: &mut Names) -> Option<Recorded> {
             component: names.key(&line["component"])?,
             outcome: outcome(line)?,
             began: None,
+            overtaken: line["overtaken"].as_u64().unwrap_or(0),
             left_out: line["left_out"].as_u64().unwrap_or(0),
         },
         "sign" => Recorded::Sign {
@@ -147,10 +160,19 @@ fn recorded(line: &Value, names: &mut Names) -> Option<Recorded> {
         },
         "tally" => {
             let count = |value: &Value| u32::try_from(value.as_u64()?).ok();
+            let or_none = |value: &Value| match value {
+                Value::Null => Some(0),
+                value => count(value),
+            };
             let tallies = line["tallies"].as_array()?.iter().map(|one| {
                 let tally = Tally {
                     requests: count(&one["requests"])?,
                     failures: count(&one["failures"])?,
+                    server_errors: or_none(&one["server_errors"])?,
+                    trial: TrialTally {
+                        requests: or_none(&one["trial_requests"])?,
+                        failures: or_none(&one["trial_failures"])?,
+                    },
                 };
                 Some((names.key(&one["component"])?, tally))
             });

@@ -29,6 +29,11 @@ impl Downstream {
         self.streams.calm_down();
     }
 
+    /// This one goes on where `before` ends: nobody gets twice the time for saying nothing.
+    pub(crate) fn keep_time_of(&self, before: &Self) {
+        self.due.set(before.due.get());
+    }
+
     /// Others wait for this one's place: a handshake that has taken long enough ends.
     pub(crate) fn make_way(&self, now: u64) {
         let since = self.handshake.get();

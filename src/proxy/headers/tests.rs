@@ -26,6 +26,7 @@ fn clean_and_add(headers: &mut HeaderMap, trusted: bool) {
     let add = Additions {
         client: &CLIENT,
         trusted,
+        forwarding: Forwarding::XForwarded,
         scheme: "http",
         version: Version::HTTP_11,
         identity: &Identity::new(Some(HeaderValue::from_static("an-id")), true),
@@ -75,6 +76,7 @@ fn a_trace_state_without_its_parent_does_not_go_on() {
     let add = Additions {
         client: &HeaderValue::from_static("203.0.113.7"),
         trusted: false,
+        forwarding: Forwarding::XForwarded,
         scheme: "http",
         version: Version::HTTP_11,
         identity: &identity,

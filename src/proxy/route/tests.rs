@@ -47,6 +47,8 @@ fn to(pool: usize) -> Lookup {
     Lookup::To(Goal {
         pool,
         priority: Route::DEFAULT_PRIORITY,
+        rated: None,
+        policy: None,
     })
 }
 

@@ -222,7 +222,7 @@ impl Job {
     /// What clients get until there is a new one, in words.
     pub(super) fn in_force(&self, now: Timestamp) -> String {
         match &self.latest {
-            None => "there is none yet".to_owned(),
+            None => "there is none from there yet".to_owned(),
             Some(latest) => match latest.validity().flaw(now) {
                 Some(flaw) => format!("the one in force {flaw}"),
                 None => format!("in force: {latest}"),

@@ -98,17 +98,19 @@ pub(super) fn acme(section: &Section<'_>, reachable: bool) -> Option<Acme> {
             "add a [[listener]] that port 80 leads to, or challenge = \"tls-alpn-01\"",
         );
     }
-    let trusted = match section.item("ca") {
-        Some(ca) => roots(&ca).map(|roots| (Arc::new(roots), ca.path())),
-        None => Some((section.system_roots(), None)),
+    let ca = section.item("ca");
+    let trusted = match &ca {
+        Some(ca) => roots(ca).map(Arc::new),
+        None => Some(section.system_roots()),
     };
+    let ca = ca.and_then(|ca| ca.path());
     let external = external(section);
     Some(Acme {
         directory: directory?,
         contact: contact?,
         names: names?,
         challenge,
-        tls: client(section, trusted?)?,
+        tls: client(section, trusted?, ca)?,
         external: external?,
     })
 }
@@ -197,7 +199,8 @@ fn external(section: &Section<'_>) -> Option<Option<ExternalAccount>> {
 
 fn client(
     section: &Section<'_>,
-    (roots, ca): (Arc<RootCertStore>, Option<PathBuf>),
+    roots: Arc<RootCertStore>,
+    ca: Option<PathBuf>,
 ) -> Option<TlsClient> {
     if roots.is_empty() {
         section.report(

@@ -90,6 +90,7 @@ mod tests {
             let tally = Tally {
                 requests: 2,
                 failures: 1,
+                ..Tally::default()
             };
             traffic.add(tally, start + Duration::from_secs(second));
         }

@@ -68,7 +68,7 @@ impl Run<'_> {
         let now = self.now.instant;
         let component = &self.checker.zones[zone].components[slot];
         let (Some(due), Some(started)) =
-            (component.schedule.due(), component.schedule.last_started())
+            (component.next_probe(), component.schedule.last_started())
         else {
             return;
         };

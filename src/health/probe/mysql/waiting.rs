@@ -17,14 +17,15 @@ use tokio::time::Instant;
 
 use super::talk::Talk;
 use crate::health::probe::{Finding, Subject, tcp};
+use crate::introduction::Version;
 use crate::zone::ComponentKey;
 
 /// How long the first connection is the only one.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the last ones are the newest.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(60 * 60);
-/// As many as within seven hours.
-const MOST: usize = 16;
+/// As many as within seven hours, and those that a burst of confirming probes adds.
+const MOST: usize = 20;
 /// Nobody comes back for a connection after this time: its component is no more.
 const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
 
@@ -40,9 +41,10 @@ impl Waiter {
     pub(super) async fn connect(
         subject: Subject<'_>,
         patience: Duration,
+        introduces: Option<Version>,
         deadline: Instant,
     ) -> Result<Self, Finding> {
-        let stream = tcp::connect(subject.address, deadline).await?;
+        let stream = tcp::connect(subject.address, introduces, deadline).await?;
         let second = Duration::from_secs(1);
         let keepalive = TcpKeepalive::new()
             .with_time(second)
@@ -97,13 +99,20 @@ impl Waiting {
         if waiters.is_empty() {
             return;
         }
+        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of probes that overlap only the first has found what was there; the others have connected anew.
+        if let Some(queue) = queues.remove(subject.component)
+            && queue.address == subject.address
+        {
+            waiters.extend(queue.waiters);
+            waiters.sort_by_key(|waiter| waiter.since);
+        }
         waiters.drain(..waiters.len().saturating_sub(MOST));
         let queue = Queue {
             address: subject.address,
             waiters,
             since: Instant::now(),
         };
-        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         queues.insert(subject.component.clone(), queue);
     }
 }

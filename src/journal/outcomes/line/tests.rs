@@ -25,6 +25,7 @@ fn an_outcome_is_one_line_field_by_field() {
         moment: began.after(Duration::from_nanos(1_500_000_001)),
         overdue: Duration::from_nanos(77),
         what: Recorded::Outcome {
+            overtaken: 2,
             component: key(),
             outcome: refused(),
             began: None,
@@ -34,7 +35,7 @@ fn an_outcome_is_one_line_field_by_field() {
     assert_eq!(
         line(&record, began.instant),
         "{\"at\":\"2026-01-15T03:12:08.500000001Z\",\"code\":\"L4CON\",\"component\":\"fz-1:[::1]:80\",\
-         \"detail\":\"connection refused\",\"kind\":\"outcome\",\"left_out\":3,\"ms\":0.123,\"overdue\":77,\
+         \"detail\":\"connection refused\",\"kind\":\"outcome\",\"left_out\":3,\"ms\":0.123,\"overdue\":77,\"overtaken\":2,\
          \"t\":1500000001}\n"
     );
 }
@@ -45,6 +46,15 @@ fn every_kind_of_record_comes_back_from_its_line() {
     let tally = Tally {
         requests: 7,
         failures: 2,
+        ..Tally::default()
+    };
+    let detailed = Tally {
+        server_errors: 1,
+        trial: TrialTally {
+            requests: 3,
+            failures: 1,
+        },
+        ..tally
     };
     let begin = Begin {
         why: Why::Rotation,
@@ -89,7 +99,7 @@ fn every_kind_of_record_comes_back_from_its_line() {
             component,
             sign: silence,
         },
-        Recorded::Tally(vec![(key(), tally)]),
+        Recorded::Tally(vec![(key(), tally), (key(), detailed)]),
         Recorded::Draining,
         Recorded::Drained,
         Recorded::Promoting,

@@ -1,0 +1,53 @@
+//! A request's body on its way to a backend.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::{Cut, Streamed};
+
+/// See the module's promise.
+pub(crate) enum RequestBody {
+    /// There is none.
+    Empty,
+    /// Kept whole, so that it can be sent again.
+    Kept(Option<Bytes>),
+    /// Straight from the client. Boxed, since a request moves several times on its way and mostly has no body at all.
+    Streamed(Box<Streamed>),
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.get_mut() {
+            Self::Empty => Poll::Ready(None),
+            Self::Kept(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Streamed(body) => body.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Kept(bytes) => bytes.is_none(),
+            Self::Streamed(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Kept(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Streamed(body) => body.incoming.size_hint(),
+        }
+    }
+}

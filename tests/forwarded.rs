@@ -1,0 +1,82 @@
+//! `Forwarded` (RFC 7239), where `[upstream] forwarded` asks for it: what reaches the app, and whose word it is.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use support::{Origin, Proxy, behaviour};
+
+const CLAIMS: &str = "GET /a HTTP/1.1\r\nHost: app.example:8080\r\nForwarded: for=192.0.2.1;proto=https\r\nForwarded: for=\"[2001:db8::1]\"\r\n\
+    X-Forwarded-For: 192.0.2.99\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Port: 444\r\n\r\n";
+const OURS: &str = "for=127.0.0.1;host=\"app.example:8080\";proto=http;by=_firedoor";
+
+/// What the app gets of `names` when `CLAIMS` are sent.
+fn told(forwarded: &str, listener: &str, names: &[&str]) -> Vec<Vec<String>> {
+    let origin = Origin::start(behaviour::ok("hello"));
+    let proxy = Proxy::builder()
+        .listener(listener)
+        .toml(&format!("[upstream]\nforwarded = \"{forwarded}\""))
+        .zone("fz-1", &[&origin])
+        .start();
+    assert_eq!(proxy.client().exchange(CLAIMS).status, 200);
+    let seen = origin.saw("/a");
+    let texts = |name: &&str| seen.all(name).into_iter().map(str::to_owned).collect();
+    names.iter().map(texts).collect()
+}
+
+const NAMES: [&str; 4] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+];
+const TRUST: &str = "trusted_proxies = [\"127.0.0.1\"]";
+
+#[test]
+fn a_stranger_is_never_believed() {
+    for (forwarded, standard, old) in [
+        ("x-forwarded", None, Some("127.0.0.1")),
+        ("forwarded", Some(OURS), None),
+        ("both", Some(OURS), Some("127.0.0.1")),
+    ] {
+        let told = told(forwarded, "", &NAMES);
+        let proto = old.map(|_| "http");
+        assert_eq!(told[0], Vec::from_iter(standard), "{forwarded}");
+        assert_eq!(told[1], Vec::from_iter(old), "{forwarded}");
+        assert_eq!(told[2], Vec::from_iter(proto), "{forwarded}");
+        assert!(told[3].is_empty(), "{forwarded}");
+    }
+}
+
+#[test]
+fn ours_follows_what_a_trusted_peer_says() {
+    let both = format!("for=192.0.2.1;proto=https, for=\"[2001:db8::1]\", {OURS}");
+    let standard = told("forwarded", TRUST, &NAMES);
+    assert_eq!(standard[0], [&*both]);
+    // They would end before us. What has no place in Forwarded is the app's all the same.
+    assert!(standard[1].is_empty() && standard[2].is_empty());
+    assert_eq!(standard[3], ["444"]);
+
+    let all = told("both", TRUST, &NAMES);
+    assert_eq!(all[0], [&*both]);
+    assert_eq!(all[1], ["192.0.2.99, 127.0.0.1"]);
+    assert_eq!(all[2], ["https"]);
+}
+
+/// `Secure` cookies go by what the app is told.
+#[test]
+fn a_session_s_cookie_knows_by_it_that_the_client_came_over_tls() {
+    let origin = Origin::start(behaviour::ok("hello"));
+    let start = |listener: &str| {
+        Proxy::builder()
+            .listener(listener)
+            .toml("[upstream]\nforwarded = \"forwarded\"\n[[pool]]\nname = \"default\"\nsticky = { cookie = \"S\" }")
+            .zone("fz-1", &[&origin])
+            .start()
+    };
+    for (listener, secure) in [(TRUST, true), ("", false)] {
+        let proxy = start(listener);
+        let answer = proxy.client().exchange(CLAIMS);
+        let cookie = answer.field("set-cookie").unwrap();
+        assert_eq!(cookie.contains("Secure"), secure, "{cookie}");
+    }
+}

@@ -1,0 +1,118 @@
+//! HTTP/2 on both sides: what only such a client can do reaches the backend, and comes back.
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use h2::ext::Protocol;
+use h2::{Reason, RecvStream};
+use http::{HeaderMap, Method, Request};
+use tokio::net::TcpStream;
+
+use crate::origin::{Options, Origin};
+use crate::service::builder;
+use crate::support::wait::PATIENCE;
+use crate::support::{Proxy, eventually};
+
+fn in_front_of(origin: &Origin) -> Proxy {
+    let builder = builder(&[origin]).listener("h2c = true");
+    builder.server("workers = 1").start()
+}
+
+async fn client(proxy: &Proxy) -> SendRequest<Bytes> {
+    let stream = TcpStream::connect(proxy.address).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    sender.ready().await.unwrap()
+}
+
+fn request(method: Method, path: &str) -> Request<()> {
+    let uri = format!("http://app.example{path}");
+    Request::builder().method(method).uri(uri).body(()).unwrap()
+}
+
+async fn all(body: &mut RecvStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(data) = body.data().await {
+        let data = data.unwrap();
+        body.flow_control().release_capacity(data.len()).unwrap();
+        bytes.extend_from_slice(&data);
+    }
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trailers_pass_both_ways() {
+    let origin = Origin::named("a");
+    let proxy = in_front_of(&origin);
+    let mut sender = client(&proxy).await;
+    let asked = request(Method::POST, "/trailers");
+    let (response, mut out) = sender.send_request(asked, false).unwrap();
+    out.send_data(Bytes::from_static(b"body"), false).unwrap();
+    let mut trailers = HeaderMap::new();
+    trailers.insert("x-sum", 42.into());
+    trailers.insert("x-forwarded-for", "10.0.0.1".parse().unwrap());
+    out.send_trailers(trailers).unwrap();
+    let mut body = response.await.unwrap().into_body();
+    assert_eq!(all(&mut body).await, b"message");
+    let trailers = body.trailers().await.unwrap().unwrap();
+    assert_eq!(trailers["grpc-status"], "0");
+    let seen = origin.saw("/trailers").trailers.unwrap();
+    assert_eq!(seen["x-sum"], "42");
+    assert!(!seen.contains_key("x-forwarded-for"), "a claim");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_of_the_clients_reaches_the_backend() {
+    let origin = Origin::named("a");
+    let proxy = in_front_of(&origin);
+    let mut sender = client(&proxy).await;
+    let (response, mut out) = sender
+        .send_request(request(Method::POST, "/never"), false)
+        .unwrap();
+    eventually(PATIENCE, "it is under way", || {
+        origin
+            .seen()
+            .iter()
+            .any(|seen| seen.uri.ends_with("/never"))
+    });
+    out.send_reset(Reason::CANCEL);
+    drop(response);
+    eventually(PATIENCE, "it is reset", || origin.cancelled() == 1);
+    // And the connection goes on.
+    let mut sender = sender.ready().await.unwrap();
+    let (response, _) = sender
+        .send_request(request(Method::GET, "/echo"), true)
+        .unwrap();
+    assert_eq!(response.await.unwrap().status(), 200);
+    assert_eq!(
+        origin.saw("/echo").connection,
+        origin.saw("/never").connection
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_is_opened_on_both() {
+    let origin = Origin::start(Options {
+        websockets: true,
+        ..Options::default()
+    });
+    let proxy = in_front_of(&origin);
+    let mut sender = client(&proxy).await;
+    while !sender.is_extended_connect_protocol_enabled() {
+        tokio::task::yield_now().await;
+    }
+    let mut asked = request(Method::CONNECT, "/chat");
+    asked
+        .extensions_mut()
+        .insert(Protocol::from_static("websocket"));
+    asked
+        .headers_mut()
+        .insert("sec-websocket-version", 13.into());
+    let (response, mut out) = sender.send_request(asked, false).unwrap();
+    let response = response.await.unwrap();
+    assert_eq!(response.status(), 200);
+    let mut body = response.into_body();
+    out.send_data(Bytes::from_static(b"hello"), false).unwrap();
+    assert_eq!(body.data().await.unwrap().unwrap(), "HELLO");
+    out.send_data(Bytes::new(), true).unwrap();
+    assert_eq!(all(&mut body).await, b"bye");
+}
