@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body::Body as _;
+use http_body::Body;
 use rustls::ServerConfig;
 use rustls::server::{Acceptor, ClientHello};
 use tokio::io::AsyncWriteExt;
@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::body::{ClientBody, ResponseBody};
+use super::body::ResponseBody;
 use super::record::Record;
 
 /// Where the authority asks for a token (RFC 8555 8.3).
@@ -81,7 +81,7 @@ impl Challenges {
 
     /// What is asked for by a request in cleartext. `None`: something else, or nothing that we were asked for; that may be for another
     /// ACME client behind us.
-    pub(crate) fn file(&self, request: &Request<ClientBody>) -> Option<Bytes> {
+    pub(crate) fn file<B: Body>(&self, request: &Request<B>) -> Option<Bytes> {
         let token = request.uri().path().strip_prefix(PLACE)?;
         let asks = matches!(*request.method(), Method::GET | Method::HEAD);
         if !asks || !request.body().is_end_stream() {

@@ -22,6 +22,7 @@ use super::certificate::ClientCertificate;
 use super::headers;
 use super::redirect::{self, Redirect};
 use super::site::Site;
+use super::stream::ClientStream;
 use super::visitor::Visitor;
 use super::window::Window;
 use crate::config::Listener;
@@ -162,9 +163,9 @@ impl Downstream {
 
     /// Tells browsers to come over TLS only, unless the app has something to say about it. They may not believe that in cleartext
     /// (RFC 6797 7.2).
-    pub(crate) fn promise(&self, headers: &mut HeaderMap) {
-        if let Some(hsts) = &self.hsts
-            && self.is_secured()
+    pub(crate) fn promise<S: ClientStream>(&self, headers: &mut HeaderMap) {
+        if S::SECURED
+            && let Some(hsts) = &self.hsts
             && !headers.contains_key(STRICT_TRANSPORT_SECURITY)
         {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());

@@ -11,11 +11,13 @@
 //! 9. **stream** the body ([`super::body`]): from here on an error can only abort, and the client must see that.
 //! 10. **finish** ([`super::body`], [`super::record`]): keep the connection after a clean end only; one log line, one count.
 
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
 
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::Body;
 
 use super::affinity::Pin;
 use super::attempt::{self, Lost, Rules};
@@ -30,6 +32,7 @@ use super::hold::Stay;
 use super::inflow::Inflow;
 use super::prepare::prepare;
 use super::record::Record;
+use super::stream::ClientStream;
 use super::survey::{self, Survey};
 use super::upgrade::Tunnel;
 use super::upstream::InFlight;
@@ -37,26 +40,29 @@ use crate::outcome::{Ending, Trouble};
 use crate::zone::ComponentId;
 
 /// Answers one request. Never fails: what goes wrong before the response head is an answer of our own.
-pub(crate) async fn request(
+///
+/// One copy for each kind of stream and body: a common one would no longer be compiled into the one place that calls it, and the request
+/// would be moved about to have its body wrapped.
+pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
     state: Rc<Exchange>,
-    request: Request<ClientBody>,
-) -> Response<ResponseBody> {
+    request: Request<B>,
+) -> Result<Response<ResponseBody>, Infallible> {
     state.begin_request();
     let begun = state.worker.tick();
     let mut record = Record::begin(&state, &request, begun);
     let found = Survey::of(request.headers());
-    if !state.is_secured()
+    if !S::SECURED
         && let Some(file) = state.worker.challenges().file(&request)
     {
-        return challenge::respond(file, record);
+        return Ok(challenge::respond(file, record));
     }
     let json = found.has_accept() && headers::prefers_json(request.headers());
     let mut response = match forward(&state, request, found, &mut record, begun).await {
         Ok(answer) => answer.relay(&state, record),
         Err(refusal) => refusal.response(json, record),
     };
-    state.promise(response.headers_mut());
-    response
+    state.promise::<S>(response.headers_mut());
+    Ok(response)
 }
 
 /// A backend's answer, up to its head.
@@ -69,9 +75,9 @@ struct Answer {
     pin: Option<Box<Pin>>,
 }
 
-async fn forward(
+async fn forward<B: Body + Into<ClientBody>>(
     state: &Rc<Exchange>,
-    request: Request<ClientBody>,
+    request: Request<B>,
     found: Survey,
     record: &mut Record,
     begun: Instant,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::header::{HOST, HeaderMap};
 use http::{HeaderValue, Method, Request, Uri, Version};
-use http_body::Body as _;
+use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 
 use super::affinity::{Pin, Session};
@@ -105,9 +105,9 @@ impl Prepared {
 }
 
 /// Steps 2 to 4: everything that is done once, however many attempts there are.
-pub(crate) async fn prepare(
+pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     state: &Rc<Exchange>,
-    mut request: Request<ClientBody>,
+    mut request: Request<B>,
     found: Survey,
     record: &mut Record,
 ) -> Result<(Request<RequestBody>, Prepared), Refusal> {
@@ -222,10 +222,10 @@ pub(crate) async fn prepare(
     let body = if known_length == Some(0) {
         RequestBody::Empty
     } else if !expects && known_length.is_some_and(|length| length <= replay_buffer as u64) {
-        Box::pin(keep(state, incoming, replay_buffer, bounds)).await?
+        Box::pin(keep(state, incoming.into(), replay_buffer, bounds)).await?
     } else {
         RequestBody::Streamed(Box::new(Streamed::new(
-            incoming,
+            incoming.into(),
             Rc::clone(state),
             bounds,
             expects,
@@ -271,7 +271,7 @@ fn identify(state: &Exchange, headers: &HeaderMap, found: &Survey, record: &mut 
 }
 
 /// Origin form towards the backend (RFC 9112 3.2.1), with the authority of an absolute form in `Host` (3.2.2).
-fn normalise_target(request: &mut Request<ClientBody>) -> Result<(), Refusal> {
+fn normalise_target<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     if request.method() == Method::CONNECT {
         return Err(Refusal::Method);
     }
@@ -303,7 +303,7 @@ fn normalise_target(request: &mut Request<ClientBody>) -> Result<(), Refusal> {
 }
 
 /// RFC 9110 7.6.2: counts `Max-Forwards` down; at 0 the request ends here, and here is nothing that could answer it.
-fn limit_forwards(request: &mut Request<ClientBody>) -> Result<(), Refusal> {
+fn limit_forwards<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     if !matches!(*request.method(), Method::OPTIONS | Method::TRACE) {
         return Ok(());
     }

@@ -12,7 +12,10 @@ use tokio_rustls::server::TlsStream;
 use super::io::write_all_at_once;
 
 /// A client's side of a connection.
-pub(crate) trait ClientStream: AsyncRead + AsyncWrite + Unpin {
+pub(crate) trait ClientStream: AsyncRead + AsyncWrite + Unpin + 'static {
+    /// Whether nobody on the way can read what passes.
+    const SECURED: bool;
+
     /// The socket itself, for what isn't about bytes.
     fn socket(&self) -> &TcpStream;
 
@@ -31,6 +34,8 @@ pub(crate) trait ClientStream: AsyncRead + AsyncWrite + Unpin {
 }
 
 impl ClientStream for TcpStream {
+    const SECURED: bool = false;
+
     fn socket(&self) -> &TcpStream {
         self
     }
@@ -71,6 +76,8 @@ impl Secured {
 }
 
 impl ClientStream for Secured {
+    const SECURED: bool = true;
+
     fn socket(&self) -> &TcpStream {
         self.0.get_ref().0
     }

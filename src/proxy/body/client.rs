@@ -42,6 +42,12 @@ impl ClientBody {
     }
 }
 
+impl From<Incoming> for ClientBody {
+    fn from(incoming: Incoming) -> Self {
+        Self::Http1(incoming)
+    }
+}
+
 impl StreamBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         if !self.data_ended {

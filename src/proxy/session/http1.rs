@@ -1,6 +1,5 @@
 //! A connection with HTTP/1.1: one request after the other, all of them served by the connection's own task.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -15,7 +14,6 @@ use hyper_util::rt::TokioIo;
 
 use super::{linger, reset};
 use crate::config::Limits;
-use crate::proxy::body::ClientBody;
 use crate::proxy::doorbell::Doorbell;
 use crate::proxy::downstream::{Cut, Downstream};
 use crate::proxy::exchange::Exchange;
@@ -34,12 +32,7 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
     let service = {
         let exchange = Rc::clone(&exchange);
         service_fn(move |request: Request<Incoming>| {
-            let exchange = Rc::clone(&exchange);
-            async move {
-                Ok::<_, Infallible>(
-                    forward::request(exchange, request.map(ClientBody::Http1)).await,
-                )
-            }
+            forward::request::<S, Incoming>(Rc::clone(&exchange), request)
         })
     };
     let mut connection =

@@ -113,7 +113,7 @@ async fn run<S: ClientStream>(
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     let exchange = Exchange::of_stream(state);
-                    let serving = respond::serve(Rc::clone(&exchange), request, respond);
+                    let serving = respond::serve::<S>(Rc::clone(&exchange), request, respond);
                     state.worker.admit_stream(&exchange, serving);
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(End::Broken(error)),

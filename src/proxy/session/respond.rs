@@ -3,6 +3,7 @@
 //! No more is handed to h2 than the client's windows have room for. So all that waits for a client lies here, under the request's own
 //! clock (`write_timeout`), and what h2 has only waits for the socket, which has a clock too.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -20,11 +21,12 @@ use http_body::Body as _;
 use crate::proxy::body::{ClientBody, ResponseBody};
 use crate::proxy::downgrade::downgrade;
 use crate::proxy::exchange::Exchange;
+use crate::proxy::stream::ClientStream;
 use crate::proxy::stream_tunnel::StreamTunnel;
 use crate::proxy::{forward, grpc, interim, upgrade, websocket};
 
 /// Serves one stream to its end.
-pub(super) async fn serve(
+pub(super) async fn serve<S: ClientStream>(
     state: Rc<Exchange>,
     request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
@@ -41,7 +43,7 @@ pub(super) async fn serve(
         Some(_) => (ClientBody::None, Some(incoming)),
         None => (ClientBody::of_stream(incoming, &head.headers), None),
     };
-    let answering = forward::request(Rc::clone(&state), Request::from_parts(head, body));
+    let answering = forward::request::<S, _>(Rc::clone(&state), Request::from_parts(head, body));
     let Some(response) = answer(&state, &mut respond, answering).await else {
         state.called_off();
         return;
@@ -83,12 +85,12 @@ pub(super) async fn serve(
 async fn answer(
     state: &Exchange,
     respond: &mut SendResponse<Bytes>,
-    answering: impl Future<Output = Response<ResponseBody>>,
+    answering: impl Future<Output = Result<Response<ResponseBody>, Infallible>>,
 ) -> Option<Response<ResponseBody>> {
     let mut answering = pin!(answering);
     poll_fn(|cx| {
         state.register(cx);
-        let answered = answering.as_mut().poll(cx).map(Some);
+        let answered = answering.as_mut().poll(cx).map(Result::ok);
         for response in interim::responses(&state.take_interim().unwrap_or_default()) {
             // Advice, without which the client manages.
             let _sent = respond.send_informational(response);
