@@ -144,10 +144,9 @@ impl Checker {
     pub fn handle_observation(&mut self, observation: Observation, now: Moment) {
         if let Some((zone, slot)) = self.find(observation.component) {
             let components = &mut self.zones[zone].components;
-            components[slot].doubt(observation.sign, now);
-            let required = Role::Dependency { required: true };
-            for needed in components.iter_mut().filter(|c| c.role == required) {
-                needed.suspect(observation.sign, now);
+            if components[slot].doubt(observation.sign, now) {
+                let required = components.iter_mut().filter(|c| c.role == Role::REQUIRED);
+                required.for_each(|needed| needed.suspect(observation.sign, now));
             }
         }
         self.settle(now);
@@ -211,6 +210,9 @@ impl Checker {
         self.settle_pending(false, now);
         self.settle_drill(now);
         self.settle_failover(now);
+        // A comparison has lost its point if the door has moved, or is about to.
+        self.settle_trial(now);
+        self.conclude(now);
         self.tell_standby(now);
         self.start_due_probes(now);
     }

@@ -70,6 +70,8 @@ pub struct Component {
     newest: Option<(u64, bool)>,
     doubt: Option<Doubt>,
     composure: Composure,
+    /// When trouble at a backend last was a reason for a probe.
+    suspected: Option<Instant>,
     outcomes: VecDeque<(Timestamp, Outcome)>,
 }
 
@@ -88,6 +90,11 @@ pub enum Role {
     },
 }
 
+impl Role {
+    /// Of what the backends can't do without.
+    pub const REQUIRED: Self = Self::Dependency { required: true };
+}
+
 /// Evidence against `Up` that is neither confirmed nor refuted yet.
 #[derive(Clone, Copy, Debug)]
 struct Doubt {
@@ -99,8 +106,6 @@ struct Doubt {
     sign: Option<Sign>,
     /// One of the signs goes with probes that nothing comes back from.
     corroborated: bool,
-    /// It began with a faint sign, and there has been no other.
-    faint: bool,
 }
 
 impl Doubt {
@@ -110,7 +115,6 @@ impl Doubt {
             asked: None,
             sign: None,
             corroborated: false,
-            faint: false,
         }
     }
 }
@@ -161,6 +165,7 @@ impl Component {
             newest: None,
             doubt: None,
             composure: Composure::default(),
+            suspected: None,
             outcomes: VecDeque::with_capacity(EVIDENCE),
         }
     }
@@ -235,36 +240,46 @@ impl Component {
     /// Live requests saw a sign of trouble: asks for a confirming probe at once. It judges nothing, and `confirm_interval` lies
     /// between any two probes that it causes, so that traffic can't cause a probe storm. Silence causes fewer, see
     /// [`Composure`].
-    pub fn doubt(&mut self, sign: Sign, now: Moment) {
-        self.hear(sign, matches!(sign, Sign::Silence(_)), now);
-    }
-
-    /// Live requests saw a sign of trouble at a backend that needs this dependency, which may well be its cause: an app server
-    /// whose database is gone answers 500. As faint a sign as silence, and as few probes: an app has errors of its own.
-    pub fn suspect(&mut self, sign: Sign, now: Moment) {
-        self.hear(sign, true, now);
-    }
-
-    fn hear(&mut self, sign: Sign, faint: bool, now: Moment) {
+    ///
+    /// Whether it was news.
+    pub fn doubt(&mut self, sign: Sign, now: Moment) -> bool {
         if self.status != Status::Up {
             // Unknown: confirmed already. Down: nothing new.
-            return;
+            return false;
         }
-        if faint && !self.composure.is_alarmed(&self.check, now.instant) {
-            return;
+        let silent = matches!(sign, Sign::Silence(_));
+        if silent && !self.composure.is_alarmed(&self.check, now.instant) {
+            return false;
         }
-        // In doubt already, a faint sign is no news: each worker tells of the same silence, and the probe that answers the first has
-        // answered them all.
-        if !faint || self.doubt.is_none() {
-            let doubt = self.doubt.get_or_insert(Doubt {
-                faint: true,
-                ..Doubt::since(now)
-            });
-            doubt.faint &= faint;
-            doubt.corroborated |= !faint && corroborates(sign);
+        // In doubt already, silence is no news: each worker tells of the same one, and the probe that answers the first has answered
+        // them all.
+        let news = !silent || self.doubt.is_none();
+        if news {
+            let doubt = self.doubt.get_or_insert(Doubt::since(now));
+            doubt.corroborated |= corroborates(sign);
             doubt.asked = Some(now.instant);
             doubt.sign.get_or_insert(sign);
         }
+        self.schedule
+            .hasten(self.check.confirm_interval, now.instant);
+        news
+    }
+
+    /// Live requests saw a sign of trouble at a backend that needs this dependency, which may well be its cause: an app server
+    /// whose database is gone answers 500. But an app has errors of its own, so this asks once per `interval`, or per
+    /// [`composure::LONGEST`] if that is shorter.
+    pub fn suspect(&mut self, sign: Sign, now: Moment) {
+        let pause = composure::longest(&self.check);
+        let rests = self.suspected.is_some_and(|at| now.instant < at + pause);
+        if self.status != Status::Up || self.doubt.is_some() || rests {
+            return;
+        }
+        self.suspected = Some(now.instant);
+        self.doubt = Some(Doubt {
+            asked: Some(now.instant),
+            sign: Some(sign),
+            ..Doubt::since(now)
+        });
         self.schedule
             .hasten(self.check.confirm_interval, now.instant);
     }
@@ -350,8 +365,9 @@ impl Component {
         if self.doubt.as_ref().is_some_and(asked_later) {
             return;
         }
-        let faint = self.doubt.take().is_some_and(|doubt| doubt.faint);
-        self.composure.pass(faint, &self.check, now.instant);
+        let sign = self.doubt.take().and_then(|doubt| doubt.sign);
+        let silent = matches!(sign, Some(Sign::Silence(_)));
+        self.composure.pass(silent, &self.check, now.instant);
     }
 
     fn turn(&mut self, to: Status, streak: u32, now: Moment) -> Transition {

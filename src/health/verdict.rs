@@ -157,10 +157,9 @@ fn judge_dependencies(
     failed: &mut Vec<String>,
     awaited: &mut Vec<String>,
 ) -> bool {
-    let required = Role::Dependency { required: true };
     for component in components
         .iter()
-        .filter(|c| c.role == required && c.counts())
+        .filter(|c| c.role == Role::REQUIRED && c.counts())
     {
         match component.status {
             Status::Up => {}

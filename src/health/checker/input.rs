@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::health::checker::{Accepted, Checker, Command, Promoted, Refusal};
+use crate::health::status::Role;
 use crate::moment::Moment;
 use crate::outcome::{Observation, Outcome, Tally};
 use crate::zone::{ComponentId, ComponentKey, Status};
@@ -77,10 +78,14 @@ impl Checker {
         })
     }
 
-    /// Whether a sign has asked for a probe of that component at just this moment.
-    pub fn was_asked(&self, component: ComponentId, now: Moment) -> bool {
-        self.find(component).is_some_and(|(zone, slot)| {
-            self.zones[zone].components[slot].asked() == Some(now.instant)
-        })
+    /// Whose probes a sign of trouble at that component has asked for, at just this moment: its own, or those of what it needs.
+    pub fn asked_by(&self, component: ComponentId, now: Moment) -> Vec<ComponentId> {
+        let Some((zone, slot)) = self.find(component) else {
+            return Vec::new();
+        };
+        let components = self.zones[zone].components.iter().enumerate();
+        let heard = components.filter(|(at, c)| *at == slot || c.role == Role::REQUIRED);
+        let asked = heard.filter(|(_, c)| c.asked() == Some(now.instant));
+        asked.map(|(_, c)| c.id).collect()
     }
 }

@@ -103,7 +103,9 @@ impl Notes {
         self.moment = now;
         // A sign that asked for no probe is none for a replay either: it takes silence for news as often, or more.
         let matters = sees.is_none_or(|component| {
-            checker.was_asked(component, now) && self.asked.insert(component)
+            let asked = checker.asked_by(component, now).into_iter();
+            // All of them are noted, so no `any`, which would stop at the first that is new.
+            asked.filter(|id| self.asked.insert(*id)).count() > 0
         });
         let what = match noteworthy {
             Some(what) if matters => what,
