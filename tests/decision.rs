@@ -26,6 +26,8 @@ mod silence;
 mod slow_start;
 #[path = "simulation/stage.rs"]
 mod stage;
+#[path = "decision/suspicion.rs"]
+mod suspicion;
 #[path = "decision/swings.rs"]
 mod swings;
 #[path = "decision/trial.rs"]

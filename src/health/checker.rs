@@ -28,8 +28,8 @@ use crate::health::checker::flip::Phase;
 use crate::health::failover::{self, Decision, Situation, Standing};
 use crate::health::gray::Sentence;
 use crate::health::report::{Event, What};
-use crate::health::status::Component;
 use crate::health::status::schedule::{Fate, Flight};
+use crate::health::status::{Component, Role};
 use crate::health::verdict::{self, Conclusion, Need};
 use crate::moment::Moment;
 use crate::outcome::{Observation, Outcome};
@@ -143,7 +143,12 @@ impl Checker {
     /// Live requests saw a sign of trouble with a backend: asks for confirming probes at once, judges nothing.
     pub fn handle_observation(&mut self, observation: Observation, now: Moment) {
         if let Some((zone, slot)) = self.find(observation.component) {
-            self.zones[zone].components[slot].doubt(observation.sign, now);
+            let components = &mut self.zones[zone].components;
+            components[slot].doubt(observation.sign, now);
+            let required = Role::Dependency { required: true };
+            for needed in components.iter_mut().filter(|c| c.role == required) {
+                needed.suspect(observation.sign, now);
+            }
         }
         self.settle(now);
     }

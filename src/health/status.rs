@@ -99,6 +99,8 @@ struct Doubt {
     sign: Option<Sign>,
     /// One of the signs goes with probes that nothing comes back from.
     corroborated: bool,
+    /// It began with a faint sign, and there has been no other.
+    faint: bool,
 }
 
 impl Doubt {
@@ -108,6 +110,7 @@ impl Doubt {
             asked: None,
             sign: None,
             corroborated: false,
+            faint: false,
         }
     }
 }
@@ -233,19 +236,32 @@ impl Component {
     /// between any two probes that it causes, so that traffic can't cause a probe storm. Silence causes fewer, see
     /// [`Composure`].
     pub fn doubt(&mut self, sign: Sign, now: Moment) {
+        self.hear(sign, matches!(sign, Sign::Silence(_)), now);
+    }
+
+    /// Live requests saw a sign of trouble at a backend that needs this dependency, which may well be its cause: an app server
+    /// whose database is gone answers 500. As faint a sign as silence, and as few probes: an app has errors of its own.
+    pub fn suspect(&mut self, sign: Sign, now: Moment) {
+        self.hear(sign, true, now);
+    }
+
+    fn hear(&mut self, sign: Sign, faint: bool, now: Moment) {
         if self.status != Status::Up {
             // Unknown: confirmed already. Down: nothing new.
             return;
         }
-        let silent = matches!(sign, Sign::Silence(_));
-        if silent && !self.composure.is_alarmed(&self.check, now.instant) {
+        if faint && !self.composure.is_alarmed(&self.check, now.instant) {
             return;
         }
-        // In doubt already, silence is no news: each worker tells of the same one, and the probe that answers the first has answered
-        // them all.
-        if !silent || self.doubt.is_none() {
-            let doubt = self.doubt.get_or_insert(Doubt::since(now));
-            doubt.corroborated |= corroborates(sign);
+        // In doubt already, a faint sign is no news: each worker tells of the same silence, and the probe that answers the first has
+        // answered them all.
+        if !faint || self.doubt.is_none() {
+            let doubt = self.doubt.get_or_insert(Doubt {
+                faint: true,
+                ..Doubt::since(now)
+            });
+            doubt.faint &= faint;
+            doubt.corroborated |= !faint && corroborates(sign);
             doubt.asked = Some(now.instant);
             doubt.sign.get_or_insert(sign);
         }
@@ -334,9 +350,8 @@ impl Component {
         if self.doubt.as_ref().is_some_and(asked_later) {
             return;
         }
-        let sign = self.doubt.take().and_then(|doubt| doubt.sign);
-        let silent = matches!(sign, Some(Sign::Silence(_)));
-        self.composure.pass(silent, &self.check, now.instant);
+        let faint = self.doubt.take().is_some_and(|doubt| doubt.faint);
+        self.composure.pass(faint, &self.check, now.instant);
     }
 
     fn turn(&mut self, to: Status, streak: u32, now: Moment) -> Transition {

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::fuzz;
 
 const VERSIONS: [Version; 2] = [Version::First, Version::Second];
 
@@ -177,4 +178,39 @@ proptest! {
         }
         let _either = read(&bytes);
     }
+}
+
+/// Whatever somebody makes of a header: it is bounded, it is known from its first bytes on, and what is understood of it is
+/// understood the same way once it is written anew.
+#[test]
+fn a_mutated_header_is_bounded_and_means_one_thing() {
+    let words = [
+        "PROXY TCP4 192.0.2.7 198.51.100.1 40000 443\r\n",
+        "PROXY TCP6 2001:db8::7 ::1 1 2\r\n",
+        "PROXY UNKNOWN",
+        "\r\n\r\n\0\r\nQUIT\n!\u{11}\0\u{c}",
+        "\r\n\r\n\0\r\nQUIT\n!!\0$",
+        "\r\n\r\n\0\r\nQUIT\n \0\0\0",
+        "\r\n\r\n\0\r\nQUIT\n!1\0\u{7f}",
+        " ",
+        "\r\n",
+        "\0",
+        "65536",
+        "+",
+    ];
+    fuzz::drive("introduction", &words, 20_000, |input| {
+        let Ok(Extent::Whole(length)) = measure(input) else {
+            return;
+        };
+        assert!(length <= input.len() && length <= LONGEST);
+        for come in 0..length {
+            assert_eq!(measure(&input[..come]), Ok(Extent::Part), "{input:?}");
+        }
+        if let Ok(Some(client)) = read(&input[..length]) {
+            for version in VERSIONS {
+                let again = write(version, Some(client));
+                assert_eq!(read(&again), Ok(Some(client.in_one_family())));
+            }
+        }
+    });
 }

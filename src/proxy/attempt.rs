@@ -8,14 +8,12 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use tokio::task::unconstrained;
 
 use super::body::RequestBody;
 use super::connections::{Connection, Unopened};
 use super::downstream::millis;
 use super::exchange::Exchange;
-use super::exclusive::Exclusive;
 use super::inflow::Inflow;
 use super::interim::Interim;
 use super::multiplex::{Stream, Unusable};
@@ -143,26 +141,14 @@ pub(crate) async fn send(
     request: Request<RequestBody>,
     rules: Rules,
 ) -> Result<Response<Inflow>, Lost> {
-    match connection {
-        Connection::Exclusive(connection) => {
-            let response = send_alone(state, upstream, connection, request, rules).await;
-            response.map(|response| response.map(Inflow::Exclusive))
-        }
-        // Boxed: requests over HTTP/1.1 would carry the room for it.
+    let connection = match connection {
+        Connection::Exclusive(connection) => connection,
+        // Boxed: requests over HTTP/1.1 would carry the room for it. Those go on here, since a function of their own would have all of the
+        // request moved once more.
         Connection::Shared(stream) => {
-            Box::pin(send_beside_others(state, upstream, stream, request, rules)).await
+            return Box::pin(send_beside_others(state, upstream, stream, request, rules)).await;
         }
-    }
-}
-
-/// Over HTTP/1.1.
-async fn send_alone(
-    state: &Rc<Exchange>,
-    upstream: &Rc<Upstream>,
-    connection: &mut Box<Exclusive>,
-    request: Request<RequestBody>,
-    rules: Rules,
-) -> Result<Response<Incoming>, Lost> {
+    };
     let worker = &state.worker;
     let mut written = 0;
     let mut due = worker.now() + rules.limit;
@@ -184,6 +170,7 @@ async fn send_alone(
             head = answer.as_mut().poll(&mut unwoken);
         }
         if let Poll::Ready(result) = head {
+            let result = result.map(|response| response.map(Inflow::Exclusive));
             return Poll::Ready(result.map_err(|mut error| match error.take_message() {
                 Some(request) => Lost::Unsent(Box::new(request)),
                 None if is_nonsense(error.error()) => Lost::Sent(Trouble::Protocol),
@@ -251,8 +238,9 @@ async fn send_beside_others(
             }
         }
         if let Poll::Ready(head) = stream.poll_head(cx) {
-            let response =
-                head.map(|head| head.map(|body| body.map_or(Inflow::None, Inflow::Shared)));
+            let response = head.map(|head| {
+                head.map(|body| body.map_or(Inflow::None, |body| Inflow::Shared(Box::new(body))))
+            });
             return Poll::Ready(response.map_err(Lost::Sent));
         }
         let now = worker.now();

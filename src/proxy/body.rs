@@ -19,7 +19,7 @@ use super::connections::Connection;
 use super::exchange::{BodyTrouble, Exchange};
 use super::headers;
 use super::inflow::Inflow;
-use super::policy::Allowance;
+use super::policy::BodyBounds;
 use super::record::Record;
 use super::upstream::InFlight;
 use crate::outcome::Trouble;
@@ -47,7 +47,7 @@ pub(crate) struct Streamed {
     incoming: ClientBody,
     state: Rc<Exchange>,
     received: u64,
-    allowance: Allowance,
+    bounds: BodyBounds,
     /// The client waits for a `100 (Continue)`: asked for its body when the backend wants it, or at this time (worker
     /// milliseconds), since a backend may never say so (RFC 9110 10.1.1).
     opens_at: Option<u64>,
@@ -62,7 +62,7 @@ impl Streamed {
     pub(crate) fn new(
         incoming: ClientBody,
         state: Rc<Exchange>,
-        allowance: Allowance,
+        bounds: BodyBounds,
         expects: bool,
         named: Vec<HeaderName>,
     ) -> Self {
@@ -71,7 +71,7 @@ impl Streamed {
             incoming,
             state,
             received: 0,
-            allowance,
+            bounds,
             opens_at,
             named,
         }
@@ -95,7 +95,7 @@ impl Streamed {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Pending if self.state.is_body_overdue() => self.fail(BodyTrouble::TooSlow),
             Poll::Pending => {
-                self.state.body_wait(self.allowance.timeout);
+                self.state.body_wait(self.bounds.timeout);
                 Poll::Pending
             }
             Poll::Ready(None) => {
@@ -113,7 +113,7 @@ impl Streamed {
                     }
                 } else if let Some(data) = frame.data_ref() {
                     self.received += data.len() as u64;
-                    if self.received > self.allowance.max {
+                    if self.received > self.bounds.max {
                         return self.fail(BodyTrouble::TooLarge);
                     }
                     self.state.body_progress(data.len());

@@ -11,8 +11,8 @@ pub(crate) enum Inflow {
     None,
     /// Over HTTP/1.1.
     Exclusive(Incoming),
-    /// Over HTTP/2.
-    Shared(multiplex::Inflow),
+    /// Over HTTP/2. Boxed, since a response moves several times on its way, and those of HTTP/1.1 would carry the room for it.
+    Shared(Box<multiplex::Inflow>),
 }
 
 impl Inflow {

@@ -39,7 +39,7 @@ pub(crate) struct Policy {
     /// `[upstream]`, with what the route sets otherwise.
     upstream: Upstream,
     /// Of request bodies.
-    pub(crate) allowance: Allowance,
+    pub(crate) bounds: BodyBounds,
     /// How long a request may wait for a zone.
     pub(crate) hold_time: Duration,
     /// Whether `Idempotency-Key` makes a request idempotent.
@@ -53,7 +53,7 @@ impl Policy {
         pool: Option<usize>,
         config: &Config,
     ) -> Option<Rc<Self>> {
-        let usual = Allowance::of(&config.limits);
+        let usual = BodyBounds::of(&config.limits);
         let mut policy = Self {
             answer: None,
             prefix: None,
@@ -63,7 +63,7 @@ impl Policy {
             compression: None,
             pages: Pages::of(pool.map(|pool| &config.pools[pool])),
             upstream: config.upstream.clone(),
-            allowance: usual,
+            bounds: usual,
             hold_time: config.failover.hold_time,
             idempotency_key: false,
         };
@@ -76,7 +76,7 @@ impl Policy {
             replace(&mut upstream.retries, own.retries);
             replace(&mut upstream.retry_on_status, own.retry_on_status.clone());
             replace(&mut policy.hold_time, own.hold_time);
-            policy.allowance = Allowance {
+            policy.bounds = BodyBounds {
                 max: own.max_body_size.map_or(usual.max, unlimited),
                 timeout: own.body_timeout.unwrap_or(usual.timeout),
             };
@@ -158,14 +158,14 @@ impl Policy {
 
 /// What a request's body may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Allowance {
+pub(crate) struct BodyBounds {
     /// Bytes.
     pub(crate) max: u64,
     /// Between two reads.
     pub(crate) timeout: Duration,
 }
 
-impl Allowance {
+impl BodyBounds {
     /// Where no route says otherwise.
     pub(crate) fn of(limits: &Limits) -> Self {
         Self {

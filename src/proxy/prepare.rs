@@ -15,7 +15,7 @@ use super::error::Refusal;
 use super::exchange::{BodyTrouble, Exchange};
 use super::headers::{self, Additions};
 use super::identity::Identity;
-use super::policy::{Allowance, Policy};
+use super::policy::{BodyBounds, Policy};
 use super::record::Record;
 use super::retry;
 use super::route::Lookup;
@@ -168,11 +168,11 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
         record.governed(policy);
         policy.meet(&mut request, record)?;
     }
-    let allowance = match &policy {
-        Some(policy) => policy.allowance,
-        None => Allowance::of(&config.limits),
+    let bounds = match &policy {
+        Some(policy) => policy.bounds,
+        None => BodyBounds::of(&config.limits),
     };
-    if request.body().size_hint().exact() > Some(allowance.max) {
+    if request.body().size_hint().exact() > Some(bounds.max) {
         return Err(Refusal::Body(BodyTrouble::TooLarge));
     }
 
@@ -222,12 +222,12 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     let body = if known_length == Some(0) {
         RequestBody::Empty
     } else if !expects && known_length.is_some_and(|length| length <= replay_buffer as u64) {
-        Box::pin(keep(state, incoming.into(), replay_buffer, allowance)).await?
+        Box::pin(keep(state, incoming.into(), replay_buffer, bounds)).await?
     } else {
         RequestBody::Streamed(Box::new(Streamed::new(
             incoming.into(),
             Rc::clone(state),
-            allowance,
+            bounds,
             expects,
             named,
         )))
@@ -240,9 +240,9 @@ async fn keep(
     state: &Rc<Exchange>,
     incoming: ClientBody,
     max: usize,
-    allowance: Allowance,
+    bounds: BodyBounds,
 ) -> Result<RequestBody, Refusal> {
-    let streamed = Streamed::new(incoming, Rc::clone(state), allowance, false, Vec::new());
+    let streamed = Streamed::new(incoming, Rc::clone(state), bounds, false, Vec::new());
     let limited = Limited::new(RequestBody::Streamed(Box::new(streamed)), max);
     match limited.collect().await {
         Ok(collected) => Ok(RequestBody::Kept(Some(collected.to_bytes()))),

@@ -1,4 +1,4 @@
-//! How little a component's silence alarms, after it was nothing. Pure.
+//! How little a component's silence, or trouble of those who need it, alarms after it was nothing. Pure.
 //!
 //! A backend with slow answers is silent again and again, and well. Each time that a probe finds it so, the pause doubles for which
 //! a passed probe keeps silence from being a reason for another one, up to the `interval` between ordinary probes: from there on
@@ -17,14 +17,14 @@ const LONGEST: Duration = Duration::from_secs(10);
 pub(super) struct Composure {
     /// After a passed probe.
     pause: Duration,
-    /// When silence was told last.
+    /// When a faint sign was told last.
     told: Option<Instant>,
     /// When a probe passed last.
     passed: Option<Instant>,
 }
 
 impl Composure {
-    /// Silence is told. Whether it is a reason for a probe.
+    /// A faint sign is told. Whether it is a reason for a probe.
     pub(super) fn is_alarmed(&mut self, check: &Check, now: Instant) -> bool {
         let told = self.told.replace(now);
         if told.is_none_or(|told| told + longest(check) <= now) {
@@ -33,9 +33,9 @@ impl Composure {
         self.passed.is_none_or(|passed| passed + self.pause <= now)
     }
 
-    /// A probe has passed; `silent`: it was sent because of silence.
-    pub(super) fn pass(&mut self, silent: bool, check: &Check, now: Instant) {
-        if silent {
+    /// A probe has passed; `faint`: it was sent because of a faint sign.
+    pub(super) fn pass(&mut self, faint: bool, check: &Check, now: Instant) {
+        if faint {
             self.pause =
                 (self.pause * 2).clamp(check.confirm_interval.min(longest(check)), longest(check));
         }

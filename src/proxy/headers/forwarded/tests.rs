@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use super::super::{Survey, add_to_request, clean_request, is_https};
 use super::*;
 use crate::config::Forwarding;
+use crate::fuzz;
 use crate::proxy::identity::Identity;
 
 fn clients(value: &str) -> Option<Vec<Option<String>>> {
@@ -205,4 +206,39 @@ proptest! {
         prop_assert_eq!(last.client, Some(client));
         prop_assert_eq!(last.proto.as_deref(), Some("http"));
     }
+}
+
+/// A trusted peer's fields, whatever they say: ours is the last element, and the only one where theirs could not be understood.
+#[test]
+fn mutated_elements_never_hide_ours() {
+    let words = [
+        "for=",
+        "192.0.2.1",
+        "\"[2001:db8::1]:443\"",
+        ";",
+        ",",
+        "\"",
+        "\\",
+        "host=\"a,for=192.0.2.9\"",
+        "proto=https",
+        "unknown",
+        "_x",
+        " ",
+        "=",
+    ];
+    fuzz::drive("forwarded", &words, 20_000, |input| {
+        let Ok(said) = std::str::from_utf8(input) else {
+            return;
+        };
+        if HeaderValue::from_str(said).is_err() {
+            return;
+        }
+        let claims = [("host", "a"), ("forwarded", said)];
+        let headers = added(&claims, "203.0.113.7", true, Forwarding::Forwarded);
+        let read = elements(only(&headers, "forwarded")).expect("well-formed");
+        let theirs = said.is_ascii().then(|| elements(said)).flatten();
+        assert_eq!(read.len(), 1 + theirs.map_or(0, |theirs| theirs.len()));
+        let last = read.last().expect("ours");
+        assert_eq!(last.client, "203.0.113.7".parse().ok());
+    });
 }
