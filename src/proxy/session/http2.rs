@@ -113,8 +113,12 @@ async fn run<S: ClientStream>(
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     let exchange = Exchange::of_stream(state);
-                    let serving = respond::serve::<S>(Rc::clone(&exchange), request, respond);
-                    state.worker.admit_stream(&exchange, serving);
+                    let state = Rc::clone(&exchange);
+                    // Boxed by the new task itself: several kilobytes would be copied at each step on the way there.
+                    let serving = async move {
+                        Box::pin(respond::serve::<S>(state, request, respond)).await;
+                    };
+                    exchange.worker.admit_stream(&exchange, serving);
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(End::Broken(error)),
                 Poll::Ready(None) => return Poll::Ready(End::Closed),

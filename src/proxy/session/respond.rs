@@ -43,7 +43,9 @@ pub(super) async fn serve<S: ClientStream>(
         Some(_) => (ClientBody::None, Some(incoming)),
         None => (ClientBody::of_stream(incoming, &head.headers), None),
     };
-    let answering = forward::request::<S, _>(Rc::clone(&state), Request::from_parts(head, body));
+    let request = Request::from_parts(head, body);
+    // Pinned here: it is large, and would be copied on its way into a function.
+    let answering = pin!(forward::request::<S, _>(Rc::clone(&state), request));
     let Some(response) = answer(&state, &mut respond, answering).await else {
         state.called_off();
         return;
@@ -85,9 +87,8 @@ pub(super) async fn serve<S: ClientStream>(
 async fn answer(
     state: &Exchange,
     respond: &mut SendResponse<Bytes>,
-    answering: impl Future<Output = Result<Response<ResponseBody>, Infallible>>,
+    mut answering: Pin<&mut impl Future<Output = Result<Response<ResponseBody>, Infallible>>>,
 ) -> Option<Response<ResponseBody>> {
-    let mut answering = pin!(answering);
     poll_fn(|cx| {
         state.register(cx);
         let answered = answering.as_mut().poll(cx).map(Result::ok);
