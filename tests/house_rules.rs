@@ -528,6 +528,7 @@ fn no_file_names_a_machine_it_was_written_on() {
     holds(rule, &[("tests/serve.rs", &sample)]);
     for path in [
         "README.md",
+        "config/README.md",
         "tests/run",
         ".ci/run",
         "config/minimal.toml",
