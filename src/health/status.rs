@@ -6,6 +6,7 @@
 
 mod composure;
 mod confirmation;
+mod doubt;
 mod known;
 pub mod schedule;
 
@@ -18,7 +19,7 @@ use jiff::Timestamp;
 use crate::config::{Address, Check};
 use crate::health::gray::Live;
 use crate::health::status::composure::Composure;
-use crate::health::status::confirmation::corroborates;
+use crate::health::status::doubt::Doubt;
 use crate::health::status::schedule::{Flight, Schedule};
 use crate::moment::Moment;
 use crate::outcome::{Outcome, Sign};
@@ -93,30 +94,6 @@ pub enum Role {
 impl Role {
     /// Of what the backends can't do without.
     pub const REQUIRED: Self = Self::Dependency { required: true };
-}
-
-/// Evidence against `Up` that is neither confirmed nor refuted yet.
-#[derive(Clone, Copy, Debug)]
-struct Doubt {
-    /// The first contrary outcome or sign of live requests.
-    since: Instant,
-    /// The last sign; only a probe that started after it can refute it.
-    asked: Option<Instant>,
-    /// The first sign.
-    sign: Option<Sign>,
-    /// One of the signs goes with probes that nothing comes back from.
-    corroborated: bool,
-}
-
-impl Doubt {
-    fn since(now: Moment) -> Self {
-        Self {
-            since: now.instant,
-            asked: None,
-            sign: None,
-            corroborated: false,
-        }
-    }
 }
 
 /// A change of status, with its evidence.
@@ -235,53 +212,6 @@ impl Component {
         if flight.round == self.schedule.round() {
             self.schedule.after(Duration::ZERO, now.instant);
         }
-    }
-
-    /// Live requests saw a sign of trouble: asks for a confirming probe at once. It judges nothing, and `confirm_interval` lies
-    /// between any two probes that it causes, so that traffic can't cause a probe storm. Silence causes fewer, see
-    /// [`Composure`].
-    ///
-    /// Whether it was news.
-    pub fn doubt(&mut self, sign: Sign, now: Moment) -> bool {
-        if self.status != Status::Up {
-            // Unknown: confirmed already. Down: nothing new.
-            return false;
-        }
-        let silent = matches!(sign, Sign::Silence(_));
-        if silent && !self.composure.is_alarmed(&self.check, now.instant) {
-            return false;
-        }
-        // In doubt already, silence is no news: each worker tells of the same one, and the probe that answers the first has answered
-        // them all.
-        let news = !silent || self.doubt.is_none();
-        if news {
-            let doubt = self.doubt.get_or_insert(Doubt::since(now));
-            doubt.corroborated |= corroborates(sign);
-            doubt.asked = Some(now.instant);
-            doubt.sign.get_or_insert(sign);
-        }
-        self.schedule
-            .hasten(self.check.confirm_interval, now.instant);
-        news
-    }
-
-    /// Live requests saw a sign of trouble at a backend that needs this dependency, which may well be its cause: an app server
-    /// whose database is gone answers 500. But an app has errors of its own, so this asks once per `interval`, or per
-    /// [`composure::LONGEST`] if that is shorter.
-    pub fn suspect(&mut self, sign: Sign, now: Moment) {
-        let pause = composure::longest(&self.check);
-        let rests = self.suspected.is_some_and(|at| now.instant < at + pause);
-        if self.status != Status::Up || self.doubt.is_some() || rests {
-            return;
-        }
-        self.suspected = Some(now.instant);
-        self.doubt = Some(Doubt {
-            asked: Some(now.instant),
-            sign: Some(sign),
-            ..Doubt::since(now)
-        });
-        self.schedule
-            .hasten(self.check.confirm_interval, now.instant);
     }
 
     /// Starts a probe if one is due; its round.
