@@ -36,7 +36,7 @@ impl Doubt {
 impl Component {
     /// Live requests saw a sign of trouble: asks for a confirming probe at once. It judges nothing, and `confirm_interval` lies
     /// between any two probes that it causes, so that traffic can't cause a probe storm. Silence causes fewer, see
-    /// [`Composure`].
+    /// [`composure::Composure`].
     ///
     /// Whether it was news.
     pub fn doubt(&mut self, sign: Sign, now: Moment) -> bool {
