@@ -16,6 +16,7 @@ mod recorder;
 mod request;
 mod resolver;
 mod scribe;
+mod turns;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ use resolver::Resolver;
 use scribe::Scribe;
 
 pub use handle::{Done, MonitorHandle};
+pub use turns::Turns;
 
 /// How long a flip waits for its memory to become durable. Past that it is committed all the same: a disk must never stop
 /// traffic.
@@ -130,6 +132,7 @@ impl Monitor {
             requests: sender,
             report: Arc::clone(&report),
             entries: chronicle.subscription(),
+            turns: chronicle.turns(),
             snapshot: subscriber.clone(),
         };
         let monitor = Self {
