@@ -19,6 +19,12 @@ impl Worker {
             let took = self.micros().saturating_sub(sent_at) as f32;
             upstream.answered(took, self.now());
         }
+        if self.awaits_response.get() && !upstream.is_left() {
+            self.awaits_response.set(false);
+            self.tick();
+            let epoch = self.view().snapshot.epoch;
+            self.counters().first_response(epoch, self.micros());
+        }
         self.heard(upstream);
     }
 
