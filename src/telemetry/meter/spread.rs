@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::telemetry::counters::Counter;
 
 /// The upper ends of all bins but the last, in microseconds: from one to the next it is never more than half as much again up to 10 s, so that a
-/// quantile is told well enough. Those of [`SHOWN`] are among them.
+/// quantile is told well enough. All that is shown by ([`Spread::OF_REQUESTS`] and the others) are among them.
 const ENDS: [u64; 37] = [
     100, 150, 250, 350, 500, 750, //
     1_000, 1_500, 2_000, 2_500, 3_500, 5_000, 7_500, //
