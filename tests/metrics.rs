@@ -7,10 +7,12 @@
 )]
 
 mod metrics {
+    mod alerts;
     mod counts;
     mod events;
     mod exposition;
     mod page;
+    mod prometheus;
     mod traffic;
 }
 mod support;

@@ -111,7 +111,9 @@ impl View {
             }
         }
         for old in previous.iter().flat_map(|view| view.upstreams.values()) {
-            if !upstreams.contains_key(&old.id) {
+            // One that moved to another pool has gone from its old one.
+            let stays = upstreams.get(&old.id).is_some_and(|u| u.pool == old.pool);
+            if !stays {
                 old.retire();
             }
         }

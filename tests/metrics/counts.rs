@@ -233,7 +233,7 @@ fn a_client_that_leaves_and_a_response_that_breaks_off_are_counted_as_what_they_
         page.sum(REQUESTS, &[]) == 1.0
     });
     assert_eq!(page.value(REQUESTS, &[("code", "200")]), 1.0);
-    let broken = "firedoor_broken_responses_total";
+    let broken = "firedoor_request_errors_total";
     assert_eq!(page.value(broken, &[("zone", "fz-1")]), 1.0);
 
     origin.behave(behaviour::hang());

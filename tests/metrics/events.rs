@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::time::Duration;
 
-use super::page::{Page, until};
+use super::page::{Page, certificate, until};
 use crate::support::behaviour::{self, Next};
 use crate::support::load::Plan;
 use crate::support::pair::{EAGER, Pair, until_active};
@@ -255,25 +255,7 @@ fn the_end_of_each_certificate_is_told_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let now = std::time::SystemTime::now();
     let now = now.duration_since(std::time::UNIX_EPOCH).unwrap();
-    let subject = "/CN=app.example";
-    let names = "subjectAltName=DNS:app.example,DNS:www.app.example";
-    let made = std::process::Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-        ])
-        .args(["-nodes", "-days", "30", "-subj", subject, "-addext", names])
-        .args(["-keyout", "key.pem", "-out", "cert.pem"])
-        .current_dir(folder.path())
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-    let place = folder.path().display();
-    let tls = format!("[listener.tls]\ncert = \"{place}/cert.pem\"\nkey = \"{place}/key.pem\"");
+    let tls = certificate(folder.path());
     let proxy = Proxy::builder()
         .listener(&tls)
         .zone("fz-1", &[&origin])

@@ -105,3 +105,33 @@ pub fn until(proxy: &Proxy, what: &str, condition: impl Fn(&Page) -> bool) -> Pa
         last.text
     );
 }
+
+/// Makes a certificate for `app.example` and `www.app.example`, good for 30 days; the lines of a listener that shows it.
+pub fn certificate(folder: &std::path::Path) -> String {
+    let names = "subjectAltName=DNS:app.example,DNS:www.app.example";
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+        ])
+        .args([
+            "-nodes",
+            "-days",
+            "30",
+            "-subj",
+            "/CN=app.example",
+            "-addext",
+            names,
+        ])
+        .args(["-keyout", "key.pem", "-out", "cert.pem"])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let place = folder.display();
+    format!("[listener.tls]\ncert = \"{place}/cert.pem\"\nkey = \"{place}/key.pem\"")
+}

@@ -51,11 +51,11 @@ impl Scrape {
             }),
         )?;
         page.counter(
-            "firedoor_broken_responses_total",
-            "Responses that broke off on the backend's side after a status below 500",
+            "firedoor_request_errors_total",
+            "Those that went wrong: with a status from 500 to 599, or a response that broke off on the backend's side",
             self.sums
                 .iter()
-                .map(|(key, sum)| (of_pool(key), sum.broken)),
+                .map(|(key, sum)| (of_pool(key), sum.errors())),
         )?;
         page.durations(
             "firedoor_request_duration_seconds",

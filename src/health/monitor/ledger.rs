@@ -55,7 +55,8 @@ pub struct Refused {
 pub enum Phase {
     /// From the first contrary outcome to the zone's failure; failovers only.
     Detect,
-    /// From the zone's failure to the decision: usually at once, unless a rule such as `min_stay` has it wait; failovers only.
+    /// From the zone's failure to the decision: at once, unless a rule such as `min_stay` has it wait, or there is nowhere to go; failovers
+    /// only.
     Decide,
     /// From the decision to the moment from which requests go to the new zone; of a planned flip, drain and promotion are a part of it.
     Commit,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::telemetry::counters::Counter;
 
-/// The upper ends of all bins but the last, in microseconds: from one to the next it is never more than half as much again up to 10 s, so that a
-/// quantile is told well enough. All that is shown by ([`Spread::OF_REQUESTS`] and the others) are among them.
-const ENDS: [u64; 37] = [
-    100, 150, 250, 350, 500, 750, //
+/// The upper ends of all bins but the last, in microseconds: up to 10 s each is at most half as much again as the one before, so that a quantile
+/// is told well enough. What is shown by ([`Spread::OF_REQUESTS`] and the others) is among them.
+const ENDS: [u64; 38] = [
+    100, 150, 200, 250, 350, 500, 750, //
     1_000, 1_500, 2_000, 2_500, 3_500, 5_000, 7_500, //
     10_000, 15_000, 20_000, 25_000, 35_000, 50_000, 75_000, //
     100_000, 150_000, 200_000, 250_000, 350_000, 500_000, 750_000, //
@@ -162,6 +162,8 @@ mod tests {
     #[test]
     fn the_ends_rise_and_all_that_is_shown_is_counted_by() {
         assert!(ENDS.is_sorted_by(|a, b| a < b));
+        let near = ENDS.windows(2).filter(|pair| pair[1] <= 10_000_000);
+        assert!(near.into_iter().all(|pair| pair[1] * 2 <= pair[0] * 3));
         for shown in [Spread::OF_REQUESTS, Spread::OF_CHECKS, Spread::OF_FLIPS] {
             assert!(shown.iter().all(|end| ENDS.contains(end)), "{shown:?}");
             assert!(shown.is_sorted_by(|a, b| a < b));
