@@ -28,6 +28,10 @@ use crate::zone::ComponentKey;
 pub(crate) struct Record {
     state: Rc<Exchange>,
     begun: Instant,
+    /// The same in worker microseconds.
+    begun_at: u64,
+    /// The worker has looked at the clock, and nothing has been waited for since.
+    prompt: bool,
     method: Method,
     version: Version,
     status: u16,
@@ -45,7 +49,7 @@ pub(crate) struct Record {
     /// Where it is counted while it has found no backend, once its pool is known.
     unserved: Option<Rc<Unserved>>,
     /// Why there will be another attempt, if there is one.
-    retry: Retry,
+    retry: Option<Retry>,
     /// How far it is to blame for how the request ended.
     ending: Ending,
     /// The attempt takes part in a trial.
@@ -129,7 +133,7 @@ impl Record {
         status: StatusCode,
         termination: &'static str,
     ) -> Self {
-        let mut record = Self::new(&Exchange::on(state), Instant::now());
+        let mut record = Self::new(&Exchange::on(state), state.worker.tick());
         record.refused(reason, status, termination, false);
         if state.worker.is_logging() {
             record.words = Some(Box::default());
@@ -141,6 +145,8 @@ impl Record {
         Self {
             state: Rc::clone(state),
             begun,
+            begun_at: state.worker.micros(),
+            prompt: false,
             method: Method::GET,
             version: Version::HTTP_11,
             status: 0,
@@ -152,7 +158,7 @@ impl Record {
             location: None,
             upstream: None,
             unserved: None,
-            retry: Retry::Stale,
+            retry: None,
             ending: Ending::Well,
             on_trial: false,
             counted: false,
@@ -224,7 +230,8 @@ impl Record {
     pub(crate) fn attempt(&mut self, flight: &InFlight, epoch: u64) {
         if self.upstream.is_some() {
             self.retries += 1;
-            self.state.worker.counters().retried(self.retry);
+            let retry = self.retry.unwrap_or(Retry::Stale);
+            self.state.worker.counters().retried(retry);
         }
         self.upstream = Some(Rc::clone(flight.upstream()));
         self.on_trial = flight.trial != Side::None;
@@ -264,12 +271,16 @@ impl Record {
         }
     }
 
-    /// The response head has come from the backend.
+    /// The response head has come from the backend, just now unless there were other attempts.
     pub(crate) fn answered(&mut self, status: StatusCode) {
+        // Each stream of HTTP/2 waits for its client's leave to send.
+        self.prompt = self.retry.is_none() && self.version != Version::HTTP_2;
         self.status = status.as_u16();
-        self.ending = match status.is_server_error() {
-            true => Ending::ServerError,
-            false => Ending::Well,
+        let bad = status.is_server_error();
+        self.ending = if bad {
+            Ending::ServerError
+        } else {
+            Ending::Well
         };
         if let Some(words) = &mut self.words {
             words.first_byte = self.begun.elapsed();
@@ -298,6 +309,7 @@ impl Record {
 
     /// Body bytes went to the client.
     pub(crate) fn sent(&mut self, bytes: usize) {
+        self.prompt &= self.bytes_out == 0;
         self.bytes_out += bytes as u64;
     }
 
@@ -379,11 +391,9 @@ impl Drop for Record {
         if self.status == 0 {
             self.termination = "CH";
         }
-        let now = self.state.worker.tick();
-        let elapsed = now.saturating_duration_since(self.begun);
-        self.measure(elapsed);
+        let micros = self.measure();
         if let Some(words) = self.words.take() {
-            self.write(&words, elapsed);
+            self.write(&words, Duration::from_micros(micros));
         }
     }
 }

@@ -49,10 +49,30 @@ impl Default for Spread {
     }
 }
 
-/// In which bin it belongs: an end belongs to its own bin.
+/// In which bin it belongs: an end belongs to its own bin. Looked up by the number's length in bits, since of each length there are three bins
+/// at most: a search through all of them would cost every request more than all the rest of its counting.
 fn bin(micros: u64) -> usize {
-    ENDS.partition_point(|end| *end < micros)
+    let mut at = FIRST[(u64::BITS - micros.leading_zeros()) as usize];
+    while ENDS.get(at).is_some_and(|end| *end < micros) {
+        at += 1;
+    }
+    at
 }
+
+/// The bin of the smallest number of each length in bits.
+const FIRST: [usize; u64::BITS as usize + 1] = {
+    let mut first = [0; u64::BITS as usize + 1];
+    let (mut bits, mut at) = (1, 0);
+    while bits < first.len() {
+        let smallest = 1 << (bits - 1);
+        while at < ENDS.len() && ENDS[at] < smallest {
+            at += 1;
+        }
+        first[bits] = at;
+        bits += 1;
+    }
+    first
+};
 
 impl Bins {
     /// By the one worker whose counts these are.
@@ -167,6 +187,16 @@ mod tests {
         for shown in [Spread::OF_REQUESTS, Spread::OF_CHECKS, Spread::OF_FLIPS] {
             assert!(shown.iter().all(|end| ENDS.contains(end)), "{shown:?}");
             assert!(shown.is_sorted_by(|a, b| a < b));
+        }
+    }
+
+    #[test]
+    fn every_time_finds_the_bin_that_a_search_finds() {
+        let near = ENDS.iter().flat_map(|end| [end - 1, *end, end + 1]);
+        let powers = (0..64).flat_map(|bits| [1 << bits, (1_u64 << bits) - 1]);
+        for micros in near.chain(powers).chain([u64::MAX]) {
+            let searched = ENDS.partition_point(|end| *end < micros);
+            assert_eq!(bin(micros), searched, "{micros}");
         }
     }
 
