@@ -86,6 +86,7 @@ pub(crate) struct Worker {
 impl Worker {
     fn new(index: usize, parts: Parts) -> Rc<Self> {
         let snapshot = parts.subscriber.current();
+        parts.subscriber.reach(index, snapshot.generation);
         let budget = Budget::new(snapshot.config.upstream.retry_budget);
         let started = parts.started;
         let shared = (&parts.demands, &parts.meter);
@@ -174,6 +175,7 @@ impl Worker {
                 }
             }
         }
+        self.parts.subscriber.leave(self.index);
         self.flush_log();
     }
 
@@ -257,6 +259,8 @@ impl Worker {
             .borrow_mut()
             .set_ratio(new.snapshot.config.upstream.retry_budget);
         let old = self.view.replace(Rc::clone(&new));
+        let generation = new.snapshot.generation;
+        self.parts.subscriber.reach(self.index, generation);
         self.turn(&old, &new);
         new
     }
