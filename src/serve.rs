@@ -32,6 +32,8 @@ use crate::proxy::shed::Demands;
 use crate::shutdown::{Phase, Readiness};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::meter::Meter;
+use crate::telemetry::traffic::Sampler;
 use crate::worker::crew::{self, Foreman, Order, Parts};
 
 use listeners::Listeners;
@@ -109,7 +111,8 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         Monitor::build(Arc::clone(&config), workers, observed);
     let held = Held::default();
     let counters = Counters::new(workers);
-    let monitor = monitor.with_counters(counters.clone());
+    let meter = Meter::new(workers);
+    let monitor = monitor.with_counters(counters.clone(), started.instant);
     let foremen = start_workers(
         workers,
         &Parts {
@@ -117,6 +120,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
             subscriber: subscriber.clone(),
             observations,
             counters: counters.clone(),
+            meter: meter.clone(),
             access_log: access_log.clone(),
             challenges: challenges.clone(),
             held: held.clone(),
@@ -135,6 +139,13 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         monitor_stopped.await.ok();
     }));
     let certificates = tokio::task::spawn_local(certificates::watch(subscriber.clone()));
+    let (sampler, traffic) = Sampler::new(
+        meter.clone(),
+        counters.clone(),
+        held.counter(),
+        subscriber.clone(),
+    );
+    let sampling = tokio::task::spawn_local(sampler.run());
     let orders = acme::OrderBook::default();
     let acme = tokio::task::spawn_local(acme::keep(subscriber.clone(), challenges, orders.clone()));
     let context = admin::Context {
@@ -146,6 +157,8 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         token: config.admin.token.clone(),
         held: held.counter(),
         counters: counters.clone(),
+        meter: meter.clone(),
+        traffic,
         orders,
     };
     let admin_task = tokio::task::spawn_local(admin::serve(admin_listener, context, async {
@@ -175,6 +188,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     let forced = drain(&foremen, drain_timeout, &mut signals).await;
     certificates.abort();
     acme.abort();
+    sampling.abort();
     stop_admin.send(()).ok();
     stop_monitor.send(()).ok();
     let ended = async {
@@ -189,8 +203,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     }
     access_log.end();
     log_writer.join().ok();
-    let totals = counters.totals();
-    info!(requests = totals.requests, forced, "stopped");
+    info!(requests = meter.requests(), forced, "stopped");
     Ok(())
 }
 
