@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use http::{Method, Request, Response, StatusCode, request};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -13,7 +13,7 @@ use tracing::info;
 
 use super::endpoint::{Endpoint, INDEX};
 use super::problem::Problem;
-use super::{Caller, Context, drill, guard, health, journal, plan, status};
+use super::{Caller, Context, dashboard, demo, drill, guard, health, journal, plan, status};
 use crate::health::checker::Command;
 
 /// Bytes of a request body.
@@ -32,7 +32,9 @@ pub(super) async fn answer(
         .await
         .unwrap_or_else(Problem::into_response);
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(
         HeaderName::from_static("x-content-type-options"),
         HeaderValue::from_static("nosniff"),
@@ -67,7 +69,25 @@ async fn respond(
         info!(path = &*path, "order of an operator");
     }
     match endpoint {
-        Endpoint::Index => Ok(text(StatusCode::OK, INDEX)),
+        Endpoint::Index if dashboard::wants_page(&head.headers) => {
+            Ok(dashboard::page(&head.headers))
+        }
+        Endpoint::Index => {
+            let mut index = text(StatusCode::OK, INDEX);
+            index
+                .headers_mut()
+                .insert(VARY, HeaderValue::from_static("Accept"));
+            Ok(index)
+        }
+        Endpoint::Asset(asset) => Ok(asset.answer(&head.headers)),
+        Endpoint::Demo => demo::listing(context),
+        Endpoint::DemoCondition {
+            component,
+            condition,
+        } => {
+            order(body).await?;
+            demo::put(context, &component, condition)
+        }
         Endpoint::Health => Ok(health::health(context, &head.headers)),
         Endpoint::Live => Ok(text(StatusCode::OK, "ok\n")),
         Endpoint::Ready => Ok(health::ready(context, head.uri.query())),

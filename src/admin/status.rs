@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::health::Health;
-use super::{Context, certificates};
+use super::{Context, certificates, demo};
 use crate::config::MinHealthy;
 use crate::health::report::{ComponentKind, ComponentReport, Report, ZoneReport};
 use crate::moment::Moment;
@@ -72,6 +72,7 @@ pub(super) fn status(context: &Context) -> Value {
         "pools": pools(&report, &snapshot),
         "certificates": certificates::in_force(&snapshot.config, now.wall),
         "acme": certificates::orders(&context.orders),
+        "demo": demo::conditions(context),
     })
 }
 

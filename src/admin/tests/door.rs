@@ -72,6 +72,7 @@ impl Door {
             held: Arc::new(AtomicUsize::new(0)),
             counters: Counters::new(1),
             orders: OrderBook::default(),
+            demo: None,
         };
         let serving = tokio::spawn(serve(listener, context, async {
             stopped.await.ok();
