@@ -7,6 +7,7 @@ mod dashboard;
 mod demo;
 mod drill;
 mod endpoint;
+mod events;
 mod guard;
 mod health;
 mod journal;
@@ -29,7 +30,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
@@ -43,6 +44,7 @@ use crate::shutdown::Readiness;
 use crate::snapshot::Subscriber;
 use crate::telemetry::counters::Counters;
 
+use events::{End, Feed, Outlet, Pump};
 pub(crate) use guard::{Caller, check_origin};
 pub use listener::Listener;
 use seats::{Manners, Seats};
@@ -76,6 +78,8 @@ pub struct Context {
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a client that doesn't read its answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes on their way to a client.
+const SEND_BUFFER: usize = 128 * 1024;
 /// Bytes of a request head.
 const MAX_HEAD: usize = 16 * 1024;
 /// For answers that are on their way when the listener ends.
@@ -88,6 +92,8 @@ pub async fn serve(listener: Listener, context: Context, shutdown: impl Future<O
     let context = Arc::new(context);
     let (closing, _) = watch::channel(false);
     let mut connections = JoinSet::new();
+    let feed = Arc::new(Feed::new());
+    connections.spawn(Arc::clone(&feed).keep(Arc::clone(&context), closing.subscribe()));
     let mut seats = Seats::default();
     let mut shutdown = pin!(shutdown);
     let acceptor = match listener.into_acceptor() {
@@ -112,13 +118,19 @@ pub async fn serve(listener: Listener, context: Context, shutdown: impl Future<O
                     {
                         debug!(%error, "admin connection without a write timeout");
                     }
+                    // By itself it grows to megabytes for each client that doesn't read.
+                    if let Err(error) = socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER) {
+                        debug!(%error, "admin connection without a bound on what is under way");
+                    }
                     let manners = Manners::default();
-                    let served = connection(stream, caller, Arc::clone(&context), manners.clone(), closing.subscribe());
+                    let outlet = (Arc::clone(&feed), manners.clone(), closing.subscribe());
+                    let served = connection(stream, caller, Arc::clone(&context), outlet);
                     seats.take(manners, connections.spawn(served));
                 }
                 Ok(listener::Accepted::Unix(stream)) => {
                     let manners = Manners::default();
-                    let served = connection(stream, Caller::Unix, Arc::clone(&context), manners.clone(), closing.subscribe());
+                    let outlet = (Arc::clone(&feed), manners.clone(), closing.subscribe());
+                    let served = connection(stream, Caller::Unix, Arc::clone(&context), outlet);
                     seats.take(manners, connections.spawn(served));
                 }
                 Err(error) => {
@@ -141,17 +153,23 @@ async fn connection<S>(
     stream: S,
     caller: Caller,
     context: Arc<Context>,
-    manners: Manners,
-    mut closing: watch::Receiver<bool>,
+    (feed, manners, mut closing): (Arc<Feed>, Manners, watch::Receiver<bool>),
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let (pumps, streams) = mpsc::channel(1);
+    let outlet = Arc::new(Outlet {
+        feed,
+        pumps,
+        manners,
+        closing: closing.clone(),
+    });
     let service = service_fn(|request| {
-        let context = Arc::clone(&context);
-        let asking = manners.ask();
+        let (context, outlet) = (Arc::clone(&context), Arc::clone(&outlet));
+        let asking = outlet.manners.ask();
         async move {
             let _asking = asking;
-            Ok::<_, Infallible>(api::answer(request, caller, &context).await)
+            Ok::<_, Infallible>(api::answer(request, caller, &context, &outlet).await)
         }
     });
     let mut connection = pin!(
@@ -161,14 +179,33 @@ async fn connection<S>(
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(stream), service)
     );
+    let mut filling = pin!(fill(streams));
     let ended = tokio::select! {
         ended = &mut connection => ended,
+        () = &mut filling => {
+            debug!("admin connection cut: its stream isn't read");
+            return;
+        }
         () = async { closing.wait_for(|closing| *closing).await.ok(); } => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // A stream ends by itself now, if it is let.
+            tokio::select! {
+                ended = connection => ended,
+                () = filling => return,
+            }
         }
     };
     if let Err(error) = ended {
         debug!(%error, "admin connection broke off");
     }
+}
+
+/// Fills the streams of a connection, one after the other, until one has to be cut.
+async fn fill(mut streams: mpsc::Receiver<Pump>) {
+    while let Some(pump) = streams.recv().await {
+        if pump.run().await == End::Cut {
+            return;
+        }
+    }
+    std::future::pending().await
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use http::{Method, Request, Response, StatusCode, request};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use tracing::info;
 
 use super::endpoint::{Endpoint, INDEX};
+use super::events::{self, Body, Outlet};
 use super::problem::Problem;
 use super::{Caller, Context, dashboard, demo, drill, guard, health, journal, plan, status};
 use crate::health::checker::Command;
@@ -26,11 +27,12 @@ pub(super) async fn answer(
     request: Request<Incoming>,
     caller: Caller,
     context: &Context,
-) -> Response<Full<Bytes>> {
+    outlet: &Outlet,
+) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let mut response = respond(&head, body, caller, context)
+    let mut response = respond(&head, body, caller, context, outlet)
         .await
-        .unwrap_or_else(Problem::into_response);
+        .unwrap_or_else(|problem| problem.into_response().map(Either::Left));
     let headers = response.headers_mut();
     headers
         .entry(CACHE_CONTROL)
@@ -47,7 +49,8 @@ async fn respond(
     body: Incoming,
     caller: Caller,
     context: &Context,
-) -> Result<Response<Full<Bytes>>, Problem> {
+    outlet: &Outlet,
+) -> Result<Response<Body>, Problem> {
     guard::check_origin(caller, head)?;
     let endpoint = Endpoint::find(head.uri.path());
     // An unknown path needs the token too: without it, nobody learns which ones exist.
@@ -68,7 +71,8 @@ async fn respond(
         let path = percent_decode_str(head.uri.path()).decode_utf8_lossy();
         info!(path = &*path, "order of an operator");
     }
-    match endpoint {
+    let whole = match endpoint {
+        Endpoint::Events => return events::events(context, head, outlet).await,
         Endpoint::Index if dashboard::wants_page(&head.headers) => {
             Ok(dashboard::page(&head.headers))
         }
@@ -132,7 +136,8 @@ async fn respond(
             )
             .await
         }
-    }
+    };
+    Ok(whole?.map(Either::Left))
 }
 
 async fn command(context: &Context, command: Command) -> Result<Response<Full<Bytes>>, Problem> {

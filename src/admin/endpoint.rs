@@ -18,6 +18,7 @@ pub(super) enum Endpoint {
     Ready,
     Status,
     Journal,
+    Events,
     Activate {
         zone: String,
     },
@@ -53,6 +54,7 @@ GET  /livez                                   the process is alive
 GET  /readyz                                  it takes requests (?verbose)
 GET  /v1/status                               zones, components, pools, decision
 GET  /v1/journal                              flips and transitions (?after=N, ?limit=N, ?kind=flip)
+GET  /v1/events                               the same as server-sent events (?after=N, ?with=status)
 POST /v1/zones/{zone}/activate                {\"reason\": \"…\", \"hold\": true}
 POST /v1/zones/{zone}/pin                     {\"reason\": \"…\"}
 POST /v1/zones/{zone}/unpin                   {\"reason\": \"…\"}
@@ -84,6 +86,7 @@ impl Endpoint {
             ["readyz"] => Self::Ready,
             ["v1", "status"] => Self::Status,
             ["v1", "journal"] => Self::Journal,
+            ["v1", "events"] => Self::Events,
             ["v1", "plan"] => Self::Plan,
             ["v1", "failback"] => Self::Failback,
             ["v1", "drill"] => Self::Drill,
@@ -124,7 +127,8 @@ impl Endpoint {
             | Self::Live
             | Self::Ready
             | Self::Status
-            | Self::Journal => &[Method::GET, Method::HEAD],
+            | Self::Journal
+            | Self::Events => &[Method::GET, Method::HEAD],
             Self::Activate { .. }
             | Self::Pin { .. }
             | Self::Unpin { .. }

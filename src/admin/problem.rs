@@ -1,7 +1,9 @@
 //! What went wrong with a request, as RFC 9457 says it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -27,6 +29,8 @@ enum More {
     Allow(&'static [Method]),
     /// How to authenticate.
     Authenticate,
+    /// When to come back.
+    TryAgain(Duration),
     /// A member `problems`.
     Problems(Value),
 }
@@ -45,6 +49,13 @@ impl Problem {
         Self {
             more: More::Authenticate,
             ..Self::new(StatusCode::UNAUTHORIZED, detail)
+        }
+    }
+
+    pub(super) fn try_again(after: Duration, detail: impl Into<String>) -> Self {
+        Self {
+            more: More::TryAgain(after),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
         }
     }
 
@@ -80,6 +91,9 @@ impl Problem {
             More::Authenticate => {
                 let scheme = HeaderValue::from_static("Bearer realm=\"firedoor\"");
                 headers.insert(WWW_AUTHENTICATE, scheme);
+            }
+            More::TryAgain(after) => {
+                headers.insert(RETRY_AFTER, after.as_secs().into());
             }
             More::Problems(problems) => body["problems"] = problems,
         }

@@ -48,19 +48,7 @@ async function listen() {
   let silence = setTimeout(() => ending.abort(), SILENCE);
   try {
     if (state.entries.length === 0) await recall(false);
-    if (globalThis.POLL ?? true) {
-      for (;;) {
-        const status = await json('/v1/status');
-        state.heard = Date.now(); state.link = 'live'; failures = 0;
-        await take({ type: 'status', data: JSON.stringify(status) });
-        const found = await json(`/v1/journal?after=${state.entries.at(-1)?.number ?? 0}`);
-        heardNews(takeEntries(found.entries));
-        changed();
-        clearTimeout(silence);
-        await new Promise((r) => setTimeout(r, 500));
-      }
-    }
-    const response = await ask('/v1/events?with=status,traffic', {
+    const response = await ask('/v1/events?with=status', {
       signal: ending.signal,
       headers: { Accept: 'text/event-stream', 'Last-Event-ID': String(state.entries.at(-1)?.number ?? 0) },
     });
