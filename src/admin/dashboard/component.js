@@ -13,13 +13,14 @@ export function row(zone, part, state) {
   return h('li', { class: 'part', 'data-key': key, 'data-status': kind, 'data-operator': part.operator },
     h('div', { class: 'line' },
       h('p', { class: 'who' },
-        button('open', [mark(kind), h('span', {}, part.name)], { subject: key }, { class: 'name', 'aria-expanded': String(open), 'aria-controls': panel }),
+        button('open', [mark(kind), h('span', {}, part.name)], { subject: key }, { title: part.name, class: 'name', 'aria-expanded': String(open), 'aria-controls': panel }),
         part.operator !== 'ready' && h('span', { class: 'operator' }, part.operator === 'drain' ? 'draining' : 'maintenance')),
       h('p', { class: 'observed' },
         h('span', { class: 'state' }, part.gray ? 'gray' : part.status), ' ',
         h('time', { datetime: part.since, title: `since ${clock(part.since)}` }, span(now() - Date.parse(part.since)))),
       sparkline(part.outcomes),
-      h('p', { class: 'code' }, part.last ? [h('span', {}, code(part.last)), h('span', { class: 'ms' }, latency(part.last.ms))] : 'not checked'),
+      h('p', { class: 'code' }, part.last ? [h('span', {}, code(part.last)), h('span', { class: 'ms' }, latency(part.last.ms))] : 'not checked')),
+    h('div', { class: 'under' },
       h('p', { class: 'where' },
         part.kind === 'backend' ? `backend of ${part.pool}` : part.required ? 'required dependency' : 'dependency, not required', ' ',
         h('span', { class: 'configured' }, part.address),
@@ -33,7 +34,7 @@ export function row(zone, part, state) {
 export const code = (outcome) => (outcome.status ? `${outcome.code}/${outcome.status}` : outcome.code);
 
 const demo = (key, condition) => h('span', { class: 'demo', role: 'group', 'aria-label': `Demo: ${key}` },
-  h('span', {}, `demo: ${condition}`),
+  condition !== 'well' && h('span', {}, `demo: ${condition}`),
   [['break', 'Break', 'broken'], ['hang', 'Hang', 'hung'], ['heal', 'Heal', 'well']]
     .filter(([, , is]) => is !== condition)
     .map(([verb, label]) => button('demo', label, { verb, subject: key }, { 'aria-label': `${label} ${key}`, 'data-key': verb })));

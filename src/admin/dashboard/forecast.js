@@ -1,12 +1,12 @@
 // What /v1/plan answers, for people.
 import { h } from './element.js';
 import { mark } from './mark.js';
-import { latency } from './words.js';
+import { latency, opening } from './words.js';
 
 export function forecast(answer) {
   return [
     h('p', { class: 'outcome', 'data-kind': answer.kind }, outcome(answer)),
-    answer.rule && h('p', {}, `Rule: ${answer.rule}.`),
+    answer.rule && h('p', {}, `${opening(answer.rule)}.`),
     answer.withheld && h('p', {}, `${answer.withheld.explanation}.`),
     answer.reasons.length > 0 && h('ul', { class: 'reasons' }, answer.reasons.map((reason) => h('li', {}, reason))),
     answer.shedding.map((what) => h('p', { class: 'bad' }, `Too small: ${what}`)),

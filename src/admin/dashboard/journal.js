@@ -1,6 +1,6 @@
 // What happened, newest first: flips with their explanations, the rest as single lines.
 import { h } from './element.js';
-import { clock, latency } from './words.js';
+import { clock, latency, opening } from './words.js';
 
 const SHOWN = 60;
 // What isn't a flip, and is worth a look all the same when only the important is shown.
@@ -20,7 +20,11 @@ export function journal({ entries, everything }) {
   ];
 }
 
-const line = (entry) => h('li', { class: 'entry', 'data-kind': kind(entry), 'data-key': `entry:${entry.number}` }, at(entry), h('p', {}, entry.message));
+const line = (entry) => h('li', { class: 'entry', 'data-kind': kind(entry), 'data-key': `entry:${entry.number}` }, at(entry),
+  entry.kind === 'nowhere_to_go' ? h('div', {}, h('p', {}, `Nowhere to go: ${entry.zone} stays active though it failed.`), more('Why', entry.reasons.map((reason) => h('li', {}, reason))))
+    : h('p', {}, entry.message));
+
+const more = (label, items) => h('details', { 'data-own': true }, h('summary', {}, label), h('ul', {}, items));
 
 function flip(entry) {
   const because = entry.reasons.length > 0 ? entry.reasons : [];
@@ -32,7 +36,7 @@ function flip(entry) {
         h('span', { class: entry.cause === 'operator' || entry.cause === 'drill' ? 'operator' : 'tag' }, CAUSES[entry.cause] ?? entry.cause),
         entry.degraded && h('span', { class: 'tag bad' }, 'degraded'),
         h('span', { class: 'faint' }, `epoch ${entry.epoch}${entry.detected_in_ms > 0 ? `, decided ${latency(entry.detected_in_ms)} after the first contrary check` : ''}`)),
-      h('p', {}, `${entry.rule}.`),
+      h('p', {}, `${opening(entry.rule)}.`),
       because.map((reason) => h('p', { class: 'evidence' }, reason)),
       entry.shedding.map((what) => h('p', { class: 'bad' }, `Too small: ${what}`)),
       more && h('details', { 'data-own': true }, h('summary', {}, 'Evidence, and what else was considered'),

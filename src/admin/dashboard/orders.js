@@ -78,7 +78,7 @@ function planned(to, status) {
   const from = activeZone(status).name;
   return [
     status.pinned && line(`${status.pinned} is pinned: this will be refused until it is unpinned.`, 'bad'),
-    to === from ? line(`${to} is active already: this will be refused.`, 'bad') : line(`All requests go from ${from} to ${to}, at once.`),
+    to === from ? line(`${to} is active already: this will be refused.`, 'bad') : line(`All requests go from ${from} to ${to}.`),
     line(`Now in flight in ${from}: ${inFlight(from, status)}.`),
     ...fitness(to),
     status.drill && line('A drill is under way.', 'bad'),

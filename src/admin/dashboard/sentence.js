@@ -1,6 +1,6 @@
 // The state of everything in one sentence, and what else an operator asks at 3 a.m.
 import { activeZone, standbys } from './state.js';
-import { clock, list } from './words.js';
+import { clock, list, opening } from './words.js';
 
 const GRADES = { pass: 'All well', warn: 'Look at this', fail: 'Nothing can serve' };
 
@@ -11,7 +11,8 @@ export function sentence(status) {
   const ready = standbys(status).filter((zone) => zone.verdict === 'serving').map((zone) => zone.name);
   const none = status.zones.length < 2 ? 'There is no other zone.' : 'No standby is ready: the next failure is an outage.';
   const standby = ready.length === 0 ? none : `${list(ready)} ${ready.length === 1 ? 'stands' : 'stand'} by, ready to take over.`;
-  return { grade: status.status, label: GRADES[status.status], ...headline() };
+  const label = status.flip_pending ? 'A flip is under way' : status.drill && status.status !== 'fail' ? 'A drill is under way' : GRADES[status.status];
+  return { grade: status.status, label, ...headline() };
 
   function headline() {
     if (status.phase === 'draining') {
@@ -32,7 +33,7 @@ export function sentence(status) {
     if (active.verdict === 'failed') {
       const stays = status.pinned
         ? `It stays active because an operator pinned it.`
-        : ready.length > 0 ? `${capitalised(status.decision)}.` : 'There is nowhere to go: no other zone could serve more.';
+        : ready.length > 0 ? `${opening(status.decision)}.` : 'There is nowhere to go: no other zone could serve more.';
       return { headline: `${active.name} is active and has failed.`, hint: stays };
     }
     if (active.verdict === 'unknown') {
@@ -42,16 +43,17 @@ export function sentence(status) {
     if (active !== preferred) {
       const back = preferred.verdict === 'serving'
         ? `${preferred.name} is well again: go back when you like.`
-        : preferred.verdict === 'failed' ? `${preferred.name} has failed.` : `${preferred.name} isn’t known yet.`;
+        : preferred.verdict === 'failed' ? `${preferred.name} has failed; once it is well again, you can go back.` : `${preferred.name} isn’t known yet.`;
       const others = ready.filter((name) => name !== preferred.name);
       const beside = preferred.verdict === 'serving' ? '' : others.length > 0 ? ` ${list(others)} stands by.` : ` ${none}`;
       return { headline: `${active.name} is active instead of ${preferred.name}.`, hint: back + beside + pinned };
     }
+    if (ready.length === 0 && status.zones.length > 1) {
+      return { headline: `${active.name} is active, without a standby.`, hint: `The next failure is an outage.${pinned}` };
+    }
     return { headline: `${active.name} is active and serving.`, hint: standby + pinned };
   }
 }
-
-const capitalised = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 // What doesn't work, by observation: `{who, what}`.
 export function broken(status) {

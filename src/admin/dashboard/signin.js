@@ -1,6 +1,7 @@
 // Asks for the token, where firedoor wants one.
 import { hasToken, keep } from './admin.js';
 import { h, show } from './element.js';
+import { opening } from './words.js';
 
 // Resolves when there is a token to try.
 export function signIn(dialog, problem) {
@@ -10,7 +11,7 @@ export function signIn(dialog, problem) {
     h('p', {}, 'The one of ', h('span', { class: 'configured' }, '[admin] token_file'), '. This tab keeps it until it is closed.'),
     h('form', { class: 'fields' },
       h('label', {}, h('span', {}, 'Token'), h('input', { type: 'password', name: 'token', required: true, autocomplete: 'current-password', 'aria-describedby': 'signin-said' })),
-      h('p', { id: 'signin-said', class: 'bad', role: 'alert' }, wrong ? capital(problem.message) : ''),
+      h('p', { id: 'signin-said', class: 'bad', role: 'alert' }, wrong ? `${opening(problem.message)}.` : ''),
       h('div', { class: 'acts' }, h('button', { type: 'submit', class: 'main' }, 'Sign in'))));
   if (!dialog.open) dialog.showModal();
   const field = dialog.querySelector('input');
@@ -29,5 +30,3 @@ export function signIn(dialog, problem) {
     };
   });
 }
-
-const capital = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;

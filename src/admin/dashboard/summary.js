@@ -2,15 +2,16 @@
 import { button, h } from './element.js';
 import { broken, sentence, takenOut } from './sentence.js';
 import { activeZone, now, standbys } from './state.js';
-import { clock, count, list, span } from './words.js';
+import { clock, count, opening, span } from './words.js';
 
-export function summary({ status, entries }) {
+export function summary({ status, entries, link, heard }) {
   const { grade, label, headline, hint } = sentence(status);
+  const lost = link === 'live' ? null : `Not connected. This is how it was ${span(Date.now() - heard)} ago`;
   const active = activeZone(status);
   const out = takenOut(status);
   return [
-    h('div', { class: 'tell', 'data-grade': grade, 'data-key': 'tell' },
-      h('p', { class: 'grade' }, label),
+    h('div', { class: 'tell', 'data-grade': lost ? 'lost' : grade, 'data-key': 'tell' },
+      h('p', { class: 'grade' }, lost ?? label),
       h('h2', { class: 'headline' }, headline),
       h('p', { class: 'hint' }, hint),
       h('div', { class: 'ways' }, ways(status, active))),
@@ -23,7 +24,7 @@ export function summary({ status, entries }) {
       answer('Standby', standby(status)),
       answer('Broken', faults(broken(status)), 'broken'),
       out.length > 0 && answer('Taken out', out.map(({ who, what }) => h('span', { class: 'fault' }, h('span', { class: 'operator' }, who), ` ${what}`))),
-      answer('Next', next(status))),
+      answer('Decision', decision(status))),
   ];
 }
 
@@ -32,9 +33,9 @@ const answer = (term, told, kind) => h('div', { class: 'answer', 'data-key': ter
 // The last flip tells it field by field; what happened before the journal's memory, or before any flip, is told by firedoor.
 function why(status, entries) {
   const flip = entries.findLast((entry) => entry.kind === 'flip' && entry.epoch === status.epoch);
-  if (!flip) return status.active_because;
+  if (!flip) return `${opening(status.active_because)}.`;
   return [
-    flip.rule, '. ',
+    `${opening(flip.rule)}. `,
     flip.reasons.map((reason) => h('span', { class: 'evidence' }, reason)),
   ];
 }
@@ -45,21 +46,24 @@ function standby(status) {
   return others.map((zone) => h('span', { class: 'fault' },
     h('strong', {}, zone.name), ' ',
     zone.verdict === 'serving' ? `is ready, for ${span(now() - Date.parse(zone.since))}`
-      : zone.verdict === 'failed' ? `can’t take over: ${zone.reasons.join('; ')}` : 'isn’t known yet'));
+      : zone.verdict === 'failed' ? 'has failed, so it can’t take over' : 'isn’t known yet'));
 }
 
 const faults = (found) => (found.length === 0 ? 'nothing'
   : found.map(({ who, what }) => h('span', { class: 'fault' }, h('strong', { class: 'bad' }, who), ` ${what}`)));
 
-const next = (status) => [status.decision.replace(/^stay(?: \((\w+)\))?: /, (_, rule) => `Stay${rule ? ` (${rule})` : ''}: `),
-  h('span', { class: 'faint' }, `${count(status.flips_left, 'automatic flip')} left within the hour`)];
+// The reasons for which there is nowhere to go are the faults told above; what firedoor guesses from them isn't.
+const decision = (status) => [
+  opening(status.decision.replace(/^(stay: nowhere to go): .*?(; all zones have failed at once.*)?$/s, '$1$2')),
+  h('span', { class: 'faint' }, `${count(status.flips_left, 'automatic flip')} left within the hour`),
+];
 
 // What an operator most likely wants now.
 function ways(status, active) {
   const preferred = status.zones[0];
   const offers = [];
   if (status.drill) offers.push(button('order', 'End the drill…', { order: 'abort' }, { class: 'main' }));
-  else if (active !== preferred && !status.flip_pending) {
+  else if (active !== preferred && !status.flip_pending && preferred.verdict !== 'failed') {
     offers.push(button('order', `Go back to ${preferred.name}…`, { order: 'failback' },
       { class: preferred.verdict === 'serving' && !status.pinned ? 'main' : null }));
   }
@@ -83,5 +87,3 @@ export function title(state) {
   const lost = state.link === 'live' ? '' : '? ';
   return `${lost}${marks[state.status.status]}${state.status.active_zone} active – firedoor`;
 }
-
-export const zones = (status) => list(status.zones.map((zone) => zone.name));

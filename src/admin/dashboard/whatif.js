@@ -3,14 +3,20 @@ import { plan } from './admin.js';
 import { button, h, show } from './element.js';
 import { forecast } from './forecast.js';
 import { component, state } from './state.js';
+import { list } from './words.js';
 
 export async function openWhatIf(dialog, subject) {
   const chosen = new Set(subject ? [subject] : []);
   let told = null;
   let asked = 0;
 
+  const title = () => {
+    if (chosen.size === 0) return 'What if …';
+    const [only] = chosen;
+    return chosen.size === 1 ? `What if ${only} ${component(only)?.status === 'down' ? 'comes up again' : 'fails'}?` : `What if ${list([...chosen])} fail together?`;
+  };
   const draw = () => show(dialog,
-    h('header', { class: 'dialog-head' }, h('h2', { id: 'dialog-title' }, 'What if …'), button('close', 'Close', {})),
+    h('header', { class: 'dialog-head' }, h('h2', { id: 'dialog-title' }, title()), button('close', 'Close', {})),
     h('p', {}, 'Choose what would fail; what is down now would come up again. Nothing is changed by asking.'),
     h('form', { class: 'suppositions' }, state.status.zones.map((zone) => h('fieldset', { 'data-key': zone.name }, h('legend', {}, zone.name, zone.active && ' (active)'),
       zone.components.map((part) => {
@@ -44,5 +50,6 @@ export async function openWhatIf(dialog, subject) {
   dialog.onsubmit = (event) => event.preventDefault();
   draw();
   dialog.showModal();
+  dialog.querySelector('input:checked, input')?.focus();
   await suppose();
 }

@@ -44,7 +44,8 @@ export const count = (number, noun, plural = `${noun}s`) => `${number} ${number 
 // `a`, `a and b`, `a, b and c`
 export const list = (items) => (items.length < 2 ? items.join('') : `${items.slice(0, -1).join(', ')} and ${items.at(-1)}`);
 
-export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+// As the beginning of a sentence; the name of a zone stays as it is.
+export const opening = (text) => text.replace(/^(an?|the|no|stay|nothing)\b/, (word) => word.charAt(0).toUpperCase() + word.slice(1));
 
 // Which clock the page's times are of.
 export const zoneOfTime = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
