@@ -37,7 +37,7 @@ const demo = (key, condition) => h('span', { class: 'demo', role: 'group', 'aria
   condition !== 'well' && h('span', {}, `demo: ${condition}`),
   [['break', 'Break', 'broken'], ['hang', 'Hang', 'hung'], ['heal', 'Heal', 'well']]
     .filter(([, , is]) => is !== condition)
-    .map(([verb, label]) => button('demo', label, { verb, subject: key }, { 'aria-label': `${label} ${key}`, 'data-key': verb })));
+    .map(([verb, label]) => button('demo', label, { verb, subject: key, key: verb }, { 'aria-label': `${label} ${key}` })));
 
 function details(key, part, state) {
   const checks = part.outcomes.slice(-8).reverse();
@@ -61,7 +61,7 @@ function details(key, part, state) {
     h('div', { class: 'acts' },
       [['ready', 'Ready…'], ['drain', 'Drain…'], ['maintenance', 'Maintenance…']]
         .filter(([order]) => order !== part.operator)
-        .map(([order, label]) => button('order', label, { order, subject: key }, { 'aria-label': `${label.replace('…', '')} ${key}`, 'data-key': order }))),
+        .map(([order, label]) => button('order', label, { order, subject: key, key: order }, { 'aria-label': `${label.replace('…', '')} ${key}` }))),
   ];
 }
 

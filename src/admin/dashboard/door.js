@@ -23,9 +23,9 @@ export function doorTo(zone, status) {
 const held = (status) => (status.holds > 0 ? `${count(status.holds, 'request')} ${status.holds === 1 ? 'waits' : 'wait'}` : 'new requests wait');
 
 // The door as an architect draws it: a wall with a gap, the leaf and the arc of its swing. `towards` is the side of the standby.
-export function door(zone, status, towards) {
+export function door(zone, status, towards, index) {
   const { kind, word, text } = doorTo(zone, status);
-  return h('div', { class: 'door', 'data-door': kind, 'data-towards': towards, 'data-key': `door:${zone.name}` },
+  return h('div', { class: 'door', 'data-door': kind, 'data-towards': towards, 'data-key': `door:${index}` },
     h('div', { class: 'wall' }),
     svg('svg', { class: 'leaf-drawing', viewBox: '0 0 120 96', 'aria-hidden': 'true' },
       svg('path', { class: 'jamb', d: 'M53 0h14v11H53zM53 85h14v11H53z' }),

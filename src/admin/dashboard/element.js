@@ -19,30 +19,41 @@ function build(node, attributes, children) {
 
 const present = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 
-// Makes `children` the children of `parent`. An element with data-key stays the same one wherever it moves; data-own marks one whose
-// open attribute is the reader's.
+// Makes `children` the children of `parent`. An element with data-key stays the same one wherever it is, any other the next one that is
+// like it; data-own marks one whose open attribute is the reader's.
 export function show(parent, ...children) {
+  const wanted = present(children).map((child) => (child instanceof Node ? child : document.createTextNode(child)));
+  const keys = new Set(wanted.map(key));
   const keyed = new Map();
-  for (const child of parent.children) if (child.dataset.key) keyed.set(child.dataset.key, child);
+  for (const child of [...parent.children]) {
+    const name = key(child);
+    if (name !== undefined && !keys.has(name)) child.remove();
+    else if (name !== undefined) keyed.set(name, child);
+  }
   let place = parent.firstChild;
-  for (let wanted of present(children)) {
-    if (!(wanted instanceof Node)) wanted = document.createTextNode(wanted);
-    const key = wanted.dataset?.key;
-    const there = key ? keyed.get(key) : place;
-    if (there && there.nodeName === wanted.nodeName && (there.dataset?.key ?? undefined) === key) {
-      keyed.delete(key);
-      if (there === place) place = place.nextSibling;
+  for (const next of wanted) {
+    let there = place;
+    if (key(next) !== undefined) there = keyed.get(key(next));
+    else while (there && !alike(there, next)) there = there.nextSibling;
+    if (there && alike(there, next)) {
+      if (key(next) === undefined) while (place !== there) place = dropped(place);
+      if (place === there) place = place.nextSibling;
       else parent.insertBefore(there, place);
-      adopt(there, wanted);
+      adopt(there, next);
     } else {
-      parent.insertBefore(wanted, place);
+      parent.insertBefore(next, place);
     }
   }
-  while (place) {
-    const next = place.nextSibling;
-    place.remove();
-    place = next;
-  }
+  while (place) place = dropped(place);
+}
+
+const key = (node) => node.dataset?.key;
+const alike = (one, other) => one.nodeName === other.nodeName && key(one) === key(other) && one.classList?.[0] === other.classList?.[0];
+
+function dropped(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
 }
 
 function adopt(there, wanted) {

@@ -87,6 +87,11 @@ place('journal').addEventListener('change', (event) => {
   changed();
 });
 
+// The button that opened a dialog may be gone with the state it was for.
+dialog.addEventListener('close', () => {
+  if (document.activeElement === document.body) place('summary').focus();
+});
+
 // Ages grow although nothing comes.
 setInterval(changed, 1000);
 changed();

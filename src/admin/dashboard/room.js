@@ -15,7 +15,7 @@ export function plan(state) {
     if (index === 0) return [here];
     // The door belongs to whichever of the two isn't the active one, or is farther from it.
     const right = index > active;
-    return [door(status.zones[right ? index : index - 1], status, right ? 'right' : 'left'), here];
+    return [door(status.zones[right ? index : index - 1], status, right ? 'right' : 'left', index), here];
   });
 }
 
@@ -69,7 +69,7 @@ function flow(zone, { status, traffic }) {
 function acts(zone, index, status) {
   const active = activeZone(status);
   const offers = [];
-  const offer = (label, order) => offers.push(button('order', label, { order, subject: zone.name }, { 'aria-label': `${label.replace('…', '')} ${zone.name}` }));
+  const offer = (label, order) => offers.push(button('order', label, { order, subject: zone.name, key: order }, { 'aria-label': `${label.replace('…', '')} ${zone.name}` }));
   if (!zone.active) offer('Activate…', 'activate');
   if (status.pinned === zone.name) offer('Unpin…', 'unpin');
   else if (!status.pinned) offer('Pin…', 'pin');

@@ -12,12 +12,11 @@ export function sentence(status) {
   const none = status.zones.length < 2 ? 'There is no other zone.' : 'No standby is ready: the next failure is an outage.';
   const standby = ready.length === 0 ? none : `${list(ready)} ${ready.length === 1 ? 'stands' : 'stand'} by, ready to take over.`;
   const label = status.flip_pending ? 'A flip is under way' : status.drill && status.status !== 'fail' ? 'A drill is under way' : GRADES[status.status];
-  return { grade: status.status, label, ...headline() };
+  const told = headline();
+  if (status.phase === 'draining') told.hint += ' firedoor is ending: it takes nothing new, and finishes what is in flight.';
+  return { grade: status.status, label, ...told };
 
   function headline() {
-    if (status.phase === 'draining') {
-      return { headline: 'firedoor is ending.', hint: 'It takes nothing new, and finishes what is in flight.' };
-    }
     if (status.flip_pending) {
       return {
         headline: `Going from ${active.name} to ${status.flip_pending}.`,

@@ -62,13 +62,13 @@ const decision = (status) => [
 function ways(status, active) {
   const preferred = status.zones[0];
   const offers = [];
-  if (status.drill) offers.push(button('order', 'End the drill…', { order: 'abort' }, { class: 'main' }));
+  if (status.drill) offers.push(button('order', 'End the drill…', { order: 'abort', key: 'abort' }, { class: 'main' }));
   else if (active !== preferred && !status.flip_pending && preferred.verdict !== 'failed') {
-    offers.push(button('order', `Go back to ${preferred.name}…`, { order: 'failback' },
+    offers.push(button('order', `Go back to ${preferred.name}…`, { order: 'failback', key: 'failback' },
       { class: preferred.verdict === 'serving' && !status.pinned ? 'main' : null }));
   }
-  if (status.pinned) offers.push(button('order', `Unpin ${status.pinned}…`, { order: 'unpin', subject: status.pinned }));
-  offers.push(button('whatif', 'What if something fails?', {}));
+  if (status.pinned) offers.push(button('order', `Unpin ${status.pinned}…`, { order: 'unpin', subject: status.pinned, key: 'unpin' }));
+  offers.push(button('whatif', 'What if something fails?', { key: 'whatif' }));
   return offers;
 }
 
