@@ -39,7 +39,7 @@ use listeners::Listeners;
 use reload::Reloader;
 use signals::{Signal, Signals};
 
-pub use reload::{ReloadError, ReloadHandle, Reloaded};
+pub use reload::{ReloadError, ReloadHandle, Reloaded, Standing};
 
 /// Observations on their way to the monitor; what doesn't fit is news that it has already.
 const OBSERVATIONS: usize = 1024;
@@ -134,7 +134,7 @@ async fn start(
     let foremen = Arc::new(foremen);
 
     let readiness = Readiness::default();
-    let (reload_sender, reload_requests) = mpsc::channel(1);
+    let (reload, reload_requests) = ReloadHandle::new(file.clone());
     let (stop_monitor, monitor_stopped) = oneshot::channel::<()>();
     let (stop_admin, admin_stopped) = oneshot::channel::<()>();
     let monitor_task = tokio::task::spawn_local(monitor.run(async {
@@ -147,7 +147,7 @@ async fn start(
         monitor: monitor_handle.clone(),
         snapshot: subscriber,
         readiness: readiness.clone(),
-        reload: ReloadHandle(reload_sender),
+        reload: reload.clone(),
         started,
         token: config.admin.token.clone(),
         held: held.counter(),
@@ -171,6 +171,7 @@ async fn start(
             foremen: Arc::clone(&foremen),
             monitor: monitor_handle,
             access_log: access_log.clone(),
+            handle: reload,
         };
         run_until_told_to_end(&mut signals, reload_requests, &mut reloader, &access_log).await;
         readiness.enter(Phase::Draining);
@@ -223,7 +224,7 @@ fn claim(directory: &Path) -> Result<Option<File>, Failure> {
 
 async fn run_until_told_to_end(
     signals: &mut Signals,
-    mut requests: mpsc::Receiver<oneshot::Sender<Result<Reloaded, ReloadError>>>,
+    mut requests: mpsc::Receiver<reload::Request>,
     reloader: &mut Reloader,
     access_log: &AccessLog,
 ) {

@@ -75,6 +75,7 @@ pub(crate) struct Worker {
 impl Worker {
     fn new(index: usize, parts: Parts) -> Rc<Self> {
         let snapshot = parts.subscriber.current();
+        parts.subscriber.reach(index, snapshot.generation);
         let budget = Budget::new(snapshot.config.upstream.retry_budget);
         let started = parts.started;
         Rc::new(Self {
@@ -159,6 +160,7 @@ impl Worker {
                 }
             }
         }
+        self.parts.subscriber.leave(self.index);
         self.flush_log();
     }
 
@@ -238,6 +240,8 @@ impl Worker {
             .borrow_mut()
             .set_ratio(new.snapshot.config.upstream.retry_budget);
         let old = self.view.replace(Rc::clone(&new));
+        let generation = new.snapshot.generation;
+        self.parts.subscriber.reach(self.index, generation);
         self.turn(&old, &new);
         new
     }

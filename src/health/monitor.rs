@@ -16,6 +16,7 @@ mod recorder;
 mod request;
 mod resolver;
 mod scribe;
+mod turns;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ use resolver::Resolver;
 use scribe::Scribe;
 
 pub use handle::{Done, MonitorHandle};
+pub use turns::Turns;
 
 /// How long a flip waits for its memory to become durable. Past that it is committed all the same: a disk must never stop
 /// traffic.
@@ -130,6 +132,7 @@ impl Monitor {
             requests: sender,
             report: Arc::clone(&report),
             entries: chronicle.subscription(),
+            turns: chronicle.turns(),
             snapshot: subscriber.clone(),
         };
         let monitor = Self {
@@ -215,11 +218,12 @@ impl Monitor {
         let now = Moment::now();
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now.instant);
         if due(self.drain.due()) {
-            let in_flight = self
-                .checker
-                .draining()
-                .map(|zone| self.bridgehead.in_flight(zone));
-            if in_flight.is_some_and(|in_flight| self.drain.look(in_flight, now.instant)) {
+            // In this order: what a worker had counted when it came to the hold is part of what is in flight.
+            let in_force = self.bridgehead.is_in_force();
+            let zone = self.checker.draining();
+            let is_empty = zone.is_some_and(|zone| self.bridgehead.in_flight(zone) == 0);
+            self.drain.look(now.instant);
+            if in_force && is_empty {
                 // The flip ends the account of the zone that is left.
                 self.count(now);
                 self.put(Input::Drained, now);

@@ -74,8 +74,8 @@ pub struct ComponentReport {
     pub gray: bool,
     /// What live requests saw first, where that hastened the probes which found it down.
     pub hastened_by: Option<Sign>,
-    /// Newest last, at most 8: the evidence.
-    pub outcomes: Vec<(Timestamp, Outcome)>,
+    /// Newest last, at most [`KEPT`](crate::health::status::KEPT); as evidence of a flip, at most 8.
+    pub outcomes: Vec<Arc<(Timestamp, Outcome)>>,
 }
 
 /// Which kind of component.

@@ -191,7 +191,7 @@ fn component(component: &ComponentReport) -> Value {
         "operator": component.operator.to_string(),
         "gray": component.gray,
         "hastened_by": component.hastened_by.map(sign),
-        "outcomes": component.outcomes.iter().map(outcome).collect::<Vec<_>>(),
+        "outcomes": component.outcomes.iter().map(|told| outcome(told)).collect::<Vec<_>>(),
     })
 }
 
@@ -318,7 +318,7 @@ mod tests {
                     lasted: Duration::from_millis(104),
                     usual: Some(Duration::from_micros(12_340)),
                 })),
-                outcomes: vec![(at, refused)],
+                outcomes: vec![std::sync::Arc::new((at, refused))],
             }],
             epoch: 8,
             from: "fz-1".into(),

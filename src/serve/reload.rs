@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
@@ -15,9 +17,26 @@ use crate::health::monitor::MonitorHandle;
 use crate::telemetry::access_log::AccessLog;
 use crate::worker::crew::Foreman;
 
-/// Asks for a reload, by signal or by the admin API. Cheap to clone.
+/// Asks for a reload, and knows how the last one went. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct ReloadHandle(pub(crate) mpsc::Sender<oneshot::Sender<Result<Reloaded, ReloadError>>>);
+pub struct ReloadHandle {
+    requests: mpsc::Sender<Request>,
+    standing: Arc<ArcSwap<Standing>>,
+}
+
+/// Somebody asks for a reload.
+pub(crate) type Request = oneshot::Sender<Result<Reloaded, ReloadError>>;
+
+/// What is known of the configuration that is in force.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The file; `None`: there is none (demo).
+    pub path: Option<PathBuf>,
+    /// When it was read.
+    pub loaded_at: Timestamp,
+    /// The last reload, by whomever: when it ended, and why it failed.
+    pub last_reload: Option<(Timestamp, Option<ReloadError>)>,
+}
 
 /// What a reload did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,10 +76,41 @@ impl fmt::Display for ReloadError {
 impl std::error::Error for ReloadError {}
 
 impl ReloadHandle {
+    /// A handle, and where its requests come out. The configuration has just been read from `path`.
+    pub(crate) fn new(path: Option<PathBuf>) -> (Self, mpsc::Receiver<Request>) {
+        let (requests, received) = mpsc::channel(1);
+        let standing = Standing {
+            path,
+            loaded_at: Timestamp::now(),
+            last_reload: None,
+        };
+        let handle = Self {
+            requests,
+            standing: Arc::new(ArcSwap::from_pointee(standing)),
+        };
+        (handle, received)
+    }
+
+    /// What is known of the configuration that is in force.
+    pub fn standing(&self) -> Arc<Standing> {
+        self.standing.load_full()
+    }
+
+    /// A reload has ended so.
+    pub(crate) fn ended(&self, result: &Result<Reloaded, ReloadError>) {
+        let now = Timestamp::now();
+        let mut standing = Standing::clone(&self.standing.load());
+        if result.is_ok() {
+            standing.loaded_at = now;
+        }
+        standing.last_reload = Some((now, result.as_ref().err().cloned()));
+        self.standing.store(Arc::new(standing));
+    }
+
     /// Reads the file again and puts it in force as a whole, or not at all.
     pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
         let (reply, answer) = oneshot::channel();
-        if self.0.send(reply).await.is_err() {
+        if self.requests.send(reply).await.is_err() {
             return Err(ReloadError::NoFile);
         }
         answer.await.unwrap_or(Err(ReloadError::NoFile))
@@ -75,12 +125,14 @@ pub(super) struct Reloader {
     pub(super) foremen: Arc<Vec<Foreman>>,
     pub(super) monitor: MonitorHandle,
     pub(super) access_log: AccessLog,
+    pub(super) handle: ReloadHandle,
 }
 
 impl Reloader {
     /// Reloads, and says what came of it.
     pub(super) async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
         let result = self.replace().await;
+        self.handle.ended(&result);
         match &result {
             Ok(done) if done.changes.is_empty() => {
                 info!(

@@ -148,6 +148,12 @@ fn signature(context: &Context) -> u64 {
     (snapshot.generation, snapshot.config_generation).hash(&mut hasher);
     (context.readiness.phase() as u8).hash(&mut hasher);
     context.monitor.troubles().hash(&mut hasher);
+    let standing = context.reload.standing();
+    standing
+        .last_reload
+        .as_ref()
+        .map(|(at, _)| at)
+        .hash(&mut hasher);
     sign(&context.monitor.report(), &mut hasher);
     hasher.finish()
 }

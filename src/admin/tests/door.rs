@@ -135,14 +135,16 @@ impl Door {
 }
 
 fn reload_handle(answer: Arc<Mutex<Result<Reloaded, ReloadError>>>) -> ReloadHandle {
-    let (sender, mut reloads) = mpsc::channel::<oneshot::Sender<_>>(1);
+    let (handle, mut reloads) = ReloadHandle::new(Some("firedoor.toml".into()));
+    let ended = handle.clone();
     tokio::spawn(async move {
         while let Some(asker) = reloads.recv().await {
             let answer = answer.lock().unwrap().clone();
+            ended.ended(&answer);
             asker.send(answer).unwrap();
         }
     });
-    ReloadHandle(sender)
+    handle
 }
 
 fn configuration(state: &Path, components: &HashMap<&str, StdTcpListener>) -> String {

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::request::Request;
+use super::turns::Turns;
 use crate::config::Config;
 use crate::health::checker::{Checker, Command, Refusal};
 use crate::health::report::Report;
@@ -20,6 +21,7 @@ pub struct MonitorHandle {
     pub(super) entries: broadcast::Sender<Arc<Entry>>,
     pub(super) snapshot: Subscriber,
     pub(super) troubles: Arc<ArcSwap<Vec<String>>>,
+    pub(super) turns: Arc<ArcSwap<Turns>>,
 }
 
 /// What a command has done by the time it is answered.
@@ -65,6 +67,11 @@ impl MonitorHandle {
     /// What the disk refuses now, in words: journal and memory are behind, traffic and flips are not.
     pub fn troubles(&self) -> Arc<Vec<String>> {
         self.troubles.load_full()
+    }
+
+    /// The last transitions of each component, as the journal has announced them.
+    pub fn turns(&self) -> Arc<Turns> {
+        self.turns.load_full()
     }
 
     /// Journal entries with a number above `after`, oldest first, at most `limit`. The last
