@@ -9,6 +9,7 @@ def restart(chromium, binary):
         tab.headline("fz-1 is active and serving.")
         firedoor.json("POST", "/v1/zones/fz-2/activate", {"reason": "before"})
         tab.says("#journal .flip", "before")
+        tab.headline("fz-2 is active instead of fz-1")
         firedoor.stop()
         tab.says("#link", "Last seen", "ago")
         tab.says("#summary", "Not connected. This is how it was", "fz-2 is active instead of fz-1")

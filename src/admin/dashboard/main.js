@@ -20,6 +20,13 @@ let told = null;
 let linked = null;
 
 watch(() => {
+  const focused = document.activeElement;
+  draw();
+  // What had the focus may be gone with the state it was for.
+  if (!focused.isConnected && !dialog.open) place('summary').focus();
+});
+
+function draw() {
   show(place('link'), link());
   document.title = title(state);
   document.body.dataset.link = state.link;
@@ -41,7 +48,7 @@ watch(() => {
   const news = announcement(told, status);
   if (news) announce(news);
   told = status;
-});
+}
 
 function announce({ polite, alarm }) {
   if (polite) place('announcer').textContent = polite;
@@ -87,7 +94,7 @@ place('journal').addEventListener('change', (event) => {
   changed();
 });
 
-// The button that opened a dialog may be gone with the state it was for.
+// The same for the button that opened a dialog.
 dialog.addEventListener('close', () => {
   if (document.activeElement === document.body) place('summary').focus();
 });
