@@ -12,6 +12,7 @@ mod guard;
 mod health;
 mod journal;
 mod listener;
+mod order;
 mod plan;
 mod problem;
 mod seats;
@@ -44,10 +45,11 @@ use crate::shutdown::Readiness;
 use crate::snapshot::Subscriber;
 use crate::telemetry::counters::Counters;
 
-use events::{End, Feed, Outlet, Pump};
+use events::{End, Outlet, Pump};
 pub(crate) use guard::{Caller, check_origin};
 pub use listener::Listener;
-use seats::{Manners, Seats};
+pub(crate) use order::OPERATOR;
+use seats::Seats;
 
 /// What the admin listener knows and may do.
 #[derive(Debug)]
@@ -92,7 +94,7 @@ pub async fn serve(listener: Listener, context: Context, shutdown: impl Future<O
     let context = Arc::new(context);
     let (closing, _) = watch::channel(false);
     let mut connections = JoinSet::new();
-    let feed = Arc::new(Feed::new());
+    let feed = Arc::new(events::Feed::new());
     connections.spawn(Arc::clone(&feed).keep(Arc::clone(&context), closing.subscribe()));
     let mut seats = Seats::default();
     let mut shutdown = pin!(shutdown);
@@ -111,7 +113,7 @@ pub async fn serve(listener: Listener, context: Context, shutdown: impl Future<O
             () = tokio::time::sleep(seats::PATIENCE), if full => seats.make_room(),
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = acceptor.accept(), if !full => match accepted {
-                Ok(listener::Accepted::Tcp(stream, caller)) => {
+                Ok(listener::Accepted::Tcp(stream, caller, peer)) => {
                     // hyper has no timeout for writes; the kernel's own cuts a peer whose window stays shut.
                     if let Err(error) =
                         socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT))
@@ -122,15 +124,15 @@ pub async fn serve(listener: Listener, context: Context, shutdown: impl Future<O
                     if let Err(error) = socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER) {
                         debug!(%error, "admin connection without a bound on what is under way");
                     }
-                    let manners = Manners::default();
-                    let outlet = (Arc::clone(&feed), manners.clone(), closing.subscribe());
-                    let served = connection(stream, caller, Arc::clone(&context), outlet);
+                    let (outlet, streams) = Outlet::new(&feed, peer, closing.subscribe());
+                    let manners = outlet.manners.clone();
+                    let served = connection(stream, caller, Arc::clone(&context), outlet, streams);
                     seats.take(manners, connections.spawn(served));
                 }
-                Ok(listener::Accepted::Unix(stream)) => {
-                    let manners = Manners::default();
-                    let outlet = (Arc::clone(&feed), manners.clone(), closing.subscribe());
-                    let served = connection(stream, Caller::Unix, Arc::clone(&context), outlet);
+                Ok(listener::Accepted::Unix(stream, peer)) => {
+                    let (outlet, streams) = Outlet::new(&feed, peer, closing.subscribe());
+                    let manners = outlet.manners.clone();
+                    let served = connection(stream, Caller::Unix, Arc::clone(&context), outlet, streams);
                     seats.take(manners, connections.spawn(served));
                 }
                 Err(error) => {
@@ -153,17 +155,13 @@ async fn connection<S>(
     stream: S,
     caller: Caller,
     context: Arc<Context>,
-    (feed, manners, mut closing): (Arc<Feed>, Manners, watch::Receiver<bool>),
+    outlet: Outlet,
+    streams: mpsc::Receiver<Pump>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (pumps, streams) = mpsc::channel(1);
-    let outlet = Arc::new(Outlet {
-        feed,
-        pumps,
-        manners,
-        closing: closing.clone(),
-    });
+    let mut closing = outlet.closing.clone();
+    let outlet = Arc::new(outlet);
     let service = service_fn(|request| {
         let (context, outlet) = (Arc::clone(&context), Arc::clone(&outlet));
         let asking = outlet.manners.ask();

@@ -232,19 +232,14 @@ async fn run_until_told_to_end(
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::End => return,
-                Signal::Reload => {
-                    // Said by the reloader itself, for both ways of asking.
-                    let _said = reloader.reload().await;
-                }
+                Signal::Reload => reloader.obey("HUP").await,
                 Signal::ReopenLogs => {
                     info!("reopening the access log");
                     access_log.reopen();
                 }
                 Signal::Unsupported(name) => warn!("{name} has no meaning yet; ignored"),
             },
-            Some(reply) = requests.recv() => {
-                reply.send(reloader.reload().await).ok();
-            }
+            Some(request) = requests.recv() => reloader.answer(request).await,
         }
     }
 }

@@ -79,7 +79,8 @@ fn a_journal_that_begins_anew_is_told_from_its_beginning_and_one_that_is_too_sho
     activate(&proxy, "fz-2");
     let first = stream.next();
     assert_eq!(
-        first.data["kind"], "flip",
+        (&first.data["kind"], &first.data["order"]),
+        (&"order".into(), &"activate fz-2 at once".into()),
         "only what comes, without a number"
     );
 

@@ -7,16 +7,18 @@ mod feed;
 mod frame;
 mod pump;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode, request};
 use http_body_util::{Either, Full};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::Context;
 use super::api::{bad_request, parameter, typed};
+use super::order::Peer;
 use super::problem::Problem;
 use super::seats::Manners;
 pub(super) use feed::Feed;
@@ -28,14 +30,34 @@ pub(super) const ROOM: usize = super::seats::ROOM / 2;
 /// When to ask again for a stream that there was no room for.
 const COME_BACK: Duration = Duration::from_secs(10);
 
-/// What a stream is made with: who feeds it, who runs it, and when it ends.
+/// One connection, as its answers see it: who is at its other end, who feeds its streams, who runs them, and when they end.
 #[derive(Debug)]
 pub(super) struct Outlet {
-    pub(super) feed: std::sync::Arc<Feed>,
+    pub(super) peer: Peer,
+    feed: Arc<Feed>,
     /// To the task of the connection, which runs what comes here beside it.
-    pub(super) pumps: tokio::sync::mpsc::Sender<Pump>,
+    pumps: mpsc::Sender<Pump>,
     pub(super) manners: Manners,
     pub(super) closing: watch::Receiver<bool>,
+}
+
+impl Outlet {
+    /// Also gives the streams to be run.
+    pub(super) fn new(
+        feed: &Arc<Feed>,
+        peer: Peer,
+        closing: watch::Receiver<bool>,
+    ) -> (Self, mpsc::Receiver<Pump>) {
+        let (pumps, streams) = mpsc::channel(1);
+        let outlet = Self {
+            peer,
+            feed: Arc::clone(feed),
+            pumps,
+            manners: Manners::default(),
+            closing,
+        };
+        (outlet, streams)
+    }
 }
 
 /// A body: nearly all are whole, a stream is one that comes bit by bit.

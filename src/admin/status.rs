@@ -3,11 +3,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::header::{ETAG, HeaderMap, IF_NONE_MATCH};
+use http::{Response, StatusCode};
+use http_body_util::Full;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::api::json_ok;
 use super::health::Health;
-use super::{Context, certificates, demo};
+use super::{Context, certificates, demo, order};
 use crate::config::MinHealthy;
 use crate::health::monitor::Turns;
 use crate::health::report::{ComponentKind, ComponentReport, Report, ZoneReport};
@@ -17,7 +22,31 @@ use crate::shutdown::Phase;
 use crate::snapshot::{Admission, Snapshot};
 use crate::zone::{ComponentKey, Operator, Status};
 
-/// The answer to `/v1/status`.
+/// The answer to `/v1/status`. Its tag is that of all that orders change, for their `If-Match`: one that is still the same says nothing
+/// of what is up or down.
+pub(super) fn answer(context: &Context, headers: &HeaderMap) -> Response<Full<Bytes>> {
+    // Before the status: an order that comes in between must not be taken for known.
+    let stamp = context.monitor.stamp();
+    let known = headers.get_all(IF_NONE_MATCH).iter();
+    let known = known.filter_map(|tags| tags.to_str().ok());
+    // Compared weakly (RFC 9110, 13.1.2).
+    let mut tags = known.flat_map(|tags| tags.split(','));
+    let same = tags.any(|tag| {
+        let tag = tag.trim();
+        tag == "*" || order::stamp(tag.strip_prefix("W/").unwrap_or(tag)) == Some(stamp)
+    });
+    let mut response = if same {
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        json_ok(&status(context))
+    };
+    response.headers_mut().insert(ETAG, order::tag(&stamp));
+    response
+}
+
+/// What it says.
 pub(super) fn status(context: &Context) -> Value {
     let report = context.monitor.report();
     let snapshot = context.snapshot.current();

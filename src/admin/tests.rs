@@ -1,6 +1,7 @@
 //! Raw requests over real sockets against a real monitor, whose components are listeners of the test.
 
 mod door;
+mod orders;
 mod strangers;
 
 use std::os::unix::fs::PermissionsExt;

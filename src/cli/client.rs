@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::{ClientArgs, Failure, INVALID};
+use crate::admin::OPERATOR;
 
 /// To connect, and to answer a question. Orders take as long as they take: a planned flip waits for running requests.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,6 +63,8 @@ impl fmt::Display for Address {
 pub(super) struct Client {
     address: Address,
     token: Option<HeaderValue>,
+    /// Who orders, for the journal: the user's name, as the system told it to this process.
+    operator: Option<HeaderValue>,
     /// Whether the answer is wanted as JSON.
     pub(super) json: bool,
 }
@@ -91,6 +94,7 @@ impl Client {
         Ok(Self {
             address: args.admin,
             token,
+            operator: operator(),
             json: args.json,
         })
     }
@@ -153,12 +157,17 @@ impl Client {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let mut request = Request::builder()
-            .method(method)
+            .method(&method)
             .uri(path)
             .header(HOST, host)
             .header(ACCEPT, "application/json, application/problem+json");
         if !body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if method == Method::POST
+            && let Some(operator) = &self.operator
+        {
+            request = request.header(OPERATOR, operator);
         }
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token);
@@ -237,6 +246,12 @@ impl Client {
             self.address
         ))
     }
+}
+
+fn operator() -> Option<HeaderValue> {
+    let name = ["USER", "LOGNAME"].map(std::env::var_os);
+    let name = name.into_iter().flatten().find(|name| !name.is_empty())?;
+    HeaderValue::try_from(segment(&name.to_string_lossy()).to_string()).ok()
 }
 
 /// A name as one segment of a path.

@@ -79,6 +79,7 @@ fn render(entry: &Value, paint: Paint) -> String {
     let tone = match kind.as_str() {
         "flip" => Tone::Strong,
         "nowhere_to_go" | "withheld" => Tone::Bad,
+        "order" if entry["result"] == "refused" => Tone::Doubtful,
         _ => Tone::Plain,
     };
     format!(

@@ -31,7 +31,7 @@ use tracing::error;
 use crate::config::Config;
 use crate::health::checker::{Checker, Input};
 use crate::health::probe::Prober;
-use crate::health::report::Report;
+use crate::health::report::{Event, Report};
 use crate::journal::Entry;
 use crate::memory::Memory;
 use crate::moment::Moment;
@@ -96,6 +96,8 @@ pub struct Monitor {
     own_fault_told: Option<Instant>,
     /// Who waits for the input that is being settled.
     asker: Option<Asker>,
+    /// Orders that are to be told before what came of them.
+    notes: Vec<Event>,
     /// Who waits for a planned flip, and to which zone.
     planned: Option<(Arc<str>, Reply)>,
 }
@@ -157,6 +159,7 @@ impl Monitor {
             tally_due: now.instant,
             own_fault_told: None,
             asker: None,
+            notes: Vec::new(),
             planned: None,
         };
         (monitor, handle, subscriber)
@@ -266,6 +269,9 @@ impl Monitor {
     async fn settle(&mut self) {
         let now = Moment::now();
         let mut entries: Vec<Arc<Entry>> = Vec::new();
+        for order in self.notes.drain(..) {
+            entries.push(self.chronicle.take(order, now.instant));
+        }
         while let Some(event) = self.checker.poll_event() {
             entries.push(self.chronicle.take(event, now.instant));
         }

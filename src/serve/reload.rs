@@ -13,7 +13,9 @@ use super::acme;
 use super::listeners::Listeners;
 use crate::config::error::ConfigError;
 use crate::config::{Config, LoadError, load};
+use crate::health::checker::Refusal;
 use crate::health::monitor::MonitorHandle;
+use crate::health::report::{Condition, Giver, Order, OrderEnd, Way};
 use crate::telemetry::access_log::AccessLog;
 use crate::worker::crew::Foreman;
 
@@ -25,7 +27,13 @@ pub struct ReloadHandle {
 }
 
 /// Somebody asks for a reload.
-pub(crate) type Request = oneshot::Sender<Result<Reloaded, ReloadError>>;
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) by: Giver,
+    pub(crate) reason: Option<String>,
+    pub(crate) condition: Option<Condition>,
+    pub(crate) reply: oneshot::Sender<Result<Reloaded, ReloadError>>,
+}
 
 /// What is known of the configuration that is in force.
 #[derive(Clone, Debug)]
@@ -58,6 +66,8 @@ pub enum ReloadError {
     Bind(String),
     /// There is no file (demo).
     NoFile,
+    /// It was ordered in another state of affairs; what has changed since.
+    Overtaken(Vec<String>),
 }
 
 impl fmt::Display for ReloadError {
@@ -69,6 +79,7 @@ impl fmt::Display for ReloadError {
             Self::Invalid(error) => error.fmt(f),
             Self::Bind(message) => f.write_str(message),
             Self::NoFile => f.write_str("there is no configuration file to read again"),
+            Self::Overtaken(changes) => Refusal::Overtaken(changes.clone()).fmt(f),
         }
     }
 }
@@ -107,10 +118,21 @@ impl ReloadHandle {
         self.standing.store(Arc::new(standing));
     }
 
-    /// Reads the file again and puts it in force as a whole, or not at all.
-    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+    /// Reads the file again and puts it in force as a whole, or not at all, as ordered by `by` and if `condition` holds.
+    pub async fn reload(
+        &self,
+        by: Giver,
+        reason: Option<String>,
+        condition: Option<Condition>,
+    ) -> Result<Reloaded, ReloadError> {
         let (reply, answer) = oneshot::channel();
-        if self.requests.send(reply).await.is_err() {
+        let request = Request {
+            by,
+            reason,
+            condition,
+            reply,
+        };
+        if self.requests.send(request).await.is_err() {
             return Err(ReloadError::NoFile);
         }
         answer.await.unwrap_or(Err(ReloadError::NoFile))
@@ -129,8 +151,54 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
+    /// Does what somebody asks for.
+    pub(super) async fn answer(&mut self, request: Request) {
+        let checked = request.condition.map_or(Ok(()), |condition| {
+            let checked = condition.check(&self.monitor.stamp());
+            checked.map_err(ReloadError::Overtaken)
+        });
+        let result = match checked {
+            Ok(()) => self.reload().await,
+            Err(overtaken) => Err(overtaken),
+        };
+        self.note(request.by, request.reason, &result).await;
+        // An error means that the asker has left.
+        let _ = request.reply.send(result);
+    }
+
+    /// Reloads because of a signal.
+    pub(super) async fn obey(&mut self, signal: &'static str) {
+        let by = Giver {
+            name: None,
+            way: Way::Signal(signal),
+            token: false,
+        };
+        let result = self.reload().await;
+        self.note(by, None, &result).await;
+    }
+
+    async fn note(
+        &self,
+        by: Giver,
+        reason: Option<String>,
+        result: &Result<Reloaded, ReloadError>,
+    ) {
+        let end = match result {
+            Ok(_) => OrderEnd::Done,
+            Err(error) => OrderEnd::Refused(error.to_string()),
+        };
+        let what = "reload the configuration".to_owned();
+        let order = Order {
+            by,
+            what,
+            reason,
+            end,
+        };
+        self.monitor.note(order).await;
+    }
+
     /// Reloads, and says what came of it.
-    pub(super) async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
+    async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
         let result = self.replace().await;
         self.handle.ended(&result);
         match &result {

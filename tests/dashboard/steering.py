@@ -33,6 +33,7 @@ def activate(chromium, binary):
         tab.until("document.activeElement.name === 'reason'")
         reason = "<img src=x onerror=alert(1)> night shift"
         keys.type(reason)
+        tab.page.fill("input[name=name]", "Jörg")
         # Round and round: a dialog keeps the focus. Past its last element Chromium leaves for its own bar, headless for the body.
         for _ in range(12):
             keys.press("Tab")
@@ -46,12 +47,14 @@ def activate(chromium, binary):
         keys.press("Escape")
         tab.headline("fz-2 is active instead of fz-1")
         tab.says("#journal .flip", "by an operator", reason)
+        tab.says("#journal", "Jörg (from 127.0.0.0) ordered: activate fz-2")
         tab.until("document.activeElement.id === 'summary'")
         tab.act("Go back to fz-1…")
         tab.says("#dialog .preview", "All requests go from fz-2 to fz-1.")
         tab.page.get_by_role("button", name="Cancel").click()
         assert demo.status()["active_zone"] == "fz-2", "cancelled"
         tab.act("Go back to fz-1…")
+        tab.until("document.querySelector('input[name=name]').value === 'Jörg'")
         tab.page.locator("#dialog button[type=submit]:enabled").click()
         tab.says("#dialog .result", "Done.")
         tab.headline("fz-1 is active and serving.")

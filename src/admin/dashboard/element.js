@@ -19,7 +19,7 @@ function build(node, attributes, children) {
 
 const present = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 
-// Makes `children` the children of `parent`. An element with data-key stays the same one wherever it is, any other the next one that is
+// Makes `children`, which are then no longer the caller's, the children of `parent`. An element with data-key stays the same one wherever it is, any other the next one that is
 // like it; data-own marks one whose open attribute is the reader's.
 export function show(parent, ...children) {
   const wanted = present(children).map((child) => (child instanceof Node ? child : document.createTextNode(child)));

@@ -4,7 +4,7 @@ import { clock, latency, opening } from './words.js';
 
 const SHOWN = 60;
 // What isn't a flip, and is worth a look all the same when only the important is shown.
-const WEIGHTY = new Set(['flip', 'flip_begun', 'flip_aborted', 'promotion', 'nowhere_to_go', 'withheld', 'failback_possible', 'drill_begun', 'drill_ended', 'pin', 'standby', 'operator_state', 'reloaded']);
+const WEIGHTY = new Set(['flip', 'flip_begun', 'flip_aborted', 'promotion', 'nowhere_to_go', 'withheld', 'failback_possible', 'drill_begun', 'drill_ended', 'pin', 'standby', 'operator_state', 'reloaded', 'order']);
 const CAUSES = { failover: 'failover', failback: 'failback', operator: 'by an operator', drill: 'drill', reload: 'by a reload' };
 
 export function journal({ entries, everything }) {
@@ -53,6 +53,6 @@ const kind = (entry) => ({
   transition: entry.to === 'down' ? 'bad' : 'good',
   verdict: entry.to === 'failed' ? 'bad' : 'good',
   nowhere_to_go: 'bad', withheld: 'warn', standby: entry.ready ? 'good' : 'warn', gray: entry.gray ? 'warn' : 'good',
-  pin: 'order', operator_state: 'order', drill_begun: 'order', flip_begun: 'order', reloaded: 'order',
+  pin: 'order', operator_state: 'order', drill_begun: 'order', flip_begun: 'order', reloaded: 'order', order: 'order',
   drill_ended: entry.outcome === 'passed' ? 'good' : 'warn', flip_aborted: 'warn', promotion: entry.succeeded ? 'good' : 'bad',
 }[entry.kind] ?? 'plain');

@@ -141,7 +141,7 @@ fn reload_handle(answer: Arc<Mutex<Result<Reloaded, ReloadError>>>) -> ReloadHan
         while let Some(asker) = reloads.recv().await {
             let answer = answer.lock().unwrap().clone();
             ended.ended(&answer);
-            asker.send(answer).unwrap();
+            asker.reply.send(answer).unwrap();
         }
     });
     handle
@@ -237,6 +237,7 @@ pub(super) async fn exchange(
         };
         let length: usize = match request.starts_with("HEAD ") {
             true => 0,
+            false if status == 304 => 0,
             false => answer.header("content-length").unwrap().parse().unwrap(),
         };
         while received.len() < head_end + 4 + length {

@@ -167,6 +167,7 @@ fn say(entry: &Entry) {
         | What::Promotion { .. }
         | What::Gray { .. }
         | What::Standby { .. }
+        | What::Order(_)
         | What::Reloaded { .. } => info!(number, "{event}"),
     }
 }
