@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -17,12 +17,23 @@ use support::wait::within;
 /// For one scenario, browser included; each of its steps has a deadline of its own.
 const LIMIT: Duration = Duration::from_secs(80);
 
-/// A browser is several processes, and some scenarios measure: one at a time.
-static STAGE: Mutex<()> = Mutex::new(());
+/// What measures must be alone; the others may play beside each other.
+static STAGE: RwLock<()> = RwLock::new(());
+
+#[track_caller]
+fn plays_alone(scenario: &str) {
+    let _alone = STAGE.write().unwrap_or_else(PoisonError::into_inner);
+    play(scenario);
+}
 
 #[track_caller]
 fn plays(scenario: &str) {
-    let _alone = STAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _beside = STAGE.read().unwrap_or_else(PoisonError::into_inner);
+    play(scenario);
+}
+
+#[track_caller]
+fn play(scenario: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/venv/bin/python");
     assert!(
@@ -55,12 +66,12 @@ fn plays(scenario: &str) {
 
 #[test]
 fn the_page_is_there_at_once_and_within_its_budget() {
-    plays("load");
+    plays_alone("load");
 }
 
 #[test]
 fn a_flip_is_on_the_page_by_itself_with_its_reasons() {
-    plays("flip");
+    plays_alone("flip");
 }
 
 #[test]
@@ -81,6 +92,11 @@ fn what_would_happen_is_answered_and_changes_nothing() {
 #[test]
 fn a_planned_flip_is_looked_at_confirmed_and_told() {
     plays("activate");
+}
+
+#[test]
+fn a_flip_that_waits_says_so() {
+    plays("planned");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from stage import Demo, Serve, eventually
+from stage import Demo, Serve, eventually, exchange
 
 BUDGET = 150 * 1024
 STRAIN = 5
@@ -120,8 +120,6 @@ def traffic(chromium, binary):
     """Requests that go through are on the page within seconds."""
     with Demo(binary) as demo, chromium.tab(demo) as tab:
         tab.headline("fz-1 is active and serving.")
-        from stage import exchange
-
         def flows():
             assert exchange(demo.proxy, "GET", "/")[0] == 200
             return tab.page.evaluate(

@@ -136,11 +136,17 @@ class Origin:
     def __init__(self):
         self.port = free_port()
         self.server = None
+        # Requests for /slow wait for this.
+        self.released = threading.Event()
         self.open()
 
     def open(self):
+        released = self.released
+
         class Answer(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
+                if self.path == "/slow":
+                    released.wait(PATIENCE)
                 self.send_response(200)
                 self.send_header("Content-Length", "2")
                 self.end_headers()

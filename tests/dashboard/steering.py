@@ -1,6 +1,8 @@
 """Asking what would happen, and making it happen."""
 
-from stage import Demo, Serve, eventually
+import threading
+
+from stage import Demo, Serve, eventually, exchange
 
 
 def plan(chromium, binary):
@@ -99,6 +101,32 @@ def orders(chromium, binary):
         tab.headline("Drill: fz-2 has the traffic")
         give("End the drill…", "All requests go back to fz-1")
         tab.headline("fz-1 is active and serving.")
+
+
+def planned(chromium, binary):
+    """While a planned flip waits for what is in flight, the door says so; then it is done, and nobody was turned away."""
+    with Serve(binary) as firedoor, chromium.tab(firedoor) as tab:
+        tab.headline("fz-1 is active and serving.")
+        answers = []
+        ask = lambda path: threading.Thread(target=lambda: answers.append(exchange(firedoor.proxy, "GET", path)[0]), daemon=True)
+        slow = ask("/slow")
+        slow.start()
+        tab.says(".part .where", "1 in flight")
+        tab.act("Activate fz-2")
+        tab.says("#dialog .preview", "Now in flight in fz-1: 1 request.")
+        tab.page.locator("#dialog button[type=submit]:enabled").click()
+        tab.headline("Going from fz-1 to fz-2.")
+        tab.until("document.querySelector('.door').dataset.door === 'flipping'")
+        waiting = ask("/")
+        waiting.start()
+        tab.says(".door-said", "Flipping", "1 request waits until fz-1 has finished")
+        for origin in firedoor.origins:
+            origin.released.set()
+        tab.says("#dialog .result", "Done.")
+        tab.headline("fz-2 is active instead of fz-1.")
+        for asked in (slow, waiting):
+            asked.join(20)
+        assert answers == [200, 200], answers
 
 
 def overtaken(chromium, binary):

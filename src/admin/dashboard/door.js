@@ -12,6 +12,7 @@ export function doorTo(zone, status) {
   }
   if (status.admission === 'hold') return said('held', 'Holding', `${held(status)}: no zone can take requests`);
   if (status.pinned) return said('pinned', 'Pinned', `an operator keeps the traffic in ${status.pinned}`);
+  if (status.flips_left === 0 && zone.verdict === 'serving') return said('held', 'Waiting', 'no automatic flip is left within the hour');
   if (zone.verdict === 'failed') return said('shut', 'Shut', `${zone.name} has failed; it gets nothing`);
   if (zone.verdict === 'unknown') return said('unknown', 'Not known', `${zone.name} isn’t checked yet`);
   if (status.drill) return said('drill', 'Drill', `${zone.name === status.drill.zone ? 'the traffic comes back here' : 'open'}`);

@@ -71,6 +71,13 @@ function adopt(there, wanted) {
   show(there, [...wanted.childNodes]);
 }
 
+// Empties a dialog for another use. What still comes for an earlier one must not be shown in it: its turn is another.
+export function begun(dialog) {
+  dialog.replaceChildren();
+  dialog.turn = Symbol('turn');
+  return dialog.turn;
+}
+
 // A button that `main` carries out by its data-act.
 export const button = (act, label, data, attributes) => {
   const made = h('button', { type: 'button', 'data-act': act, ...attributes }, label);

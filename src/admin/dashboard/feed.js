@@ -22,7 +22,9 @@ export async function follow(news, locked) {
   for (;;) {
     try {
       await listen();
+      state.trouble = null;
     } catch (problem) {
+      state.trouble = problem instanceof Problem ? problem.message : null;
       if (problem instanceof Problem && problem.status === 401) {
         state.link = 'locked';
         changed();
@@ -82,6 +84,8 @@ async function take({ type, data }) {
     if (restarted) await recall(true);
   } else if (type === 'traffic') {
     takeTraffic(body);
+  } else if (type === 'gap') {
+    await recall(true);
   } else if (type === 'journal') {
     heardNews(takeEntries([body]));
   }
@@ -97,14 +101,14 @@ async function recall(anew) {
   takeEntries(flips.entries.filter((flip) => flip.number < first).concat(newest.entries), anew);
 }
 
-// Server-sent events out of chunks of text (HTML standard, 9.2.6).
+// Server-sent events out of chunks of text, as firedoor writes them (HTML standard, 9.2.6, with LF alone).
 export class Events {
   #rest = '';
   #type = '';
   #data = [];
 
   *of(chunk) {
-    const lines = (this.#rest + chunk).split(/\r\n|\n|\r/);
+    const lines = (this.#rest + chunk).split('\n');
     this.#rest = lines.pop();
     for (const line of lines) {
       if (line === '') {

@@ -18,7 +18,7 @@ export function link() {
     locked: ['Locked', 'a token is needed'],
   }[kind];
   return [
-    h('p', { class: 'link-said', 'data-link': kind }, h('strong', {}, words[0]), h('span', {}, words[1])),
+    h('p', { class: 'link-said', 'data-link': kind }, h('strong', {}, words[0]), h('span', {}, (kind === 'lost' || kind === 'connecting') && state.trouble ? state.trouble : words[1])),
     hasToken() && kind !== 'locked' && button('signout', 'Sign out', {}),
   ];
 }

@@ -96,6 +96,7 @@ place('journal').addEventListener('change', (event) => {
 
 // The same for the button that opened a dialog.
 dialog.addEventListener('close', () => {
+  dialog.turn = null;
   if (document.activeElement === document.body) place('summary').focus();
 });
 

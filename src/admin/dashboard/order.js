@@ -1,6 +1,6 @@
 // The dialog of an order: what would happen, why it is given, and what came of it.
 import { Problem, ask, json } from './admin.js';
-import { button, h, show } from './element.js';
+import { begun, button, h, show } from './element.js';
 import { ORDERS } from './orders.js';
 import { problems } from './setup.js';
 import { changed, takeStatus } from './state.js';
@@ -13,7 +13,8 @@ export async function openOrder(dialog, name, subject) {
   let result = null;
   let busy = false;
 
-  const draw = () => show(dialog,
+  const turn = begun(dialog);
+  const draw = () => dialog.turn === turn && show(dialog,
     h('header', { class: 'dialog-head' }, h('h2', { id: 'dialog-title' }, seen ? order.title(subject, seen.status) : 'One moment'), button('close', 'Close', {})),
     h('section', { class: 'preview', 'data-key': 'preview' }, h('h3', {}, 'What will happen'), preview()),
     result?.done ? null : h('form', { class: 'fields', 'data-key': 'fields' },
@@ -71,12 +72,12 @@ export async function openOrder(dialog, name, subject) {
     }
     busy = false;
     draw();
-    dialog.querySelector('.result button')?.focus();
+    if (dialog.turn === turn) dialog.querySelector('.result button')?.focus();
   };
   draw();
   dialog.showModal();
   await look();
-  dialog.querySelector('input[name=for], input[name=reason], button[type=submit]')?.focus();
+  if (dialog.turn === turn) dialog.querySelector('input[name=for], input[name=reason], button[type=submit]')?.focus();
 }
 
 // Whoever gives orders here is asked for a name once.

@@ -11,7 +11,7 @@ export function sentence(status) {
   const ready = standbys(status).filter((zone) => zone.verdict === 'serving').map((zone) => zone.name);
   const none = status.zones.length < 2 ? 'There is no other zone.' : 'No standby is ready: the next failure is an outage.';
   const standby = ready.length === 0 ? none : `${list(ready)} ${ready.length === 1 ? 'stands' : 'stand'} by, ready to take over.`;
-  const label = status.flip_pending ? 'A flip is under way' : status.drill && status.status !== 'fail' ? 'A drill is under way' : GRADES[status.status];
+  const label = status.flip_pending ? 'A flip is under way' : active.verdict === 'unknown' ? 'Not everything is known yet' : status.drill && status.status !== 'fail' ? 'A drill is under way' : GRADES[status.status];
   const told = headline();
   const harmless = status.status === 'pass' && broken(status).length > 0;
   if (status.phase === 'draining') told.hint += ' firedoor is ending: it takes nothing new, and finishes what is in flight.';

@@ -10,6 +10,8 @@ export const state = {
   link: 'connecting',
   heard: null,
   retry: null,
+  // Why not, where firedoor has said so itself.
+  trouble: null,
   // How far firedoor's clock is ahead of ours, in ms.
   ahead: 0,
   // Whose details are open, and whether the journal shows everything.

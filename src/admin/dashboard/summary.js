@@ -55,7 +55,7 @@ const faults = (found) => (found.length === 0 ? 'nothing'
 // The reasons for which there is nowhere to go are the faults told above; what firedoor guesses from them isn't.
 const decision = (status) => [
   opening(status.decision.replace(/^(stay: nowhere to go): .*?(; all zones have failed at once.*)?$/s, '$1$2')),
-  h('span', { class: 'faint' }, `${count(status.flips_left, 'automatic flip')} left within the hour`),
+  h('span', { class: status.flips_left === 0 ? 'bad' : 'faint' }, `${count(status.flips_left, 'automatic flip')} left within the hour`),
 ];
 
 // What an operator most likely wants now.

@@ -1,6 +1,6 @@
 // "What if this fails?" of any components together. Changes nothing.
 import { plan } from './admin.js';
-import { button, h, show } from './element.js';
+import { begun, button, h, show } from './element.js';
 import { forecast } from './forecast.js';
 import { component, state } from './state.js';
 import { list } from './words.js';
@@ -15,7 +15,8 @@ export async function openWhatIf(dialog, subject) {
     const [only] = chosen;
     return chosen.size === 1 ? `What if ${only} ${component(only)?.status === 'down' ? 'comes up again' : 'fails'}?` : `What if ${list([...chosen])} fail together?`;
   };
-  const draw = () => show(dialog,
+  const turn = begun(dialog);
+  const draw = () => dialog.turn === turn && show(dialog,
     h('header', { class: 'dialog-head' }, h('h2', { id: 'dialog-title' }, title()), button('close', 'Close', {})),
     h('p', {}, 'Choose what would fail; what is down now would come up again. Nothing is changed by asking.'),
     h('form', { class: 'suppositions' }, state.status.zones.map((zone) => h('fieldset', { 'data-key': zone.name }, h('legend', {}, zone.name, zone.active && ' (active)'),
