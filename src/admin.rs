@@ -3,6 +3,8 @@
 
 mod api;
 mod certificates;
+mod dashboard;
+mod demo;
 mod drill;
 mod endpoint;
 mod events;
@@ -36,6 +38,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use crate::config::Secret;
+use crate::demo::Stage;
 use crate::health::monitor::MonitorHandle;
 use crate::moment::Moment;
 use crate::serve::ReloadHandle;
@@ -77,6 +80,8 @@ pub struct Context {
     pub traffic: Feed,
     /// How it stands with certificates by ACME.
     pub orders: OrderBook,
+    /// What can be broken, where this is a demo.
+    pub(crate) demo: Option<Stage>,
 }
 
 /// For a request head, and for an idle connection to send one: nobody can sit on a connection.

@@ -22,6 +22,7 @@ use tracing::{error, info, warn};
 use crate::admin;
 use crate::cli::{FAILED, UNBOUND};
 use crate::config::Config;
+use crate::demo::Stage;
 use crate::health::monitor::Monitor;
 use crate::memory::{self, Unclaimed};
 use crate::moment::Moment;
@@ -46,14 +47,15 @@ pub use reload::{ReloadError, ReloadHandle, Reloaded, Standing};
 const OBSERVATIONS: usize = 1024;
 
 /// Runs until a signal ends it. Exit codes: 0 fine, 1 failed while running, 4 could not bind.
-/// `file` is read again at every reload; `None` (demo) means that the configuration can't be reloaded.
-pub fn run(config: Config, file: Option<PathBuf>) -> ExitCode {
+/// `file` is read again at every reload; `None` (demo) means that the configuration can't be reloaded. `demo` can be broken from the
+/// admin listener.
+pub(crate) fn run(config: Config, file: Option<PathBuf>, demo: Option<Stage>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     match runtime {
         Ok(runtime) => {
-            let code = LocalSet::new().block_on(&runtime, serve(Arc::new(config), file));
+            let code = LocalSet::new().block_on(&runtime, serve(Arc::new(config), file, demo));
             // Dropping it would wait for its blocking threads: a DNS look-up that hangs for half a minute, a disk that hangs
             // for good.
             runtime.shutdown_background();
@@ -69,8 +71,8 @@ pub fn run(config: Config, file: Option<PathBuf>) -> ExitCode {
 /// Why the process can't start: what to say, and the exit code.
 struct Failure(String, u8);
 
-async fn serve(config: Arc<Config>, file: Option<PathBuf>) -> ExitCode {
-    match start(config, file).await {
+async fn serve(config: Arc<Config>, file: Option<PathBuf>, demo: Option<Stage>) -> ExitCode {
+    match start(config, file, demo).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(message, code)) => {
             error!("{message}");
@@ -79,7 +81,11 @@ async fn serve(config: Arc<Config>, file: Option<PathBuf>) -> ExitCode {
     }
 }
 
-async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure> {
+async fn start(
+    config: Arc<Config>,
+    file: Option<PathBuf>,
+    demo: Option<Stage>,
+) -> Result<(), Failure> {
     let started = Moment::now();
     raise_descriptor_limit();
     let workers = worker_count(&config);
@@ -160,6 +166,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         meter: meter.clone(),
         traffic,
         orders,
+        demo,
     };
     let admin_task = tokio::task::spawn_local(admin::serve(admin_listener, context, async {
         admin_stopped.await.ok();

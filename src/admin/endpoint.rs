@@ -3,12 +3,16 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
+use super::dashboard::{self, Asset};
+use crate::demo::Condition;
 use crate::zone::{ComponentKey, Operator};
 
 /// One endpoint, with the names in its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Index,
+    /// A file of the dashboard.
+    Asset(&'static Asset),
     Health,
     Live,
     Ready,
@@ -35,11 +39,17 @@ pub(super) enum Endpoint {
     Plan,
     Traffic,
     Metrics,
+    Demo,
+    DemoCondition {
+        /// Or a whole zone.
+        component: String,
+        condition: Condition,
+    },
 }
 
 /// What `GET /` answers.
 pub(super) const INDEX: &str = "\
-firedoor admin
+firedoor admin; in a browser, this is the dashboard
 
 GET  /health                                  pass, warn or fail, with every component's last check
 GET  /livez                                   the process is alive
@@ -58,6 +68,8 @@ POST /v1/drill/abort                          returns at once
 POST /v1/zones/{zone}/backends/{name}/drain   or /ready, /maintenance; dependencies too
 POST /v1/plan                                 {\"down\": [\"fz-1:postgres\"], \"up\": []}: what would follow; changes nothing
 POST /v1/reload                               reads the configuration file again
+GET  /v1/demo                                 in `firedoor demo` only: what can be broken
+POST /v1/demo/{component}/break               or /hang, /heal
 ";
 
 impl Endpoint {
@@ -72,6 +84,7 @@ impl Endpoint {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let endpoint = match segments[..] {
             [""] => Self::Index,
+            ["assets", name] => Self::Asset(dashboard::asset(name)?),
             ["health"] => Self::Health,
             ["livez"] => Self::Live,
             ["readyz"] => Self::Ready,
@@ -85,6 +98,11 @@ impl Endpoint {
             ["v1", "drill"] => Self::Drill,
             ["v1", "drill", "abort"] => Self::AbortDrill,
             ["v1", "reload"] => Self::Reload,
+            ["v1", "demo"] => Self::Demo,
+            ["v1", "demo", component, verb] => Self::DemoCondition {
+                component: component.into(),
+                condition: Condition::of(verb)?,
+            },
             ["v1", "zones", zone, "activate"] => Self::Activate { zone: zone.into() },
             ["v1", "zones", zone, "pin"] => Self::Pin { zone: zone.into() },
             ["v1", "zones", zone, "unpin"] => Self::Unpin { zone: zone.into() },
@@ -109,6 +127,8 @@ impl Endpoint {
     pub(super) fn methods(&self) -> &'static [Method] {
         match self {
             Self::Index
+            | Self::Asset(_)
+            | Self::Demo
             | Self::Health
             | Self::Live
             | Self::Ready
@@ -125,13 +145,18 @@ impl Endpoint {
             | Self::AbortDrill
             | Self::Operator { .. }
             | Self::Plan
+            | Self::DemoCondition { .. }
             | Self::Reload => &[Method::POST],
         }
     }
 
-    /// Orchestrators and load balancers can't bring a token, and these say nothing about the system behind.
+    /// Orchestrators and load balancers can't bring a token, nor can a browser that loads a page; and these say nothing about the
+    /// system behind.
     pub(super) fn needs_token(&self) -> bool {
-        !matches!(self, Self::Live | Self::Ready)
+        !matches!(
+            self,
+            Self::Index | Self::Asset(_) | Self::Live | Self::Ready
+        )
     }
 }
 

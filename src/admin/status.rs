@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::api::json_ok;
 use super::health::Health;
-use super::{Context, certificates, order};
+use super::{Context, certificates, demo, order};
 use crate::config::MinHealthy;
 use crate::health::monitor::Turns;
 use crate::health::report::{ComponentKind, ComponentReport, Report, ZoneReport};
@@ -104,6 +104,7 @@ pub(super) fn status(context: &Context) -> Value {
         "configuration": configuration(&context.reload.standing()),
         "certificates": certificates::in_force(&snapshot.config, now.wall),
         "acme": certificates::orders(&context.orders),
+        "demo": demo::conditions(context),
     })
 }
 

@@ -82,6 +82,7 @@ impl Door {
             meter,
             traffic,
             orders: OrderBook::default(),
+            demo: None,
         };
         let serving = tokio::spawn(serve(listener, context, async {
             stopped.await.ok();
