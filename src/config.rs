@@ -45,6 +45,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
 
 /// A complete and valid configuration. Everything that a file may leave out has its default here.
@@ -315,8 +316,12 @@ pub struct AccessLog {
     pub target: LogTarget,
     /// How they look.
     pub format: LogFormat,
-    /// How much of a client's address may stand in them, and in every other log.
+    /// How much of a client's address may stand in them, in every other log, and in traces.
     pub client_ip: ClientIp,
+    /// Whether they have the query.
+    pub query: bool,
+    /// Which fields of the request's head they have besides.
+    pub headers: Vec<HeaderName>,
 }
 
 /// `[journal]`

@@ -97,7 +97,8 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
             UNBOUND,
         )
     })?;
-    let (access_log, log_writer) = AccessLog::open(&config.access_log.target)
+    let counters = Counters::new(workers);
+    let (access_log, log_writer) = AccessLog::open(&config.access_log.target, counters.clone())
         .map_err(|error| Failure(format!("access log: {error}"), FAILED))?;
 
     // What is stored serves from the first handshake on.
@@ -108,7 +109,6 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     let (monitor, monitor_handle, subscriber) =
         Monitor::build(Arc::clone(&config), workers, observed);
     let held = Held::default();
-    let counters = Counters::new(workers);
     let monitor = monitor.with_counters(counters.clone());
     let foremen = start_workers(
         workers,
@@ -186,8 +186,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     {
         warn!("the monitor did not end in time");
     }
-    access_log.end();
-    log_writer.join().ok();
+    log_writer.end();
     let totals = counters.totals();
     info!(requests = totals.requests, forced, "stopped");
     Ok(())

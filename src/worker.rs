@@ -312,14 +312,7 @@ impl Worker {
 
     /// Writes an access-log line.
     pub(crate) fn log(&self, line: &Line<'_>) {
-        let style = {
-            let view = self.view.borrow();
-            let settings = &view.snapshot.config.access_log;
-            Style {
-                format: settings.format,
-                client_ip: settings.client_ip,
-            }
-        };
+        let style = Style::of(&self.view.borrow().snapshot.config.access_log);
         let full = {
             let mut log = self.log.borrow_mut();
             line.write(style, &mut log);

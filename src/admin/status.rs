@@ -57,6 +57,7 @@ pub(super) fn status(context: &Context) -> Value {
         "holds": context.held.load(std::sync::atomic::Ordering::Relaxed),
         "shed": counted.sheds,
         "limited": counted.limited,
+        "access_log": {"lines_dropped": counted.log_lines_dropped},
         "connections_refused": {
             "proxy_protocol": counted.introductions_refused,
             "rate": counted.connections_limited,

@@ -1,13 +1,11 @@
 //! What is remembered of a request until it ends: then one access-log line and one count.
 
-use std::net::IpAddr;
+mod words;
+
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{HOST, USER_AGENT};
-use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
-use jiff::Timestamp;
+use http::{HeaderValue, Method, Request, StatusCode, Version};
 
 use super::downstream::Downstream;
 use super::exchange::Exchange;
@@ -17,8 +15,8 @@ use super::trial::Side;
 use super::upstream::{InFlight, Upstream};
 use crate::config::{Coding, Config};
 use crate::outcome::Ending;
-use crate::telemetry::access_log::Line;
-use crate::zone::ComponentKey;
+
+use words::Words;
 
 /// See the module's promise.
 pub(crate) struct Record {
@@ -49,19 +47,6 @@ pub(crate) struct Record {
     words: Option<Box<Words>>,
 }
 
-#[derive(Default)]
-struct Words {
-    uri: Option<Uri>,
-    host: Option<HeaderValue>,
-    user_agent: Option<HeaderValue>,
-    trace_id: String,
-    bytes_in: u64,
-    connect: Duration,
-    first_byte: Duration,
-    held: Duration,
-    epoch: u64,
-}
-
 impl Record {
     /// A request head has come.
     pub(crate) fn begin<B>(
@@ -69,14 +54,10 @@ impl Record {
         request: &Request<B>,
         begun: Instant,
     ) -> Box<Self> {
-        let words = state.worker.is_logging().then(|| {
-            Box::new(Words {
-                uri: Some(request.uri().clone()),
-                host: request.headers().get(HOST).cloned(),
-                user_agent: request.headers().get(USER_AGENT).cloned(),
-                ..Words::default()
-            })
-        });
+        let words = state
+            .worker
+            .is_logging()
+            .then(|| Box::new(Words::of(state, request)));
         let mut record = Box::new(Self::new(state, begun));
         record.words = words;
         record.method.clone_from(request.method());
@@ -115,7 +96,7 @@ impl Record {
         let mut record = Self::new(&Exchange::on(state), Instant::now());
         record.refused(status, termination, false);
         if state.worker.is_logging() {
-            record.words = Some(Box::default());
+            record.words = Some(Box::new(Words::by(state.peer.ip())));
         }
         record
     }
@@ -296,56 +277,6 @@ impl Record {
 
     /// Writes the line and the counts. A record that is dropped instead writes them too; this only says so.
     pub(crate) fn finish(self) {}
-
-    fn write(&self, words: &Words) {
-        let text = |value: &Option<HeaderValue>| {
-            value
-                .as_ref()
-                .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
-                .unwrap_or_default()
-        };
-        let (host, user_agent) = (text(&words.host), text(&words.user_agent));
-        let request_id = self.identity.as_ref().map(Identity::request_id_text);
-        let key: Option<&ComponentKey> = self.upstream.as_ref().map(|upstream| &upstream.key);
-        let pool: Option<&Arc<str>> = self.upstream.as_ref().map(|upstream| &upstream.pool);
-        let elapsed = self.begun.elapsed();
-        let client: IpAddr = self.state.peer.ip();
-        self.state.worker.log(&Line {
-            time: Timestamp::now()
-                .checked_sub(jiff::SignedDuration::try_from(elapsed).unwrap_or_default())
-                .unwrap_or(Timestamp::UNIX_EPOCH),
-            method: if words.uri.is_some() {
-                self.method.as_str()
-            } else {
-                "-"
-            },
-            scheme: self.state.scheme,
-            host: &host,
-            path: words.uri.as_ref().map_or("-", Uri::path),
-            status: self.status,
-            bytes_in: words.bytes_in + self.state.body_bytes(),
-            bytes_out: self.bytes_out,
-            duration_ms: ms(elapsed),
-            client,
-            user_agent: &user_agent,
-            protocol: match self.version {
-                Version::HTTP_10 => "HTTP/1.0",
-                Version::HTTP_2 => "HTTP/2.0",
-                _ => "HTTP/1.1",
-            },
-            request_id: request_id.as_deref().unwrap_or_default(),
-            trace_id: &words.trace_id,
-            zone: key.map_or("", |key| &*key.zone),
-            pool: pool.map_or("", |pool| &**pool),
-            backend: key.map_or("", |key| &*key.name),
-            connect_ms: ms(words.connect),
-            ttfb_ms: ms(words.first_byte),
-            retries: self.retries,
-            held_ms: ms(words.held),
-            epoch: words.epoch,
-            termination: self.termination,
-        });
-    }
 }
 
 impl Drop for Record {
@@ -360,8 +291,4 @@ impl Drop for Record {
             self.write(&words);
         }
     }
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
 }

@@ -129,6 +129,8 @@ pub(crate) fn config(
             .collect(),
         zones: zones.iter().map(|zone| config_zone(zone, &check)).collect(),
         access_log: AccessLog {
+            query: false,
+            headers: Vec::new(),
             target: LogTarget::Off,
             format: LogFormat::Json,
             client_ip: ClientIp::Masked,
