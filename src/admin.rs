@@ -39,6 +39,7 @@ use crate::serve::acme::OrderBook;
 use crate::shutdown::Readiness;
 use crate::snapshot::Subscriber;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::trace::Progress;
 
 pub(crate) use guard::{Caller, check_origin};
 pub use listener::Listener;
@@ -63,6 +64,8 @@ pub struct Context {
     pub held: Arc<AtomicUsize>,
     /// What the workers have counted.
     pub counters: Counters,
+    /// What has become of all spans.
+    pub spans: Arc<Progress>,
     /// How it stands with certificates by ACME.
     pub orders: OrderBook,
 }

@@ -6,6 +6,7 @@
 mod acme;
 mod certificate;
 mod check;
+mod endpoint;
 pub mod error;
 mod expand;
 mod load;
@@ -25,6 +26,7 @@ pub use check::{
     Check, CheckKind, CommandCheck, Expect, GrpcCheck, HttpCheck, Login, MysqlCheck, PostgresCheck,
     RedisCheck, TlsCheck,
 };
+pub use endpoint::{Endpoint, Tracing};
 pub use load::{LoadError, load, texts};
 pub use pool::{MinHealthy, Pool, Sticky};
 pub use rate::{PerClient, Rate, RateKey};
@@ -73,6 +75,8 @@ pub struct Config {
     pub access_log: AccessLog,
     /// `[journal]`
     pub journal: Journal,
+    /// `[tracing]`
+    pub traces: Tracing,
 }
 
 impl Config {
@@ -101,6 +105,11 @@ impl Config {
                 acme.map(|acme| &acme.tls),
             );
         }
+        let collector = self.traces.collector.as_ref();
+        add(
+            "tracing".to_owned(),
+            collector.and_then(|collector| collector.tls.as_ref()),
+        );
         for zone in &self.zones {
             for backend in &zone.backends {
                 let pool = format!("pool {}", self.pools[backend.pool].name);

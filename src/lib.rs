@@ -40,6 +40,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod demo;
+mod errand;
 #[cfg(test)]
 #[path = "../tests/fuzz/mutator.rs"]
 mod fuzz;

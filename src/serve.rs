@@ -32,6 +32,7 @@ use crate::proxy::shed::Demands;
 use crate::shutdown::{Phase, Readiness};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::trace;
 use crate::worker::crew::{self, Foreman, Order, Parts};
 
 use listeners::Listeners;
@@ -109,6 +110,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     let (monitor, monitor_handle, subscriber) =
         Monitor::build(Arc::clone(&config), workers, observed);
     let held = Held::default();
+    let (traces, exporter) = trace::channel();
     let monitor = monitor.with_counters(counters.clone());
     let foremen = start_workers(
         workers,
@@ -118,6 +120,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
             observations,
             counters: counters.clone(),
             access_log: access_log.clone(),
+            traces: traces.clone(),
             challenges: challenges.clone(),
             held: held.clone(),
             demands: Demands::default(),
@@ -135,6 +138,10 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         monitor_stopped.await.ok();
     }));
     let certificates = tokio::task::spawn_local(certificates::watch(subscriber.clone()));
+    let (stop_exporter, exporter_stopped) = oneshot::channel::<()>();
+    let exporter = tokio::task::spawn_local(exporter.run(subscriber.clone(), async {
+        exporter_stopped.await.ok();
+    }));
     let orders = acme::OrderBook::default();
     let acme = tokio::task::spawn_local(acme::keep(subscriber.clone(), challenges, orders.clone()));
     let context = admin::Context {
@@ -146,6 +153,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         token: config.admin.token.clone(),
         held: held.counter(),
         counters: counters.clone(),
+        spans: Arc::clone(traces.progress()),
         orders,
     };
     let admin_task = tokio::task::spawn_local(admin::serve(admin_listener, context, async {
@@ -176,6 +184,8 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     acme.abort();
     stop_admin.send(()).ok();
     stop_monitor.send(()).ok();
+    // The workers have ended: what they have told is all there is.
+    stop_exporter.send(()).ok();
     let ended = async {
         admin_task.await.ok();
         monitor_task.await.ok();
@@ -186,6 +196,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     {
         warn!("the monitor did not end in time");
     }
+    exporter.await.ok();
     log_writer.end();
     let totals = counters.totals();
     info!(requests = totals.requests, forced, "stopped");

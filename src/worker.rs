@@ -9,6 +9,7 @@ mod prewarm;
 mod release;
 mod seats;
 mod silence;
+mod spans;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -38,6 +39,7 @@ use crate::proxy::view::View;
 use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::{Line, Style};
 use crate::telemetry::counters::WorkerCounters;
+use crate::telemetry::trace::otlp::Span;
 
 use complaint::Complaints;
 use crew::{Order, Parts};
@@ -63,6 +65,7 @@ pub(crate) struct Worker {
     queue: RefCell<Queue>,
     budget: RefCell<Budget>,
     log: RefCell<Vec<u8>>,
+    spans: RefCell<Vec<Span>>,
     complaints: Complaints,
     /// Places for TLS handshakes.
     handshakes: Semaphore,
@@ -89,6 +92,7 @@ impl Worker {
             queue: RefCell::default(),
             budget: RefCell::new(budget),
             log: RefCell::default(),
+            spans: RefCell::default(),
             complaints: Complaints::default(),
             handshakes: Semaphore::new(handshake::MOST),
             draining: Cell::new(false),
@@ -160,6 +164,7 @@ impl Worker {
             }
         }
         self.flush_log();
+        self.flush_spans();
     }
 
     /// Looks at the clock, and at everything that may be due. When to [`Self::listen`] before the next tick, if at all.
@@ -184,6 +189,7 @@ impl Worker {
         self.prewarm();
         self.call_waiting();
         self.flush_log();
+        self.flush_spans();
         self.listen()
     }
 

@@ -53,6 +53,14 @@ impl Config {
         warnings.extend(self.unverified_backends());
         warnings.extend(self.shared_cookies());
         warnings.extend(self.logged_secrets());
+        let collector = self.traces.collector.as_ref();
+        if collector.is_some_and(|collector| collector.url.port_u16() == Some(4317)) {
+            warnings.push(warning(
+                "tracing.otlp_endpoint",
+                "at 4317 collectors usually speak gRPC, and firedoor sends OTLP over HTTP",
+                "that is usually at 4318",
+            ));
+        }
         warnings.extend(self.idle_priorities());
         warnings.extend(self.invalid_certificates(Timestamp::now()));
         warnings

@@ -31,7 +31,7 @@ use super::headers;
 use super::hold::Stay;
 use super::inflow::Inflow;
 use super::prepare::prepare;
-use super::record::Record;
+use super::record::{Record, Setback};
 use super::stream::ClientStream;
 use super::survey::{self, Survey};
 use super::upgrade::Tunnel;
@@ -57,7 +57,7 @@ pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
         return Ok(challenge::respond(file, record));
     }
     let json = found.has_accept() && headers::prefers_json(request.headers());
-    let mut response = match forward(&state, request, found, &mut record, begun).await {
+    let mut response = match forward(&state, request, found, &mut record).await {
         Ok(answer) => answer.relay(&state, record),
         Err(refusal) => refusal.response(json, record),
     };
@@ -80,7 +80,6 @@ async fn forward<B: Body + Into<ClientBody>>(
     request: Request<B>,
     found: Survey,
     record: &mut Record,
-    begun: Instant,
 ) -> Result<Answer, Refusal> {
     let (mut request, prepared) = prepare(state, request, found, record).await?;
     let worker = &state.worker;
@@ -150,21 +149,24 @@ async fn forward<B: Body + Into<ClientBody>>(
         let mut connection = match idle {
             Some(connection) => connection,
             None => {
+                let since = Instant::now();
                 let connecting =
                     attempt::connect(state, &upstream, announced, settings, config, fresh_only);
                 match Box::pin(connecting).await {
                     Ok(connection) => {
-                        record.connected(begun.elapsed());
+                        record.connected(since.elapsed());
                         first = false;
                         // Looked at anew: this task may be woken before the worker has taken the new snapshot over.
                         let _taken_over = worker.view();
                         if !flight.is_welcome() {
                             // The zone was left while we were connecting to it.
+                            record.set_back(Setback::ZoneLeft);
                             continue;
                         }
                         connection
                     }
                     Err(trouble) => {
+                        record.set_back(trouble.map_or(Setback::Own, Setback::Trouble));
                         if let Some(trouble) = trouble {
                             worker.report(&upstream, trouble);
                             record.lost(Ending::Broken);
@@ -189,6 +191,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             prepared.dress(request.headers_mut(), state, identity, (&view, &flight));
         }
         dressed = false;
+        record.sign(request.headers_mut());
         if version == Version::HTTP_10 && !request.headers().contains_key(HOST) {
             // HTTP/1.0 may come without; HTTP/1.1 must not go without.
             if let Some(host) = upstream
@@ -252,6 +255,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 if bad {
                     record.lost(Ending::ServerError);
                 }
+                record.set_back(Setback::Status(status));
                 if !another {
                     // The probes have been asked: the next attempt is the standby's, or there is none.
                     failed = Some(Trouble::ServerError);
@@ -272,8 +276,10 @@ async fn forward<B: Body + Into<ClientBody>>(
                 }
                 if connection.is_reused() {
                     // It had been closed while it was idle, as connections are: no news about the backend.
+                    record.set_back(Setback::Stale);
                     fresh_only = true;
                 } else {
+                    record.set_back(Setback::Unsent);
                     worker.report(&upstream, Trouble::Reset);
                     record.lost(Ending::Broken);
                     tried.push(upstream.id);
@@ -284,6 +290,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                     return Err(Refusal::Body(body));
                 }
                 worker.report(&upstream, trouble);
+                record.set_back(Setback::Trouble(trouble));
                 let unsent = connection.is_unsent();
                 // Silence and nonsense are no sign of a connection that was about to close: a fresh one would bring more of them.
                 let reset = trouble == Trouble::Reset;
@@ -315,6 +322,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             Err(Lost::NoTunnel) => return Err(Refusal::NoTunnel),
             Err(Lost::Unsayable) => return Err(Refusal::BadTarget),
             Err(Lost::Abandoned) => {
+                record.set_back(Setback::Abandoned);
                 // The flip's own retry is not the kind that multiplies load, so it costs no budget.
                 let Some(again) = spare else {
                     return Err(Refusal::Upstream(Trouble::ResponseTimeout));

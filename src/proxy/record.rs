@@ -1,14 +1,18 @@
 //! What is remembered of a request until it ends: then one access-log line and one count.
 
+mod spans;
+mod trace;
 mod words;
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderValue, Method, Request, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 
 use super::downstream::Downstream;
 use super::exchange::Exchange;
+use super::headers::TraceContext;
 use super::identity::Identity;
 use super::policy::Policy;
 use super::trial::Side;
@@ -16,6 +20,8 @@ use super::upstream::{InFlight, Upstream};
 use crate::config::{Coding, Config};
 use crate::outcome::Ending;
 
+pub(super) use trace::Setback;
+use trace::Trace;
 use words::Words;
 
 /// See the module's promise.
@@ -45,6 +51,10 @@ pub(crate) struct Record {
     retries: u32,
     /// Only while there is an access log: what it says besides.
     words: Option<Box<Words>>,
+    /// Only if it is traced.
+    trace: Option<Box<Trace>>,
+    /// Since when it waits for a backend.
+    waits: Option<Instant>,
 }
 
 impl Record {
@@ -120,6 +130,8 @@ impl Record {
             counted: false,
             retries: 0,
             words: None,
+            trace: None,
+            waits: None,
         }
     }
 
@@ -139,6 +151,25 @@ impl Record {
                 .clone_into(&mut words.trace_id);
         }
         self.identity = Some(identity);
+    }
+
+    /// It is traced, as part of the trace that `came` with it or of one of its own.
+    pub(super) fn traced<B>(
+        &mut self,
+        request: &Request<B>,
+        came: Option<TraceContext>,
+        client: IpAddr,
+    ) {
+        if let Some(identity) = &self.identity {
+            self.trace = Some(Box::new(Trace::begin(request, came, identity, client)));
+        }
+    }
+
+    /// Tells the backend of the attempt under way where in the trace it is, if there is one that is recorded.
+    pub(super) fn sign(&self, headers: &mut HeaderMap) {
+        if let Some(trace) = &self.trace {
+            trace.sign(headers);
+        }
     }
 
     /// Its route is known.
@@ -194,6 +225,9 @@ impl Record {
         if let Some(words) = &mut self.words {
             words.epoch = epoch;
         }
+        if let Some(trace) = &mut self.trace {
+            trace.attempt(flight.upstream(), epoch);
+        }
     }
 
     /// The attempt has failed, and another one may follow: the failure is this backend's all the same, or what retries hide would
@@ -202,6 +236,13 @@ impl Record {
         self.ending = ending;
         self.count();
         self.ending = Ending::Well;
+    }
+
+    /// Why the attempt was in vain, for whoever looks at its trace.
+    pub(super) fn set_back(&mut self, setback: Setback) {
+        if let Some(trace) = &mut self.trace {
+            trace.set_back(setback);
+        }
     }
 
     fn count(&mut self) {
@@ -218,11 +259,26 @@ impl Record {
         if let Some(words) = &mut self.words {
             words.connect = took;
         }
+        if let Some(trace) = &mut self.trace {
+            trace.connected(took);
+        }
     }
 
-    pub(crate) fn held(&mut self, took: Duration) {
+    /// It waits for a backend from `since` on. Its client may leave meanwhile, and has been held all the same.
+    pub(crate) fn waits(&mut self, since: Instant) {
+        self.waits = Some(since);
+    }
+
+    /// It waits no more.
+    pub(crate) fn held(&mut self) {
+        let Some(since) = self.waits.take() else {
+            return;
+        };
         if let Some(words) = &mut self.words {
-            words.held += took;
+            words.held += since.elapsed();
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.waited(since);
         }
     }
 
@@ -235,6 +291,9 @@ impl Record {
         };
         if let Some(words) = &mut self.words {
             words.first_byte = self.begun.elapsed();
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.answered(status);
         }
     }
 
@@ -287,8 +346,13 @@ impl Drop for Record {
         if self.status == 0 {
             self.termination = "CH";
         }
+        self.held();
         if let Some(words) = self.words.take() {
             self.write(&words);
+        }
+        if let Some(trace) = self.trace.take() {
+            let worker = &self.state.worker;
+            worker.trace(self.spans(&trace, worker.client_ip()));
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::proxy::shed::Demands;
 use crate::snapshot::Subscriber;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::trace::Traces;
 
 /// What a worker is made of.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Parts {
     pub counters: Counters,
     /// The access log's writer.
     pub access_log: AccessLog,
+    /// Where spans of requests go.
+    pub traces: Traces,
     /// What authorities may ask, to see that a name is ours.
     pub challenges: Challenges,
     /// The requests that wait, over all workers.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use firedoor::config::{
     AccessLog, Address, Admin, AdminBind, Backend, Balance, Check, CheckKind, ClientIp, Config,
     Dependency, Failback, Failover, Forwarding, Gray, Journal, Limits, Listener, LogFormat,
-    LogTarget, MinHealthy, PerClient, Pool, Protocol, Route, Server, Upstream, Zone,
+    LogTarget, MinHealthy, PerClient, Pool, Protocol, Route, Server, Tracing, Upstream, Zone,
 };
 use firedoor::health::checker::Promoted;
 use firedoor::outcome::{CheckCode, Outcome};
@@ -128,6 +128,10 @@ pub(crate) fn config(
             })
             .collect(),
         zones: zones.iter().map(|zone| config_zone(zone, &check)).collect(),
+        traces: Tracing {
+            collector: None,
+            sample: 0.01,
+        },
         access_log: AccessLog {
             query: false,
             headers: Vec::new(),

@@ -71,6 +71,7 @@ impl Door {
             token: token.map(Secret::new),
             held: Arc::new(AtomicUsize::new(0)),
             counters: Counters::new(1),
+            spans: Arc::default(),
             orders: OrderBook::default(),
         };
         let serving = tokio::spawn(serve(listener, context, async {
