@@ -34,6 +34,7 @@ use tracing::{debug, warn};
 use crate::config::Secret;
 use crate::health::monitor::MonitorHandle;
 use crate::moment::Moment;
+use crate::notify::Board;
 use crate::serve::ReloadHandle;
 use crate::serve::acme::OrderBook;
 use crate::shutdown::Readiness;
@@ -64,6 +65,8 @@ pub struct Context {
     pub held: Arc<AtomicUsize>,
     /// What the workers have counted.
     pub counters: Counters,
+    /// How it stands with those who are told of events.
+    pub board: Board,
     /// What has become of all spans.
     pub spans: Arc<Progress>,
     /// How it stands with certificates by ACME.

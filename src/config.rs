@@ -10,6 +10,7 @@ mod endpoint;
 pub mod error;
 mod expand;
 mod load;
+mod notify;
 pub mod parse;
 mod pool;
 mod rate;
@@ -28,6 +29,7 @@ pub use check::{
 };
 pub use endpoint::{Endpoint, Tracing};
 pub use load::{LoadError, load, texts};
+pub use notify::{Means, Notify, Occasion};
 pub use pool::{MinHealthy, Pool, Sticky};
 pub use rate::{PerClient, Rate, RateKey};
 pub(crate) use raw::closest;
@@ -77,6 +79,8 @@ pub struct Config {
     pub journal: Journal,
     /// `[tracing]`
     pub traces: Tracing,
+    /// `[[notify]]`
+    pub notify: Vec<Notify>,
 }
 
 impl Config {
@@ -110,6 +114,11 @@ impl Config {
             "tracing".to_owned(),
             collector.and_then(|collector| collector.tls.as_ref()),
         );
+        for notify in &self.notify {
+            if let Means::Webhook { endpoint, .. } = &notify.by {
+                add(format!("notify {}", notify.name), endpoint.tls.as_ref());
+            }
+        }
         for zone in &self.zones {
             for backend in &zone.backends {
                 let pool = format!("pool {}", self.pools[backend.pool].name);

@@ -49,6 +49,7 @@ pub mod introduction;
 pub mod journal;
 pub mod memory;
 pub mod moment;
+pub mod notify;
 pub mod outcome;
 pub mod proxy;
 pub mod serve;

@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::health::monitor::Monitor;
 use crate::memory::{self, Unclaimed};
 use crate::moment::Moment;
+use crate::notify;
 use crate::proxy::allowance::Allowances;
 use crate::proxy::challenge::Challenges;
 use crate::proxy::hold::Held;
@@ -130,6 +131,8 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     .map_err(|error| Failure(format!("can't start a worker: {error}"), FAILED))?;
     let foremen = Arc::new(foremen);
 
+    // Before the monitor runs, so that it misses nothing.
+    let events = monitor_handle.entries();
     let readiness = Readiness::default();
     let (reload_sender, reload_requests) = mpsc::channel(1);
     let (stop_monitor, monitor_stopped) = oneshot::channel::<()>();
@@ -144,6 +147,17 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     }));
     let orders = acme::OrderBook::default();
     let acme = tokio::task::spawn_local(acme::keep(subscriber.clone(), challenges, orders.clone()));
+    let board = notify::Board::default();
+    let (stop_notifier, notifier_stopped) = oneshot::channel::<()>();
+    let notifier = tokio::task::spawn_local(notify::run(
+        monitor_handle.clone(),
+        events,
+        subscriber.clone(),
+        board.clone(),
+        async {
+            notifier_stopped.await.ok();
+        },
+    ));
     let context = admin::Context {
         monitor: monitor_handle.clone(),
         snapshot: subscriber,
@@ -153,6 +167,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         token: config.admin.token.clone(),
         held: held.counter(),
         counters: counters.clone(),
+        board,
         spans: Arc::clone(traces.progress()),
         orders,
     };
@@ -196,6 +211,9 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     {
         warn!("the monitor did not end in time");
     }
+    // Both end by themselves, within bounds.
+    stop_notifier.send(()).ok();
+    notifier.await.ok();
     exporter.await.ok();
     log_writer.end();
     let totals = counters.totals();

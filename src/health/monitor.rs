@@ -48,6 +48,7 @@ use request::{Asker, Request};
 use resolver::Resolver;
 use scribe::Scribe;
 
+pub use disk::JOURNAL_FAILS;
 pub use handle::{Done, MonitorHandle};
 
 /// How long a flip waits for its memory to become durable. Past that it is committed all the same: a disk must never stop

@@ -167,6 +167,7 @@ impl Reloader {
             ("[[zone]]", old.zones == new.zones),
             ("[[listener]]", old.listeners == new.listeners),
             ("[access_log]", old.access_log == new.access_log),
+            ("[[notify]]", old.notify == new.notify),
             ("[tracing]", old.traces == new.traces),
             (
                 "drain_timeout",

@@ -128,6 +128,7 @@ pub(crate) fn config(
             })
             .collect(),
         zones: zones.iter().map(|zone| config_zone(zone, &check)).collect(),
+        notify: Vec::new(),
         traces: Tracing {
             collector: None,
             sample: 0.01,

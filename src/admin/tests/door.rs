@@ -19,6 +19,7 @@ use crate::config::parse::Environment;
 use crate::config::{AdminBind, Config, Secret};
 use crate::health::monitor::Monitor;
 use crate::moment::Moment;
+use crate::notify::Board;
 use crate::serve::acme::OrderBook;
 use crate::serve::{ReloadError, ReloadHandle, Reloaded};
 use crate::shutdown::{Phase, Readiness};
@@ -71,6 +72,7 @@ impl Door {
             token: token.map(Secret::new),
             held: Arc::new(AtomicUsize::new(0)),
             counters: Counters::new(1),
+            board: Board::default(),
             spans: Arc::default(),
             orders: OrderBook::default(),
         };

@@ -11,6 +11,8 @@ use tracing::{error, info, warn};
 use super::recorder::Written;
 use super::{MEMORY_PATIENCE, Monitor};
 
+/// What is told of a journal that can't be written begins so.
+pub const JOURNAL_FAILS: &str = "the journal can't be written";
 /// Between two attempts to write what the disk refused.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -68,10 +70,10 @@ impl Disk {
             Err(problem) => {
                 self.retry = Some(now + RETRY);
                 let first = self.journal.is_none();
-                self.journal = Some(format!("the journal can't be written: {problem}"));
+                self.journal = Some(format!("{JOURNAL_FAILS}: {problem}"));
                 if first {
                     error!(
-                        "the journal can't be written, what follows is kept in memory until it can: {problem}"
+                        "{JOURNAL_FAILS}, what follows is kept in memory until it can: {problem}"
                     );
                 }
             }
