@@ -9,12 +9,14 @@ mod guard;
 mod health;
 mod journal;
 mod listener;
+mod metrics;
 mod plan;
 mod problem;
 mod seats;
 mod status;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -40,7 +42,9 @@ use crate::serve::acme::OrderBook;
 use crate::shutdown::Readiness;
 use crate::snapshot::Subscriber;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::meter::Meter;
 use crate::telemetry::trace::Progress;
+use crate::telemetry::traffic::Feed;
 
 pub(crate) use guard::{Caller, check_origin};
 pub use listener::Listener;
@@ -69,6 +73,10 @@ pub struct Context {
     pub board: Board,
     /// What has become of all spans.
     pub spans: Arc<Progress>,
+    /// What they have counted of requests.
+    pub meter: Meter,
+    /// What of it has happened within the last second; whoever wants each sample clones it.
+    pub traffic: Feed,
     /// How it stands with certificates by ACME.
     pub orders: OrderBook,
 }

@@ -33,7 +33,9 @@ use crate::proxy::shed::Demands;
 use crate::shutdown::{Phase, Readiness};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::meter::Meter;
 use crate::telemetry::trace;
+use crate::telemetry::traffic::Sampler;
 use crate::worker::crew::{self, Foreman, Order, Parts};
 
 use listeners::Listeners;
@@ -112,7 +114,8 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         Monitor::build(Arc::clone(&config), workers, observed);
     let held = Held::default();
     let (traces, exporter) = trace::channel();
-    let monitor = monitor.with_counters(counters.clone());
+    let meter = Meter::new(workers);
+    let monitor = monitor.with_counters(counters.clone(), started.instant);
     let foremen = start_workers(
         workers,
         &Parts {
@@ -120,6 +123,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
             subscriber: subscriber.clone(),
             observations,
             counters: counters.clone(),
+            meter: meter.clone(),
             access_log: access_log.clone(),
             traces: traces.clone(),
             challenges: challenges.clone(),
@@ -145,6 +149,13 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     let exporter = tokio::task::spawn_local(exporter.run(subscriber.clone(), async {
         exporter_stopped.await.ok();
     }));
+    let (sampler, traffic) = Sampler::new(
+        meter.clone(),
+        counters.clone(),
+        held.counter(),
+        subscriber.clone(),
+    );
+    let sampling = tokio::task::spawn_local(sampler.run());
     let orders = acme::OrderBook::default();
     let acme = tokio::task::spawn_local(acme::keep(subscriber.clone(), challenges, orders.clone()));
     let board = notify::Board::default();
@@ -169,6 +180,8 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         counters: counters.clone(),
         board,
         spans: Arc::clone(traces.progress()),
+        meter: meter.clone(),
+        traffic,
         orders,
     };
     let admin_task = tokio::task::spawn_local(admin::serve(admin_listener, context, async {
@@ -197,6 +210,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     let forced = drain(&foremen, drain_timeout, &mut signals).await;
     certificates.abort();
     acme.abort();
+    sampling.abort();
     stop_admin.send(()).ok();
     stop_monitor.send(()).ok();
     // The workers have ended: what they have told is all there is.
@@ -216,8 +230,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     notifier.await.ok();
     exporter.await.ok();
     log_writer.end();
-    let totals = counters.totals();
-    info!(requests = totals.requests, forced, "stopped");
+    info!(requests = meter.requests(), forced, "stopped");
     Ok(())
 }
 

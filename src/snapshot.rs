@@ -5,6 +5,7 @@
 
 mod keep_alive;
 mod load;
+mod readers;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -19,6 +20,7 @@ use crate::zone::{ComponentId, ComponentKey, Operator, Status, Verdict};
 
 pub use keep_alive::{Asking, Habit, KeepAlive};
 pub use load::{BackendLoad, Totals};
+use readers::Readers;
 
 /// Where requests may go now, and by which settings.
 #[derive(Clone, Debug)]
@@ -232,6 +234,7 @@ impl Snapshot {
 pub struct Publisher {
     current: Arc<ArcSwap<Snapshot>>,
     changed: watch::Sender<u64>,
+    readers: Readers,
 }
 
 /// Reads the current snapshot. Each worker clones its own.
@@ -239,20 +242,24 @@ pub struct Publisher {
 pub struct Subscriber {
     current: Arc<ArcSwap<Snapshot>>,
     changed: watch::Receiver<u64>,
+    readers: Readers,
 }
 
-/// Both ends of the bridge, with a first snapshot in it.
-pub fn channel(first: Snapshot) -> (Publisher, Subscriber) {
+/// Both ends of the bridge, with a first snapshot in it. As many as `workers` tell how far they have come.
+pub fn channel(first: Snapshot, workers: usize) -> (Publisher, Subscriber) {
+    let readers = Readers::new(workers);
     let (sender, receiver) = watch::channel(first.generation);
     let current = Arc::new(ArcSwap::from_pointee(first));
     (
         Publisher {
             current: Arc::clone(&current),
             changed: sender,
+            readers: readers.clone(),
         },
         Subscriber {
             current,
             changed: receiver,
+            readers,
         },
     )
 }
@@ -269,6 +276,11 @@ impl Publisher {
     pub fn current(&self) -> Arc<Snapshot> {
         self.current.load_full()
     }
+
+    /// Whether every worker routes by what was published last, and has counted whatever it did by something older.
+    pub fn is_in_force(&self) -> bool {
+        self.readers.have_reached(self.current.load().generation)
+    }
 }
 
 impl Subscriber {
@@ -280,6 +292,17 @@ impl Subscriber {
     /// A cache that re-reads only when the snapshot has changed: one atomic load per read.
     pub fn cache(&self) -> arc_swap::Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>> {
         arc_swap::Cache::new(Arc::clone(&self.current))
+    }
+
+    /// `worker` routes by the snapshot of `generation` from now on. Told by the worker itself only, after it has counted all that
+    /// it did before.
+    pub fn reach(&self, worker: usize, generation: u64) {
+        self.readers.reach(worker, generation);
+    }
+
+    /// `worker` routes no more.
+    pub fn leave(&self, worker: usize) {
+        self.readers.leave(worker);
     }
 
     /// Waits for a publication that this subscriber has not seen yet; `Err` when the publisher is gone.

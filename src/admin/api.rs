@@ -13,7 +13,7 @@ use tracing::info;
 
 use super::endpoint::{Endpoint, INDEX};
 use super::problem::Problem;
-use super::{Caller, Context, drill, guard, health, journal, plan, status};
+use super::{Caller, Context, drill, guard, health, journal, metrics, plan, status, traffic};
 use crate::health::checker::Command;
 
 /// Bytes of a request body.
@@ -72,6 +72,8 @@ async fn respond(
         Endpoint::Live => Ok(text(StatusCode::OK, "ok\n")),
         Endpoint::Ready => Ok(health::ready(context, head.uri.query())),
         Endpoint::Status => Ok(json_ok(&status::status(context))),
+        Endpoint::Traffic => Ok(json_ok(&traffic::traffic(&context.traffic.borrow()))),
+        Endpoint::Metrics => metrics::metrics(context, &head.headers),
         Endpoint::Journal => journal::journal(context, head.uri.query()).await,
         Endpoint::Plan => plan::plan(context, body).await,
         Endpoint::Reload => {

@@ -32,6 +32,8 @@ pub(super) enum Endpoint {
     },
     Reload,
     Plan,
+    Traffic,
+    Metrics,
 }
 
 /// What `GET /` answers.
@@ -42,6 +44,8 @@ GET  /health                                  pass, warn or fail, with every com
 GET  /livez                                   the process is alive
 GET  /readyz                                  it takes requests (?verbose)
 GET  /v1/status                               zones, components, pools, decision
+GET  /v1/traffic                              requests a second, errors, durations, by zone and pool
+GET  /metrics                                 the same and more for Prometheus
 GET  /v1/journal                              flips and transitions (?after=N, ?limit=N, ?kind=flip)
 POST /v1/zones/{zone}/activate                {\"reason\": \"…\", \"hold\": true}
 POST /v1/zones/{zone}/pin                     {\"reason\": \"…\"}
@@ -69,7 +73,9 @@ impl Endpoint {
             ["health"] => Self::Health,
             ["livez"] => Self::Live,
             ["readyz"] => Self::Ready,
+            ["metrics"] => Self::Metrics,
             ["v1", "status"] => Self::Status,
+            ["v1", "traffic"] => Self::Traffic,
             ["v1", "journal"] => Self::Journal,
             ["v1", "plan"] => Self::Plan,
             ["v1", "failback"] => Self::Failback,
@@ -104,6 +110,8 @@ impl Endpoint {
             | Self::Live
             | Self::Ready
             | Self::Status
+            | Self::Traffic
+            | Self::Metrics
             | Self::Journal => &[Method::GET, Method::HEAD],
             Self::Activate { .. }
             | Self::Pin { .. }

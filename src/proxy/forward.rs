@@ -31,12 +31,13 @@ use super::headers;
 use super::hold::Stay;
 use super::inflow::Inflow;
 use super::prepare::prepare;
-use super::record::{Record, Setback};
+use super::record::Record;
 use super::stream::ClientStream;
 use super::survey::{self, Survey};
 use super::upgrade::Tunnel;
 use super::upstream::InFlight;
 use crate::outcome::{Ending, Trouble};
+use crate::telemetry::reason::Retry;
 use crate::zone::ComponentId;
 
 /// Answers one request. Never fails: what goes wrong before the response head is an answer of our own.
@@ -112,6 +113,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             admitted = gate.enter(prepared.priority, worker.now());
             if admitted.is_none() {
                 worker.counters().sheds.add(1);
+                record.unserved(&view, pool);
                 return poor.ok_or(Refusal::Shed);
             }
         }
@@ -160,13 +162,13 @@ async fn forward<B: Body + Into<ClientBody>>(
                         let _taken_over = worker.view();
                         if !flight.is_welcome() {
                             // The zone was left while we were connecting to it.
-                            record.set_back(Setback::ZoneLeft);
+                            record.again(Retry::Left);
                             continue;
                         }
                         connection
                     }
                     Err(trouble) => {
-                        record.set_back(trouble.map_or(Setback::Own, Setback::Trouble));
+                        record.again(trouble.map_or(Retry::NoSocket, Retry::from));
                         if let Some(trouble) = trouble {
                             worker.report(&upstream, trouble);
                             record.lost(Ending::Broken);
@@ -220,6 +222,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             Ok(response) => {
                 worker.answered(&upstream, spare.is_some().then_some(sent_at));
                 let status = response.status();
+                record.heard(status);
                 let found = Survey::of(response.headers());
                 if !survey::response_is_sound(response.headers(), &found) {
                     return Err(Refusal::Upstream(Trouble::Protocol));
@@ -252,10 +255,10 @@ async fn forward<B: Body + Into<ClientBody>>(
                 let Some(again) = spare.filter(|_| worth_it) else {
                     return Ok(answer);
                 };
+                record.again(Retry::Status);
                 if bad {
                     record.lost(Ending::ServerError);
                 }
-                record.set_back(Setback::Status(status));
                 if !another {
                     // The probes have been asked: the next attempt is the standby's, or there is none.
                     failed = Some(Trouble::ServerError);
@@ -276,11 +279,11 @@ async fn forward<B: Body + Into<ClientBody>>(
                 }
                 if connection.is_reused() {
                     // It had been closed while it was idle, as connections are: no news about the backend.
-                    record.set_back(Setback::Stale);
                     fresh_only = true;
+                    record.again(Retry::Stale);
                 } else {
-                    record.set_back(Setback::Unsent);
                     worker.report(&upstream, Trouble::Reset);
+                    record.again(Retry::Reset);
                     record.lost(Ending::Broken);
                     tried.push(upstream.id);
                 }
@@ -290,7 +293,6 @@ async fn forward<B: Body + Into<ClientBody>>(
                     return Err(Refusal::Body(body));
                 }
                 worker.report(&upstream, trouble);
-                record.set_back(Setback::Trouble(trouble));
                 let unsent = connection.is_unsent();
                 // Silence and nonsense are no sign of a connection that was about to close: a fresh one would bring more of them.
                 let reset = trouble == Trouble::Reset;
@@ -302,6 +304,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 let Some(again) = spare.filter(|_| allowed || last_resort) else {
                     return Err(Refusal::Upstream(trouble));
                 };
+                record.again(if stale { Retry::Stale } else { trouble.into() });
                 if !unsent {
                     record.lost(Ending::Broken);
                 }
@@ -322,11 +325,11 @@ async fn forward<B: Body + Into<ClientBody>>(
             Err(Lost::NoTunnel) => return Err(Refusal::NoTunnel),
             Err(Lost::Unsayable) => return Err(Refusal::BadTarget),
             Err(Lost::Abandoned) => {
-                record.set_back(Setback::Abandoned);
                 // The flip's own retry is not the kind that multiplies load, so it costs no budget.
                 let Some(again) = spare else {
                     return Err(Refusal::Upstream(Trouble::ResponseTimeout));
                 };
+                record.again(Retry::Abandoned);
                 record.lost(Ending::Broken);
                 retries += 1;
                 request = again;

@@ -99,6 +99,7 @@ impl Stay {
         record: &mut Record,
     ) -> Result<(), Refusal> {
         let worker = &state.worker;
+        record.unserved(&view, pool);
         let before = Arc::clone(&view.snapshot);
         let config = &before.config;
         let patience = patience(record.hold_time(config), &config.pools[pool].check, failed);
@@ -127,7 +128,7 @@ impl Stay {
         };
         // It must not keep the connections of a zone that is left meanwhile.
         drop(view);
-        record.waits(Instant::now());
+        record.hold_begins(Instant::now());
         if self.ticket == 0 {
             self.ticket = worker.queue().ticket();
         }

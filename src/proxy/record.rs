@@ -1,5 +1,6 @@
 //! What is remembered of a request until it ends: then one access-log line and one count.
 
+mod measure;
 mod spans;
 mod trace;
 mod words;
@@ -17,10 +18,11 @@ use super::identity::Identity;
 use super::policy::Policy;
 use super::trial::Side;
 use super::upstream::{InFlight, Upstream};
+use super::view::Unserved;
 use crate::config::{Coding, Config};
 use crate::outcome::Ending;
+use crate::telemetry::reason::{Reason, Retry};
 
-pub(super) use trace::Setback;
 use trace::Trace;
 use words::Words;
 
@@ -28,6 +30,10 @@ use words::Words;
 pub(crate) struct Record {
     state: Rc<Exchange>,
     begun: Instant,
+    /// The same in worker microseconds.
+    begun_at: u64,
+    /// The worker has looked at the clock, and nothing has been waited for since.
+    prompt: bool,
     method: Method,
     version: Version,
     status: u16,
@@ -42,6 +48,10 @@ pub(crate) struct Record {
     location: Option<Box<HeaderValue>>,
     /// The backend of the last attempt.
     upstream: Option<Rc<Upstream>>,
+    /// Where it is counted while it has found no backend, once its pool is known.
+    unserved: Option<Rc<Unserved>>,
+    /// Why there will be another attempt, if there is one.
+    retry: Option<Retry>,
     /// How far it is to blame for how the request ended.
     ending: Ending,
     /// The attempt takes part in a trial.
@@ -53,8 +63,8 @@ pub(crate) struct Record {
     words: Option<Box<Words>>,
     /// Only if it is traced.
     trace: Option<Box<Trace>>,
-    /// Since when it waits for a backend.
-    waits: Option<Instant>,
+    /// Since when it is held.
+    held_since: Option<Instant>,
 }
 
 impl Record {
@@ -77,34 +87,43 @@ impl Record {
 
     /// Something came that isn't a request; hyper has answered it.
     pub(crate) fn malformed(state: &Rc<Downstream>, error: &hyper::Error) -> Self {
-        let status = if error.is_parse_too_large() {
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        let (reason, status) = if error.is_parse_too_large() {
+            (
+                Reason::TooLarge,
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            )
         } else {
-            StatusCode::BAD_REQUEST
+            (Reason::Malformed, StatusCode::BAD_REQUEST)
         };
-        Self::unread(state, status, "PR")
+        Self::unread(state, reason, status, "PR")
     }
 
     /// The client has broken the rules of HTTP/2, so that the connection can't go on.
     pub(crate) fn broken_connection(state: &Rc<Downstream>) -> Self {
-        let mut record = Self::unread(state, StatusCode::BAD_REQUEST, "PR");
+        let status = StatusCode::BAD_REQUEST;
+        let mut record = Self::unread(state, Reason::Malformed, status, "PR");
         record.version = Version::HTTP_2;
         record
     }
 
     /// HTTP without TLS, where it has to be with; or no HTTP at all.
     pub(crate) fn cleartext(state: &Rc<Downstream>) -> Self {
-        Self::unread(state, StatusCode::BAD_REQUEST, "PR")
+        Self::unread(state, Reason::Cleartext, StatusCode::BAD_REQUEST, "PR")
     }
 
     /// The head has not come in time.
     pub(crate) fn overdue_head(state: &Rc<Downstream>) -> Self {
-        Self::unread(state, StatusCode::REQUEST_TIMEOUT, "cR")
+        Self::unread(state, Reason::TooSlow, StatusCode::REQUEST_TIMEOUT, "cR")
     }
 
-    fn unread(state: &Rc<Downstream>, status: StatusCode, termination: &'static str) -> Self {
-        let mut record = Self::new(&Exchange::on(state), Instant::now());
-        record.refused(status, termination, false);
+    fn unread(
+        state: &Rc<Downstream>,
+        reason: Reason,
+        status: StatusCode,
+        termination: &'static str,
+    ) -> Self {
+        let mut record = Self::new(&Exchange::on(state), state.worker.tick());
+        record.refused(reason, status, termination, false);
         if state.worker.is_logging() {
             record.words = Some(Box::new(Words::by(state.peer.ip())));
         }
@@ -115,6 +134,8 @@ impl Record {
         Self {
             state: Rc::clone(state),
             begun,
+            begun_at: state.worker.micros(),
+            prompt: false,
             method: Method::GET,
             version: Version::HTTP_11,
             status: 0,
@@ -125,13 +146,15 @@ impl Record {
             wish: None,
             location: None,
             upstream: None,
+            unserved: None,
+            retry: None,
             ending: Ending::Well,
             on_trial: false,
             counted: false,
             retries: 0,
             words: None,
             trace: None,
-            waits: None,
+            held_since: None,
         }
     }
 
@@ -217,7 +240,8 @@ impl Record {
     pub(crate) fn attempt(&mut self, flight: &InFlight, epoch: u64) {
         if self.upstream.is_some() {
             self.retries += 1;
-            self.state.worker.counters().retries.add(1);
+            let retry = self.retry.unwrap_or(Retry::Stale);
+            self.state.worker.counters().retried(retry);
         }
         self.upstream = Some(Rc::clone(flight.upstream()));
         self.on_trial = flight.trial != Side::None;
@@ -238,10 +262,10 @@ impl Record {
         self.ending = Ending::Well;
     }
 
-    /// Why the attempt was in vain, for whoever looks at its trace.
-    pub(super) fn set_back(&mut self, setback: Setback) {
+    /// Its backend has answered, whatever comes of that.
+    pub(super) fn heard(&mut self, status: StatusCode) {
         if let Some(trace) = &mut self.trace {
-            trace.set_back(setback);
+            trace.answered(status);
         }
     }
 
@@ -264,14 +288,14 @@ impl Record {
         }
     }
 
-    /// It waits for a backend from `since` on. Its client may leave meanwhile, and has been held all the same.
-    pub(crate) fn waits(&mut self, since: Instant) {
-        self.waits = Some(since);
+    /// It is held from `since` on. Its client may leave meanwhile, and has been held all the same.
+    pub(crate) fn hold_begins(&mut self, since: Instant) {
+        self.held_since = Some(since);
     }
 
-    /// It waits no more.
+    /// It is held no more.
     pub(crate) fn held(&mut self) {
-        let Some(since) = self.waits.take() else {
+        let Some(since) = self.held_since.take() else {
             return;
         };
         if let Some(words) = &mut self.words {
@@ -282,27 +306,37 @@ impl Record {
         }
     }
 
-    /// The response head has come from the backend.
+    /// The response head has come from the backend, just now unless there were other attempts.
     pub(crate) fn answered(&mut self, status: StatusCode) {
+        // Each stream of HTTP/2 waits for its client's leave to send.
+        self.prompt = self.retry.is_none() && self.version != Version::HTTP_2;
         self.status = status.as_u16();
-        self.ending = match status.is_server_error() {
-            true => Ending::ServerError,
-            false => Ending::Well,
+        let bad = status.is_server_error();
+        self.ending = if bad {
+            Ending::ServerError
+        } else {
+            Ending::Well
         };
         if let Some(words) = &mut self.words {
             words.first_byte = self.begun.elapsed();
         }
-        if let Some(trace) = &mut self.trace {
-            trace.answered(status);
-        }
     }
 
     /// firedoor answers by itself. `blame`: because of what the backend did.
-    pub(crate) fn refused(&mut self, status: StatusCode, termination: &'static str, blame: bool) {
+    pub(crate) fn refused(
+        &mut self,
+        reason: Reason,
+        status: StatusCode,
+        termination: &'static str,
+        blame: bool,
+    ) {
         self.status = status.as_u16();
         self.termination = termination;
         self.ending = if blame { Ending::Broken } else { Ending::Well };
-        self.state.worker.counters().refusals.add(1);
+        self.state.worker.counters().refused(reason);
+        if let Some(trace) = &mut self.trace {
+            trace.refused(reason, blame);
+        }
     }
 
     pub(crate) fn received(&mut self, bytes: u64) {
@@ -313,6 +347,7 @@ impl Record {
 
     /// Body bytes went to the client.
     pub(crate) fn sent(&mut self, bytes: usize) {
+        self.prompt &= self.bytes_out == 0;
         self.bytes_out += bytes as u64;
     }
 
@@ -341,14 +376,14 @@ impl Record {
 impl Drop for Record {
     /// Also when the client leaves and hyper drops the request's future in the middle of it.
     fn drop(&mut self) {
-        self.state.worker.counters().requests.add(1);
         self.count();
         if self.status == 0 {
             self.termination = "CH";
         }
         self.held();
+        let micros = self.measure();
         if let Some(words) = self.words.take() {
-            self.write(&words);
+            self.write(&words, Duration::from_micros(micros));
         }
         if let Some(trace) = self.trace.take() {
             let worker = &self.state.worker;

@@ -81,6 +81,7 @@ impl Reloader {
     /// Reloads, and says what came of it.
     pub(super) async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
         let result = self.replace().await;
+        self.monitor.ledger().reloaded(result.is_ok());
         match &result {
             Ok(done) if done.changes.is_empty() => {
                 info!(

@@ -18,6 +18,7 @@ use crate::proxy::shed::Demands;
 use crate::snapshot::Subscriber;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::meter::Meter;
 use crate::telemetry::trace::Traces;
 
 /// What a worker is made of.
@@ -31,6 +32,8 @@ pub struct Parts {
     pub observations: mpsc::Sender<Observation>,
     /// Everybody's counters.
     pub counters: Counters,
+    /// What everybody counts of requests.
+    pub meter: Meter,
     /// The access log's writer.
     pub access_log: AccessLog,
     /// Where spans of requests go.

@@ -53,7 +53,7 @@ impl Bridgehead {
             addresses: addresses(config, resolver),
         };
         let first = compile(1, config, &truth, resolver, &mut loads, workers);
-        let (publisher, subscriber) = snapshot::channel(first);
+        let (publisher, subscriber) = snapshot::channel(first, workers);
         let bridgehead = Self {
             publisher,
             published: truth,
@@ -101,6 +101,11 @@ impl Bridgehead {
         let backends = snapshot.zones.get(zone).map(|zone| &zone.backends);
         let backends = backends.into_iter().flatten();
         backends.map(|backend| backend.load.in_flight()).sum()
+    }
+
+    /// Whether every worker routes by the last snapshot.
+    pub(super) fn is_in_force(&self) -> bool {
+        self.publisher.is_in_force()
     }
 
     /// Requests in flight in the active zone, by pool.

@@ -1,46 +1,47 @@
-//! When the zone that a planned flip leaves has finished what it had.
+//! When to look whether the zone that a planned flip leaves has finished what it had.
 
 use std::time::{Duration, Instant};
 
-/// Between two looks at the workers' counts.
-const PAUSE: Duration = Duration::from_millis(5);
-/// How long the counts must have been zero. A worker may have read the snapshot just before the one that holds new requests
-/// was published, and count its request only now; between the two it does nothing but pick, so this is ample. Reading
-/// zero once would flip under such a request.
-const QUIET: Duration = Duration::from_millis(10);
+/// Between two looks at the workers' counts, at first: requests are held meanwhile.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// The same for a drain that takes its time.
+const LONGEST: Duration = Duration::from_millis(10);
 
 /// Watches one drain at a time.
 #[derive(Debug, Default)]
-pub(super) struct Drain {
-    next: Option<Instant>,
-    quiet_since: Option<Instant>,
+pub(super) struct Drain(Option<Watch>);
+
+#[derive(Clone, Copy, Debug)]
+struct Watch {
+    since: Instant,
+    next: Instant,
 }
 
 impl Drain {
     /// A planned flip waits; the snapshot that holds new requests has been published before the first call.
     pub(super) fn begin(&mut self, now: Instant) {
-        self.next.get_or_insert(now);
+        self.0.get_or_insert(Watch {
+            since: now,
+            next: now,
+        });
     }
 
     /// Nothing waits.
     pub(super) fn end(&mut self) {
-        *self = Self::default();
+        self.0 = None;
     }
 
-    /// When [`Self::look`] wants to be called next; `None` while nothing waits.
+    /// When to look next; `None` while nothing waits.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.next
+        self.0.map(|watch| watch.next)
     }
 
-    /// Whether the zone is drained, now that `in_flight` requests are left.
-    pub(super) fn look(&mut self, in_flight: u32, now: Instant) -> bool {
-        self.next = Some(now + PAUSE);
-        if in_flight > 0 {
-            self.quiet_since = None;
-            return false;
+    /// It has been looked at, and wasn't over: the next time is put off by a tenth of what it has taken so far.
+    pub(super) fn look(&mut self, now: Instant) {
+        if let Some(watch) = &mut self.0 {
+            let taken = now.saturating_duration_since(watch.since);
+            watch.next = now + (taken / 10).clamp(SHORTEST, LONGEST);
         }
-        let since = *self.quiet_since.get_or_insert(now);
-        now.saturating_duration_since(since) >= QUIET
     }
 }
 
@@ -49,18 +50,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zone_is_drained_only_when_it_stays_at_zero() {
+    fn looks_are_close_at_first_and_never_far_apart() {
         let begin = Instant::now();
         let at = |ms| begin + Duration::from_millis(ms);
         let mut drain = Drain::default();
+        assert_eq!(drain.due(), None);
         drain.begin(begin);
+        drain.begin(at(3));
         assert_eq!(drain.due(), Some(begin));
-        assert!(!drain.look(1, at(0)));
-        assert!(!drain.look(0, at(5)), "zero for the first time");
-        assert!(!drain.look(1, at(10)), "a late one came in");
-        assert!(!drain.look(0, at(15)));
-        assert!(!drain.look(0, at(20)), "zero for 5 ms only");
-        assert!(drain.look(0, at(25)));
+        for (looked, next) in [(0, 1), (5, 6), (50, 55), (20_000, 20_010)] {
+            drain.look(at(looked));
+            assert_eq!(drain.due(), Some(at(next)));
+        }
         drain.end();
         assert_eq!(drain.due(), None);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use super::ledger::Ledger;
 use super::request::Request;
 use crate::config::Config;
 use crate::health::checker::{Checker, Command, Refusal};
@@ -20,6 +21,7 @@ pub struct MonitorHandle {
     pub(super) entries: broadcast::Sender<Arc<Entry>>,
     pub(super) snapshot: Subscriber,
     pub(super) troubles: Arc<ArcSwap<Vec<String>>>,
+    pub(super) ledger: Ledger,
 }
 
 /// What a command has done by the time it is answered.
@@ -65,6 +67,11 @@ impl MonitorHandle {
     /// What the disk refuses now, in words: journal and memory are behind, traffic and flips are not.
     pub fn troubles(&self) -> Arc<Vec<String>> {
         self.troubles.load_full()
+    }
+
+    /// What the monitor has counted.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Journal entries with a number above `after`, oldest first, at most `limit`. The last

@@ -95,6 +95,10 @@ impl Record {
             let status = KeyValue::number("http.response.status_code", self.status);
             span.attributes.push(status);
         }
+        if let Some(reason) = trace.reason {
+            let reason = KeyValue::text("firedoor.reason", reason.as_str());
+            span.attributes.push(reason);
+        }
         let error = match (self.status, self.termination) {
             (_, "SD") => Some("broken_off".to_owned()),
             (status @ 500.., _) => Some(status.to_string()),
@@ -134,7 +138,7 @@ impl Record {
             span.attributes.push(status);
         }
         let error = match (attempt.setback, attempt.status) {
-            (Some(setback), _) => Some(setback.name().into_owned()),
+            (Some(setback), _) => Some(setback.to_owned()),
             (None, Some(_)) if self.termination == "SD" => Some("broken_off".to_owned()),
             (None, Some(status)) if status.as_u16() >= 400 => Some(status.as_str().to_owned()),
             (None, Some(_)) => None,

@@ -1,6 +1,5 @@
 //! What is remembered of a request that is traced: its attempts, and when it waited.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -8,10 +7,10 @@ use std::time::{Duration, Instant};
 use http::header::{HOST, HeaderMap};
 use http::{HeaderValue, Request, StatusCode, Uri};
 
-use crate::outcome::Trouble;
 use crate::proxy::headers::{self, TraceContext};
 use crate::proxy::identity::Identity;
 use crate::proxy::upstream::Upstream;
+use crate::telemetry::reason::{Reason, Retry};
 
 /// Attempts that are told of one by one. There are more only where nobody can be connected to for a long time.
 const MOST: usize = 64;
@@ -27,6 +26,8 @@ pub(super) struct Trace {
     pub(super) host: Option<HeaderValue>,
     pub(super) attempts: Vec<Attempt>,
     pub(super) waits: Vec<Wait>,
+    /// Why firedoor answers by itself, if it does.
+    pub(super) reason: Option<Reason>,
 }
 
 /// One attempt at one backend.
@@ -38,7 +39,8 @@ pub(super) struct Attempt {
     pub(super) connect: Option<Duration>,
     pub(super) ended: Option<Instant>,
     pub(super) status: Option<StatusCode>,
-    pub(super) setback: Option<Setback>,
+    /// Why it was in vain.
+    pub(super) setback: Option<&'static str>,
 }
 
 /// Once that it waited for a backend.
@@ -47,46 +49,6 @@ pub(super) struct Wait {
     pub(super) ended: Instant,
     /// Attempts before it.
     pub(super) after: usize,
-}
-
-/// Why an attempt was not the last one, or was in vain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Setback {
-    /// Something about the backend.
-    Trouble(Trouble),
-    /// Our own system gave us no connection.
-    Own,
-    /// Its zone was left while it was connected to.
-    ZoneLeft,
-    /// It was answered, but with a status that is worth another attempt.
-    Status(StatusCode),
-    /// The kept connection had been closed before anything was sent on it.
-    Stale,
-    /// The connection ended before anything was sent on it.
-    Unsent,
-    /// The backend was found dead while it waited.
-    Abandoned,
-}
-
-impl Setback {
-    /// `error.type`
-    pub(super) fn name(self) -> Cow<'static, str> {
-        Cow::Borrowed(match self {
-            Self::Trouble(Trouble::Connect) => "connect",
-            Self::Trouble(Trouble::ConnectTimeout) => "connect_timeout",
-            Self::Trouble(Trouble::Handshake) => "handshake",
-            Self::Trouble(Trouble::Reset) => "reset",
-            Self::Trouble(Trouble::ResponseTimeout) => "response_timeout",
-            Self::Trouble(Trouble::Protocol) => "protocol",
-            Self::Trouble(Trouble::ServerError) => "server_error",
-            Self::Own => "out_of_sockets",
-            Self::ZoneLeft => "zone_left",
-            Self::Status(status) => return Cow::Owned(status.as_str().to_owned()),
-            Self::Stale => "stale_connection",
-            Self::Unsent => "unsent",
-            Self::Abandoned => "abandoned",
-        })
-    }
 }
 
 impl Trace {
@@ -107,6 +69,7 @@ impl Trace {
             host: headers.get(HOST).cloned(),
             attempts: Vec::new(),
             waits: Vec::new(),
+            reason: None,
         }
     }
 
@@ -138,13 +101,21 @@ impl Trace {
         }
     }
 
-    pub(super) fn set_back(&mut self, setback: Setback) {
+    /// There will be another attempt, for want of this one.
+    pub(super) fn set_back(&mut self, retry: Retry) {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.ended = Some(Instant::now());
-            attempt.setback = Some(setback);
-            if let Setback::Status(status) = setback {
-                attempt.status = Some(status);
-            }
+            attempt.setback = (retry != Retry::Status).then_some(retry.as_str());
+        }
+    }
+
+    /// firedoor answers by itself; `blame`: for what the last attempt was like.
+    pub(super) fn refused(&mut self, reason: Reason, blame: bool) {
+        self.reason = Some(reason);
+        let last = self.attempts.last_mut().filter(|_| blame);
+        if let Some(attempt) = last.filter(|attempt| attempt.ended.is_none()) {
+            attempt.ended = Some(Instant::now());
+            attempt.setback = Some(reason.as_str());
         }
     }
 

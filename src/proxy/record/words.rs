@@ -73,7 +73,7 @@ fn field(headers: &HeaderMap, name: &HeaderName) -> Option<(HeaderName, String)>
 }
 
 impl Record {
-    pub(super) fn write(&self, words: &Words) {
+    pub(super) fn write(&self, words: &Words, elapsed: Duration) {
         let text = |value: &Option<HeaderValue>| {
             value
                 .as_ref()
@@ -84,7 +84,6 @@ impl Record {
         let request_id = self.identity.as_ref().map(Identity::request_id_text);
         let key: Option<&ComponentKey> = self.upstream.as_ref().map(|upstream| &upstream.key);
         let pool: Option<&Arc<str>> = self.upstream.as_ref().map(|upstream| &upstream.pool);
-        let elapsed = self.begun.elapsed();
         self.state.worker.log(&Line {
             time: Timestamp::now()
                 .checked_sub(jiff::SignedDuration::try_from(elapsed).unwrap_or_default())
