@@ -25,8 +25,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// For a connection to one address.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Sends `request`, whose URL is absolute, and reads the answer, of which at most `limit` bytes are taken. Over TLS by `tls` if the URL is
-/// one of https. How long all of it may take is the caller's to say.
+/// Sends `request`, whose URL is absolute, and reads the answer, whose body may have `limit` bytes; `None`: it is of no interest, and not waited
+/// for. Over TLS by `tls` if the URL is one of https. How long all of it may take is the caller's to say.
 ///
 /// # Errors
 /// In words.
@@ -36,7 +36,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub(crate) async fn run<B>(
     tls: Option<&TlsClient>,
     mut request: Request<B>,
-    limit: usize,
+    limit: Option<usize>,
 ) -> Result<Response<Bytes>, String>
 where
     B: Body<Data = Bytes> + 'static,
@@ -69,7 +69,7 @@ where
 async fn exchange<S, B>(
     stream: S,
     request: Request<B>,
-    limit: usize,
+    limit: Option<usize>,
 ) -> Result<Response<Bytes>, String>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -83,6 +83,9 @@ where
     let answer = async {
         let response = sender.send_request(request).await.map_err(broken)?;
         let (parts, body) = response.into_parts();
+        let Some(limit) = limit else {
+            return Ok(Response::from_parts(parts, Bytes::new()));
+        };
         let body = Limited::new(body, limit).collect().await;
         let body = body.map_err(|error| format!("its answer can't be read: {error}"))?;
         Ok(Response::from_parts(parts, body.to_bytes()))

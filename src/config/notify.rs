@@ -54,7 +54,7 @@ pub enum Occasion {
     DrillEnded,
     /// A certificate that clients are shown ends soon, or has ended.
     CertificateExpiring,
-    /// The journal can't be written.
+    /// The journal can't be written, or the active zone can't be stored.
     JournalFailing,
 }
 

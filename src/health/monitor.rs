@@ -51,7 +51,7 @@ use resolver::Resolver;
 use scribe::Scribe;
 use stopwatch::Stopwatch;
 
-pub use disk::JOURNAL_FAILS;
+pub use disk::OUTCOMES_FAIL;
 pub use handle::{Done, MonitorHandle};
 pub use ledger::{Account, Checks, Ledger, Phase, Refused};
 

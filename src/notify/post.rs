@@ -27,9 +27,6 @@ const TIMESTAMP: HeaderName = HeaderName::from_static("firedoor-timestamp");
 /// `v1=` and the hexadecimal HMAC-SHA256 of timestamp, `.` and body.
 const SIGNATURE: HeaderName = HeaderName::from_static("firedoor-signature");
 
-/// Of an answer. Nobody reads it, but the connection has to end properly.
-const ANSWER: usize = 64 * 1024;
-
 /// How it was not taken.
 pub(super) enum Failed {
     /// It may be another time, at the earliest after so long.
@@ -46,7 +43,7 @@ pub(super) async fn post(
 ) -> Result<(), Failed> {
     let request = request(endpoint, secret, notice, id, Timestamp::now())
         .map_err(|error| Failed::ForGood(error.to_string()))?;
-    let answer = errand::run(endpoint.tls.as_ref(), request, ANSWER);
+    let answer = errand::run(endpoint.tls.as_ref(), request, None);
     match timeout(patience, answer).await {
         Ok(Ok(answer)) => judge(&answer),
         Ok(Err(problem)) => Err(Failed::ForNow(problem, None)),

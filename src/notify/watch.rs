@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::notice::Notice;
 use crate::config::{Certificate, Config, Occasion, Validity};
-use crate::health::monitor::JOURNAL_FAILS;
+use crate::health::monitor::OUTCOMES_FAIL;
 use crate::moment::Moment;
 
 /// A certificate that ends so soon is told of, unless it has not been made for longer than four times that.
@@ -29,14 +29,15 @@ impl Watch {
         now: Moment,
     ) -> Vec<Notice> {
         let mut notices = Vec::new();
-        let trouble = troubles
+        let grave = troubles
             .iter()
-            .find(|trouble| trouble.starts_with(JOURNAL_FAILS));
-        if let (Some(trouble), false) = (trouble, self.journal) {
-            let message = format!("{trouble}; what happens is kept in memory until it can");
+            .filter(|trouble| !trouble.starts_with(OUTCOMES_FAIL));
+        let grave: Vec<&str> = grave.map(String::as_str).collect();
+        if !grave.is_empty() && !self.journal {
+            let message = grave.join("; ");
             notices.push(Notice::beside(Occasion::JournalFailing, now.wall, message));
         }
-        self.journal = trouble.is_some();
+        self.journal = !grave.is_empty();
         self.look_at_certificates(config, now.wall, &mut notices);
         notices
     }

@@ -12,8 +12,8 @@ use super::ledger::{Ledger, Refused};
 use super::recorder::Written;
 use super::{MEMORY_PATIENCE, Monitor};
 
-/// What is told of a journal that can't be written begins so.
-pub const JOURNAL_FAILS: &str = "the journal can't be written";
+/// What is told of outcomes that can't be written begins so: nothing else is amiss then.
+pub const OUTCOMES_FAIL: &str = "outcomes for a replay can't be written";
 /// Between two attempts to write what the disk refused.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -80,10 +80,10 @@ impl Disk {
             Err(problem) => {
                 self.retry = Some(now + RETRY);
                 let first = self.journal.is_none();
-                self.journal = Some(format!("{JOURNAL_FAILS}: {problem}"));
+                self.journal = Some(format!("the journal can't be written: {problem}"));
                 if first {
                     error!(
-                        "{JOURNAL_FAILS}, what follows is kept in memory until it can: {problem}"
+                        "the journal can't be written, what follows is kept in memory until it can: {problem}"
                     );
                 }
             }
@@ -99,7 +99,7 @@ impl Disk {
             }
             Ok(()) => return,
             Err(problem) => {
-                let words = format!("outcomes for a replay can't be written: {problem}");
+                let words = format!("{OUTCOMES_FAIL}: {problem}");
                 if self.outcomes.is_none() {
                     warn!("{words}");
                 }

@@ -87,7 +87,7 @@ async fn exchange(
     if request.uri().scheme_str() != Some("https") {
         return Err(format!("{} is not https", request.uri()));
     }
-    let answer = errand::run(Some(tls), request, LIMIT).await;
+    let answer = errand::run(Some(tls), request, Some(LIMIT)).await;
     answer.map(|answer| answer.map(Full::new))
 }
 

@@ -249,7 +249,7 @@ async fn send(collector: &Endpoint, body: Bytes) -> Result<usize, Refused> {
         .map_err(|error| Refused::Never(error.to_string()))?;
     let answer = timeout(
         PATIENCE,
-        errand::run(collector.tls.as_ref(), request, ANSWER),
+        errand::run(collector.tls.as_ref(), request, Some(ANSWER)),
     )
     .await;
     let answer = match answer {
