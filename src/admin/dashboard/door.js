@@ -32,7 +32,7 @@ export function door(zone, status, towards, index) {
       svg('path', { class: 'jamb', d: 'M53 0h14v11H53zM53 85h14v11H53z' }),
       svg('path', { class: 'swing', d: 'M60 12A74 74 0 0 1 112.3 33.7' }),
       svg('path', { class: 'leaf', d: 'M60 86V13' }),
-      svg('path', { class: 'arrow', d: 'M18 48h84m-13-13 13 13-13 13' }),
+      svg('path', { class: 'arrow', d: 'M12 36h76m-12-11 12 11-12 11' }),
       svg('path', { class: 'bolt', d: 'M48 46h24v20H48zM53 46v-6a7 7 0 0 1 14 0v6' }),
       svg('path', { class: 'queue', d: 'M44 30v36M33 34v28M22 38v20' })),
     h('div', { class: 'wall' }),
