@@ -3,6 +3,8 @@
 
 mod api;
 mod certificates;
+mod dashboard;
+mod demo;
 mod drill;
 mod endpoint;
 mod events;
@@ -10,6 +12,7 @@ mod guard;
 mod health;
 mod journal;
 mod listener;
+mod metrics;
 mod order;
 mod plan;
 mod problem;
@@ -17,6 +20,7 @@ mod seats;
 mod status;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -34,13 +38,18 @@ use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use crate::config::Secret;
+use crate::demo::Stage;
 use crate::health::monitor::MonitorHandle;
 use crate::moment::Moment;
+use crate::notify::Board;
 use crate::serve::ReloadHandle;
 use crate::serve::acme::OrderBook;
 use crate::shutdown::Readiness;
 use crate::snapshot::Subscriber;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::meter::Meter;
+use crate::telemetry::trace::Progress;
+use crate::telemetry::traffic::Feed;
 
 use events::{End, Outlet, Pump};
 pub(crate) use guard::{Caller, check_origin};
@@ -67,8 +76,18 @@ pub struct Context {
     pub held: Arc<AtomicUsize>,
     /// What the workers have counted.
     pub counters: Counters,
+    /// How it stands with those who are told of events.
+    pub board: Board,
+    /// What has become of all spans.
+    pub spans: Arc<Progress>,
+    /// What they have counted of requests.
+    pub meter: Meter,
+    /// What of it has happened within the last second; whoever wants each sample clones it.
+    pub traffic: Feed,
     /// How it stands with certificates by ACME.
     pub orders: OrderBook,
+    /// What can be broken, where this is a demo.
+    pub(crate) demo: Option<Stage>,
 }
 
 /// For a request head, and for an idle connection to send one: nobody can sit on a connection.

@@ -2,6 +2,7 @@
 //! clock, retry budget, log buffer. Nothing here is shared with another worker, so nothing here is locked.
 
 mod carrier;
+mod census;
 mod clock;
 mod complaint;
 pub mod crew;
@@ -9,6 +10,7 @@ mod prewarm;
 mod release;
 mod seats;
 mod silence;
+mod spans;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -38,10 +40,15 @@ use crate::proxy::view::View;
 use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::{Line, Style};
 use crate::telemetry::counters::WorkerCounters;
+use crate::telemetry::meter::PoolMeter;
+use crate::telemetry::trace::otlp::Span;
 
+use census::Census;
 use complaint::Complaints;
 use crew::{Order, Parts};
 use seats::Seats;
+
+pub(crate) use census::Open;
 
 /// How often deadlines are compared with the clock. All of them are late by up to this much.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -57,12 +64,19 @@ pub(crate) struct Worker {
     now: Cell<u64>,
     cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     view: RefCell<Rc<View>>,
+    /// Where requests are counted that belong to no pool.
+    unrouted: Arc<PoolMeter>,
+    /// There was a flip, and no backend has answered since.
+    awaits_response: Cell<bool>,
+    /// Connections to backends, in use or not.
+    open: Rc<Cell<u64>>,
     downstreams: Seats<Downstream>,
     exchanges: Seats<Exchange>,
     date: RefCell<(u64, HeaderValue)>,
     queue: RefCell<Queue>,
     budget: RefCell<Budget>,
     log: RefCell<Vec<u8>>,
+    spans: RefCell<Vec<Span>>,
     complaints: Complaints,
     /// Places for TLS handshakes.
     handshakes: Semaphore,
@@ -78,18 +92,23 @@ impl Worker {
         parts.subscriber.reach(index, snapshot.generation);
         let budget = Budget::new(snapshot.config.upstream.retry_budget);
         let started = parts.started;
+        let shared = (&parts.demands, &parts.meter);
         Rc::new(Self {
             index,
             micros: Cell::new(0),
             now: Cell::new(1),
             cache: RefCell::new(parts.subscriber.cache()),
-            view: RefCell::new(Rc::new(View::new(snapshot, None, &parts.demands, started))),
+            view: RefCell::new(Rc::new(View::new(snapshot, None, shared, started))),
+            unrouted: parts.meter.of_none(&Arc::from("")),
+            awaits_response: Cell::new(false),
+            open: Rc::default(),
             downstreams: Seats::default(),
             exchanges: Seats::default(),
             date: RefCell::new((0, HeaderValue::from_static(""))),
             queue: RefCell::default(),
             budget: RefCell::new(budget),
             log: RefCell::default(),
+            spans: RefCell::default(),
             complaints: Complaints::default(),
             handshakes: Semaphore::new(handshake::MOST),
             draining: Cell::new(false),
@@ -162,6 +181,7 @@ impl Worker {
         }
         self.parts.subscriber.leave(self.index);
         self.flush_log();
+        self.flush_spans();
     }
 
     /// Looks at the clock, and at everything that may be due. When to [`Self::listen`] before the next tick, if at all.
@@ -169,8 +189,10 @@ impl Worker {
         self.tick();
         let now = self.now();
         let crowded = self.handshakes.available_permits() == 0;
+        let mut census = Census::default();
         self.downstreams.each(|downstream| {
             downstream.sweep(now);
+            census.meet(downstream);
             if crowded {
                 downstream.make_way(now);
             }
@@ -181,11 +203,14 @@ impl Worker {
         for upstream in view.upstreams.values() {
             if upstream.idle.len() > 0 {
                 upstream.idle.sweep(now, timeout);
+                census.visit(upstream);
             }
         }
+        census.publish(self);
         self.prewarm();
         self.call_waiting();
         self.flush_log();
+        self.flush_spans();
         self.listen()
     }
 
@@ -227,11 +252,11 @@ impl Worker {
         if Arc::ptr_eq(snapshot, &view.snapshot) {
             return Rc::clone(&view);
         }
-        let demands = &self.parts.demands;
+        let shared = (&self.parts.demands, &self.parts.meter);
         let new = View::new(
             Arc::clone(snapshot),
             Some(&view),
-            demands,
+            shared,
             self.parts.started,
         );
         let new = Rc::new(new);
@@ -248,6 +273,11 @@ impl Worker {
 
     pub(crate) fn counters(&self) -> &WorkerCounters {
         self.parts.counters.of(self.index)
+    }
+
+    /// Where requests are counted that belong to no pool.
+    pub(crate) fn unrouted(&self) -> &PoolMeter {
+        &self.unrouted
     }
 
     pub(crate) fn held(&self) -> &Held {
@@ -316,14 +346,7 @@ impl Worker {
 
     /// Writes an access-log line.
     pub(crate) fn log(&self, line: &Line<'_>) {
-        let style = {
-            let view = self.view.borrow();
-            let settings = &view.snapshot.config.access_log;
-            Style {
-                format: settings.format,
-                client_ip: settings.client_ip,
-            }
-        };
+        let style = Style::of(&self.view.borrow().snapshot.config.access_log);
         let full = {
             let mut log = self.log.borrow_mut();
             line.write(style, &mut log);

@@ -236,6 +236,22 @@ fn streams_end_with_the_process_and_do_not_hold_it_up() {
     assert!(!log.contains("did not end in time"), "{log}");
 }
 
+#[test]
+fn traffic_comes_each_second_beside_the_rest() {
+    let pair = Pair::start();
+    let proxy = pair.proxy(EAGER);
+    let mut stream = Subscriber::open(proxy.admin, "?with=status%2Ctraffic", "");
+    let first = [stream.next().name, stream.next().name];
+    assert_eq!(first, ["status", "traffic"]);
+    for _ in 0..5 {
+        assert_eq!(proxy.get("/").status, 200);
+    }
+    let busy = stream.until("traffic", |t| t["requests_per_second"].as_f64() > Some(0.0));
+    assert_eq!(busy.data["zones"][0]["name"], "fz-1");
+    let calm = stream.until("traffic", |t| t["at"] != busy.data["at"]);
+    assert_eq!((busy.id, calm.id), (None, None));
+}
+
 /// The same stream, opened again after `meanwhile`, where nobody listens.
 fn again(proxy: &Proxy, stream: Subscriber, meanwhile: impl FnOnce()) -> Subscriber {
     let last = stream.last_id;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY};
 use http::{Request, Response, StatusCode, request};
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -12,7 +12,9 @@ use serde_json::{Map, Value};
 use super::endpoint::{Endpoint, INDEX};
 use super::events::{self, Body, Outlet};
 use super::problem::Problem;
-use super::{Caller, Context, guard, health, journal, order, plan, status};
+use super::{
+    Caller, Context, dashboard, demo, guard, health, journal, metrics, order, plan, status, traffic,
+};
 
 /// Bytes of a request body.
 const MAX_BODY: usize = 64 * 1024;
@@ -31,7 +33,9 @@ pub(super) async fn answer(
         .await
         .unwrap_or_else(|problem| problem.into_response().map(Either::Left));
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(
         HeaderName::from_static("x-content-type-options"),
         HeaderValue::from_static("nosniff"),
@@ -63,11 +67,28 @@ async fn respond(
     }
     let whole = match endpoint {
         Endpoint::Events => return events::events(context, head, outlet).await,
-        Endpoint::Index => Ok(text(StatusCode::OK, INDEX)),
+        Endpoint::Index if dashboard::wants_page(&head.headers) => {
+            Ok(dashboard::page(&head.headers))
+        }
+        Endpoint::Index => {
+            let mut index = text(StatusCode::OK, INDEX);
+            index
+                .headers_mut()
+                .insert(VARY, HeaderValue::from_static("Accept"));
+            Ok(index)
+        }
+        Endpoint::Asset(asset) => Ok(asset.answer(&head.headers)),
+        Endpoint::Demo => demo::listing(context),
+        Endpoint::DemoCondition {
+            component,
+            condition,
+        } => demo::put(context, &component, condition),
         Endpoint::Health => Ok(health::health(context, &head.headers)),
         Endpoint::Live => Ok(text(StatusCode::OK, "ok\n")),
         Endpoint::Ready => Ok(health::ready(context, head.uri.query())),
         Endpoint::Status => Ok(status::answer(context, &head.headers)),
+        Endpoint::Traffic => Ok(json_ok(&traffic::traffic(&context.traffic.borrow()))),
+        Endpoint::Metrics => metrics::metrics(context, &head.headers),
         Endpoint::Journal => journal::journal(context, head.uri.query()).await,
         Endpoint::Plan => plan::plan(context, head, body).await,
         _ => order::order(endpoint, head, body, outlet.peer, context).await,

@@ -37,6 +37,7 @@ use super::survey::{self, Survey};
 use super::upgrade::Tunnel;
 use super::upstream::InFlight;
 use crate::outcome::{Ending, Trouble};
+use crate::telemetry::reason::Retry;
 use crate::zone::ComponentId;
 
 /// Answers one request. Never fails: what goes wrong before the response head is an answer of our own.
@@ -57,7 +58,7 @@ pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
         return Ok(challenge::respond(file, record));
     }
     let json = found.has_accept() && headers::prefers_json(request.headers());
-    let mut response = match forward(&state, request, found, &mut record, begun).await {
+    let mut response = match forward(&state, request, found, &mut record).await {
         Ok(answer) => answer.relay(&state, record),
         Err(refusal) => refusal.response(json, record),
     };
@@ -80,7 +81,6 @@ async fn forward<B: Body + Into<ClientBody>>(
     request: Request<B>,
     found: Survey,
     record: &mut Record,
-    begun: Instant,
 ) -> Result<Answer, Refusal> {
     let (mut request, prepared) = prepare(state, request, found, record).await?;
     let worker = &state.worker;
@@ -113,6 +113,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             admitted = gate.enter(prepared.priority, worker.now());
             if admitted.is_none() {
                 worker.counters().sheds.add(1);
+                record.unserved(&view, pool);
                 return poor.ok_or(Refusal::Shed);
             }
         }
@@ -150,21 +151,24 @@ async fn forward<B: Body + Into<ClientBody>>(
         let mut connection = match idle {
             Some(connection) => connection,
             None => {
+                let since = Instant::now();
                 let connecting =
                     attempt::connect(state, &upstream, announced, settings, config, fresh_only);
                 match Box::pin(connecting).await {
                     Ok(connection) => {
-                        record.connected(begun.elapsed());
+                        record.connected(since.elapsed());
                         first = false;
                         // Looked at anew: this task may be woken before the worker has taken the new snapshot over.
                         let _taken_over = worker.view();
                         if !flight.is_welcome() {
                             // The zone was left while we were connecting to it.
+                            record.again(Retry::Left);
                             continue;
                         }
                         connection
                     }
                     Err(trouble) => {
+                        record.again(trouble.map_or(Retry::NoSocket, Retry::from));
                         if let Some(trouble) = trouble {
                             worker.report(&upstream, trouble);
                             record.lost(Ending::Broken);
@@ -189,6 +193,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             prepared.dress(request.headers_mut(), state, identity, (&view, &flight));
         }
         dressed = false;
+        record.sign(request.headers_mut());
         if version == Version::HTTP_10 && !request.headers().contains_key(HOST) {
             // HTTP/1.0 may come without; HTTP/1.1 must not go without.
             if let Some(host) = upstream
@@ -217,6 +222,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             Ok(response) => {
                 worker.answered(&upstream, spare.is_some().then_some(sent_at));
                 let status = response.status();
+                record.heard(status);
                 let found = Survey::of(response.headers());
                 if !survey::response_is_sound(response.headers(), &found) {
                     return Err(Refusal::Upstream(Trouble::Protocol));
@@ -249,6 +255,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 let Some(again) = spare.filter(|_| worth_it) else {
                     return Ok(answer);
                 };
+                record.again(Retry::Status);
                 if bad {
                     record.lost(Ending::ServerError);
                 }
@@ -273,8 +280,10 @@ async fn forward<B: Body + Into<ClientBody>>(
                 if connection.is_reused() {
                     // It had been closed while it was idle, as connections are: no news about the backend.
                     fresh_only = true;
+                    record.again(Retry::Stale);
                 } else {
                     worker.report(&upstream, Trouble::Reset);
+                    record.again(Retry::Reset);
                     record.lost(Ending::Broken);
                     tried.push(upstream.id);
                 }
@@ -295,6 +304,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 let Some(again) = spare.filter(|_| allowed || last_resort) else {
                     return Err(Refusal::Upstream(trouble));
                 };
+                record.again(if stale { Retry::Stale } else { trouble.into() });
                 if !unsent {
                     record.lost(Ending::Broken);
                 }
@@ -319,6 +329,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 let Some(again) = spare else {
                     return Err(Refusal::Upstream(Trouble::ResponseTimeout));
                 };
+                record.again(Retry::Abandoned);
                 record.lost(Ending::Broken);
                 retries += 1;
                 request = again;

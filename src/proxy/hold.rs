@@ -99,6 +99,7 @@ impl Stay {
         record: &mut Record,
     ) -> Result<(), Refusal> {
         let worker = &state.worker;
+        record.unserved(&view, pool);
         let before = Arc::clone(&view.snapshot);
         let config = &before.config;
         let patience = patience(record.hold_time(config), &config.pools[pool].check, failed);
@@ -127,7 +128,7 @@ impl Stay {
         };
         // It must not keep the connections of a zone that is left meanwhile.
         drop(view);
-        let since = Instant::now();
+        record.hold_begins(Instant::now());
         if self.ticket == 0 {
             self.ticket = worker.queue().ticket();
         }
@@ -136,7 +137,7 @@ impl Stay {
         }
         let line = (pool, !tried.is_empty());
         self.call = wait(state, line, self.ticket, again).await;
-        record.held(since.elapsed());
+        record.held();
         if self.call.is_none() && worker.now() >= due {
             worker.counters().holds_expired.add(1);
             return Err(too_long());

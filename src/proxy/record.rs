@@ -1,29 +1,39 @@
 //! What is remembered of a request until it ends: then one access-log line and one count.
 
+mod measure;
+mod spans;
+mod trace;
+mod words;
+
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{HOST, USER_AGENT};
-use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
-use jiff::Timestamp;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 
 use super::downstream::Downstream;
 use super::exchange::Exchange;
+use super::headers::TraceContext;
 use super::identity::Identity;
 use super::policy::Policy;
 use super::trial::Side;
 use super::upstream::{InFlight, Upstream};
+use super::view::Unserved;
 use crate::config::{Coding, Config};
 use crate::outcome::Ending;
-use crate::telemetry::access_log::Line;
-use crate::zone::ComponentKey;
+use crate::telemetry::reason::{Reason, Retry};
+
+use trace::Trace;
+use words::Words;
 
 /// See the module's promise.
 pub(crate) struct Record {
     state: Rc<Exchange>,
     begun: Instant,
+    /// The same in worker microseconds.
+    begun_at: u64,
+    /// The worker has looked at the clock, and nothing has been waited for since.
+    prompt: bool,
     method: Method,
     version: Version,
     status: u16,
@@ -38,6 +48,10 @@ pub(crate) struct Record {
     location: Option<Box<HeaderValue>>,
     /// The backend of the last attempt.
     upstream: Option<Rc<Upstream>>,
+    /// Where it is counted while it has found no backend, once its pool is known.
+    unserved: Option<Rc<Unserved>>,
+    /// Why there will be another attempt, if there is one.
+    retry: Option<Retry>,
     /// How far it is to blame for how the request ended.
     ending: Ending,
     /// The attempt takes part in a trial.
@@ -47,19 +61,10 @@ pub(crate) struct Record {
     retries: u32,
     /// Only while there is an access log: what it says besides.
     words: Option<Box<Words>>,
-}
-
-#[derive(Default)]
-struct Words {
-    uri: Option<Uri>,
-    host: Option<HeaderValue>,
-    user_agent: Option<HeaderValue>,
-    trace_id: String,
-    bytes_in: u64,
-    connect: Duration,
-    first_byte: Duration,
-    held: Duration,
-    epoch: u64,
+    /// Only if it is traced.
+    trace: Option<Box<Trace>>,
+    /// Since when it is held.
+    held_since: Option<Instant>,
 }
 
 impl Record {
@@ -69,14 +74,10 @@ impl Record {
         request: &Request<B>,
         begun: Instant,
     ) -> Box<Self> {
-        let words = state.worker.is_logging().then(|| {
-            Box::new(Words {
-                uri: Some(request.uri().clone()),
-                host: request.headers().get(HOST).cloned(),
-                user_agent: request.headers().get(USER_AGENT).cloned(),
-                ..Words::default()
-            })
-        });
+        let words = state
+            .worker
+            .is_logging()
+            .then(|| Box::new(Words::of(state, request)));
         let mut record = Box::new(Self::new(state, begun));
         record.words = words;
         record.method.clone_from(request.method());
@@ -86,36 +87,45 @@ impl Record {
 
     /// Something came that isn't a request; hyper has answered it.
     pub(crate) fn malformed(state: &Rc<Downstream>, error: &hyper::Error) -> Self {
-        let status = if error.is_parse_too_large() {
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        let (reason, status) = if error.is_parse_too_large() {
+            (
+                Reason::TooLarge,
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            )
         } else {
-            StatusCode::BAD_REQUEST
+            (Reason::Malformed, StatusCode::BAD_REQUEST)
         };
-        Self::unread(state, status, "PR")
+        Self::unread(state, reason, status, "PR")
     }
 
     /// The client has broken the rules of HTTP/2, so that the connection can't go on.
     pub(crate) fn broken_connection(state: &Rc<Downstream>) -> Self {
-        let mut record = Self::unread(state, StatusCode::BAD_REQUEST, "PR");
+        let status = StatusCode::BAD_REQUEST;
+        let mut record = Self::unread(state, Reason::Malformed, status, "PR");
         record.version = Version::HTTP_2;
         record
     }
 
     /// HTTP without TLS, where it has to be with; or no HTTP at all.
     pub(crate) fn cleartext(state: &Rc<Downstream>) -> Self {
-        Self::unread(state, StatusCode::BAD_REQUEST, "PR")
+        Self::unread(state, Reason::Cleartext, StatusCode::BAD_REQUEST, "PR")
     }
 
     /// The head has not come in time.
     pub(crate) fn overdue_head(state: &Rc<Downstream>) -> Self {
-        Self::unread(state, StatusCode::REQUEST_TIMEOUT, "cR")
+        Self::unread(state, Reason::TooSlow, StatusCode::REQUEST_TIMEOUT, "cR")
     }
 
-    fn unread(state: &Rc<Downstream>, status: StatusCode, termination: &'static str) -> Self {
-        let mut record = Self::new(&Exchange::on(state), Instant::now());
-        record.refused(status, termination, false);
+    fn unread(
+        state: &Rc<Downstream>,
+        reason: Reason,
+        status: StatusCode,
+        termination: &'static str,
+    ) -> Self {
+        let mut record = Self::new(&Exchange::on(state), state.worker.tick());
+        record.refused(reason, status, termination, false);
         if state.worker.is_logging() {
-            record.words = Some(Box::default());
+            record.words = Some(Box::new(Words::by(state.peer.ip())));
         }
         record
     }
@@ -124,6 +134,8 @@ impl Record {
         Self {
             state: Rc::clone(state),
             begun,
+            begun_at: state.worker.micros(),
+            prompt: false,
             method: Method::GET,
             version: Version::HTTP_11,
             status: 0,
@@ -134,11 +146,15 @@ impl Record {
             wish: None,
             location: None,
             upstream: None,
+            unserved: None,
+            retry: None,
             ending: Ending::Well,
             on_trial: false,
             counted: false,
             retries: 0,
             words: None,
+            trace: None,
+            held_since: None,
         }
     }
 
@@ -158,6 +174,25 @@ impl Record {
                 .clone_into(&mut words.trace_id);
         }
         self.identity = Some(identity);
+    }
+
+    /// It is traced, as part of the trace that `came` with it or of one of its own.
+    pub(super) fn traced<B>(
+        &mut self,
+        request: &Request<B>,
+        came: Option<TraceContext>,
+        client: IpAddr,
+    ) {
+        if let Some(identity) = &self.identity {
+            self.trace = Some(Box::new(Trace::begin(request, came, identity, client)));
+        }
+    }
+
+    /// Tells the backend of the attempt under way where in the trace it is, if there is one that is recorded.
+    pub(super) fn sign(&self, headers: &mut HeaderMap) {
+        if let Some(trace) = &self.trace {
+            trace.sign(headers);
+        }
     }
 
     /// Its route is known.
@@ -205,13 +240,17 @@ impl Record {
     pub(crate) fn attempt(&mut self, flight: &InFlight, epoch: u64) {
         if self.upstream.is_some() {
             self.retries += 1;
-            self.state.worker.counters().retries.add(1);
+            let retry = self.retry.unwrap_or(Retry::Stale);
+            self.state.worker.counters().retried(retry);
         }
         self.upstream = Some(Rc::clone(flight.upstream()));
         self.on_trial = flight.trial != Side::None;
         self.counted = false;
         if let Some(words) = &mut self.words {
             words.epoch = epoch;
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.attempt(flight.upstream(), epoch);
         }
     }
 
@@ -221,6 +260,13 @@ impl Record {
         self.ending = ending;
         self.count();
         self.ending = Ending::Well;
+    }
+
+    /// Its backend has answered, whatever comes of that.
+    pub(super) fn heard(&mut self, status: StatusCode) {
+        if let Some(trace) = &mut self.trace {
+            trace.answered(status);
+        }
     }
 
     fn count(&mut self) {
@@ -237,20 +283,39 @@ impl Record {
         if let Some(words) = &mut self.words {
             words.connect = took;
         }
-    }
-
-    pub(crate) fn held(&mut self, took: Duration) {
-        if let Some(words) = &mut self.words {
-            words.held += took;
+        if let Some(trace) = &mut self.trace {
+            trace.connected(took);
         }
     }
 
-    /// The response head has come from the backend.
+    /// It is held from `since` on. Its client may leave meanwhile, and has been held all the same.
+    pub(crate) fn hold_begins(&mut self, since: Instant) {
+        self.held_since = Some(since);
+    }
+
+    /// It is held no more.
+    pub(crate) fn held(&mut self) {
+        let Some(since) = self.held_since.take() else {
+            return;
+        };
+        if let Some(words) = &mut self.words {
+            words.held += since.elapsed();
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.waited(since);
+        }
+    }
+
+    /// The response head has come from the backend, just now unless there were other attempts.
     pub(crate) fn answered(&mut self, status: StatusCode) {
+        // Each stream of HTTP/2 waits for its client's leave to send.
+        self.prompt = self.retry.is_none() && self.version != Version::HTTP_2;
         self.status = status.as_u16();
-        self.ending = match status.is_server_error() {
-            true => Ending::ServerError,
-            false => Ending::Well,
+        let bad = status.is_server_error();
+        self.ending = if bad {
+            Ending::ServerError
+        } else {
+            Ending::Well
         };
         if let Some(words) = &mut self.words {
             words.first_byte = self.begun.elapsed();
@@ -258,11 +323,20 @@ impl Record {
     }
 
     /// firedoor answers by itself. `blame`: because of what the backend did.
-    pub(crate) fn refused(&mut self, status: StatusCode, termination: &'static str, blame: bool) {
+    pub(crate) fn refused(
+        &mut self,
+        reason: Reason,
+        status: StatusCode,
+        termination: &'static str,
+        blame: bool,
+    ) {
         self.status = status.as_u16();
         self.termination = termination;
         self.ending = if blame { Ending::Broken } else { Ending::Well };
-        self.state.worker.counters().refusals.add(1);
+        self.state.worker.counters().refused(reason);
+        if let Some(trace) = &mut self.trace {
+            trace.refused(reason, blame);
+        }
     }
 
     pub(crate) fn received(&mut self, bytes: u64) {
@@ -273,6 +347,7 @@ impl Record {
 
     /// Body bytes went to the client.
     pub(crate) fn sent(&mut self, bytes: usize) {
+        self.prompt &= self.bytes_out == 0;
         self.bytes_out += bytes as u64;
     }
 
@@ -296,72 +371,23 @@ impl Record {
 
     /// Writes the line and the counts. A record that is dropped instead writes them too; this only says so.
     pub(crate) fn finish(self) {}
-
-    fn write(&self, words: &Words) {
-        let text = |value: &Option<HeaderValue>| {
-            value
-                .as_ref()
-                .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
-                .unwrap_or_default()
-        };
-        let (host, user_agent) = (text(&words.host), text(&words.user_agent));
-        let request_id = self.identity.as_ref().map(Identity::request_id_text);
-        let key: Option<&ComponentKey> = self.upstream.as_ref().map(|upstream| &upstream.key);
-        let pool: Option<&Arc<str>> = self.upstream.as_ref().map(|upstream| &upstream.pool);
-        let elapsed = self.begun.elapsed();
-        let client: IpAddr = self.state.peer.ip();
-        self.state.worker.log(&Line {
-            time: Timestamp::now()
-                .checked_sub(jiff::SignedDuration::try_from(elapsed).unwrap_or_default())
-                .unwrap_or(Timestamp::UNIX_EPOCH),
-            method: if words.uri.is_some() {
-                self.method.as_str()
-            } else {
-                "-"
-            },
-            scheme: self.state.scheme,
-            host: &host,
-            path: words.uri.as_ref().map_or("-", Uri::path),
-            status: self.status,
-            bytes_in: words.bytes_in + self.state.body_bytes(),
-            bytes_out: self.bytes_out,
-            duration_ms: ms(elapsed),
-            client,
-            user_agent: &user_agent,
-            protocol: match self.version {
-                Version::HTTP_10 => "HTTP/1.0",
-                Version::HTTP_2 => "HTTP/2.0",
-                _ => "HTTP/1.1",
-            },
-            request_id: request_id.as_deref().unwrap_or_default(),
-            trace_id: &words.trace_id,
-            zone: key.map_or("", |key| &*key.zone),
-            pool: pool.map_or("", |pool| &**pool),
-            backend: key.map_or("", |key| &*key.name),
-            connect_ms: ms(words.connect),
-            ttfb_ms: ms(words.first_byte),
-            retries: self.retries,
-            held_ms: ms(words.held),
-            epoch: words.epoch,
-            termination: self.termination,
-        });
-    }
 }
 
 impl Drop for Record {
     /// Also when the client leaves and hyper drops the request's future in the middle of it.
     fn drop(&mut self) {
-        self.state.worker.counters().requests.add(1);
         self.count();
         if self.status == 0 {
             self.termination = "CH";
         }
+        self.held();
+        let micros = self.measure();
         if let Some(words) = self.words.take() {
-            self.write(&words);
+            self.write(&words, Duration::from_micros(micros));
+        }
+        if let Some(trace) = self.trace.take() {
+            let worker = &self.state.worker;
+            worker.trace(self.spans(&trace, worker.client_ip()));
         }
     }
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
 }

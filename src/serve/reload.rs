@@ -201,6 +201,7 @@ impl Reloader {
     async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
         let result = self.replace().await;
         self.handle.ended(&result);
+        self.monitor.ledger().reloaded(result.is_ok());
         match &result {
             Ok(done) if done.changes.is_empty() => {
                 info!(
@@ -287,6 +288,8 @@ impl Reloader {
             ("[[zone]]", old.zones == new.zones),
             ("[[listener]]", old.listeners == new.listeners),
             ("[access_log]", old.access_log == new.access_log),
+            ("[[notify]]", old.notify == new.notify),
+            ("[tracing]", old.traces == new.traces),
             (
                 "drain_timeout",
                 old.server.drain_timeout == new.server.drain_timeout,

@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tracing::{error, info, warn};
 
+use super::ledger::{Ledger, Refused};
 use super::recorder::Written;
 use super::{MEMORY_PATIENCE, Monitor};
 
+/// What is told of outcomes that can't be written begins so: nothing else is amiss then.
+pub const OUTCOMES_FAIL: &str = "outcomes for a replay can't be written";
 /// Between two attempts to write what the disk refused.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -23,9 +26,18 @@ pub(super) struct Disk {
     /// When what it refused is tried again.
     retry: Option<Instant>,
     told: Arc<ArcSwap<Vec<String>>>,
+    ledger: Ledger,
 }
 
 impl Disk {
+    /// A disk that has refused nothing; `ledger` is told what it refuses.
+    pub(super) fn new(ledger: Ledger) -> Self {
+        Self {
+            ledger,
+            ..Self::default()
+        }
+    }
+
     /// What others see of it, in words.
     pub(super) fn troubles(&self) -> Arc<ArcSwap<Vec<String>>> {
         Arc::clone(&self.told)
@@ -87,7 +99,7 @@ impl Disk {
             }
             Ok(()) => return,
             Err(problem) => {
-                let words = format!("outcomes for a replay can't be written: {problem}");
+                let words = format!("{OUTCOMES_FAIL}: {problem}");
                 if self.outcomes.is_none() {
                     warn!("{words}");
                 }
@@ -118,6 +130,11 @@ impl Disk {
             .chain(&self.journal)
             .chain(&self.outcomes);
         self.told.store(Arc::new(troubles.cloned().collect()));
+        self.ledger.refused(Refused {
+            memory: self.memory.is_some(),
+            journal: self.journal.is_some(),
+            outcomes: self.outcomes.is_some(),
+        });
     }
 }
 
