@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::super::status::{duration, text};
+use super::super::status::{clock, duration, text};
 use super::link::News;
 
 /// Entries of the journal that are kept: more than any screen shows.
@@ -95,6 +95,19 @@ impl Picture {
         match (since, self.time(now)) {
             (Some(since), Some(there)) => duration(there.as_second() - since.as_second()),
             _ => "?".to_owned(),
+        }
+    }
+
+    /// The time of day here, with the date unless it is that of the status.
+    pub(super) fn clock(&self, value: &Value) -> String {
+        let told = clock(value);
+        let today = clock(&self.status["at"]);
+        let (date, time) = told.split_once(' ').unwrap_or(("", &told));
+        let time = time.split('.').next().unwrap_or("");
+        if today.starts_with(date) {
+            time.to_owned()
+        } else {
+            format!("{date} {time}")
         }
     }
 

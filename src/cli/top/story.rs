@@ -92,7 +92,7 @@ fn told(picture: &Picture) -> (String, String) {
             ),
             format!(
                 "It goes back by itself at {}, earlier if requests fare worse. {standby}",
-                time(&drill["until"])
+                picture.clock(&drill["until"])
             ),
         );
     }
@@ -233,13 +233,6 @@ pub(super) fn active(picture: &Picture) -> &Value {
 
 pub(super) fn standbys(picture: &Picture) -> impl Iterator<Item = &Value> {
     picture.zones().iter().filter(|zone| zone["active"] != true)
-}
-
-/// The time of day here.
-pub(super) fn time(value: &Value) -> String {
-    let clock = super::super::status::clock(value);
-    let time = clock.split_once(' ').map_or("", |(_, time)| time);
-    time.split('.').next().unwrap_or("").to_owned()
 }
 
 fn components(picture: &Picture) -> impl Iterator<Item = (&Value, &Value)> {

@@ -6,23 +6,25 @@ use ratatui::text::{Line, Span};
 
 use super::super::super::terminal::{Tone, plain};
 use super::super::state::State;
-use super::fold::{cut, width};
+use super::fold::cut;
 use super::{lines, style};
 
-/// In the order in which they are wanted.
-const KEYS: [(&str, &str); 10] = [
-    ("a", "activate"),
-    ("f", "failback"),
-    ("p", "pin"),
-    ("d", "drain"),
-    ("m", "maintenance"),
-    ("r", "ready"),
-    ("R", "reload"),
-    ("x", "what if"),
-    ("?", "help"),
-    ("q", "quit"),
+/// Key, word, and the word where rows are short.
+const KEYS: [(&str, &str, &str); 11] = [
+    ("a", "activate", "activ"),
+    ("f", "failback", "back"),
+    ("p", "pin", "pin"),
+    ("d", "drain", "drain"),
+    ("m", "maintenance", "maint"),
+    ("r", "ready", "ready"),
+    ("R", "reload", "load"),
+    ("x", "what if", "if"),
+    ("⏎", "details", "info"),
+    ("?", "help", "help"),
+    ("q", "quit", "quit"),
 ];
 
+/// Draws it.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let columns = usize::from(area.width);
     if let Some(notice) = &state.notice {
@@ -31,25 +33,28 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
         lines(frame, area, vec![Line::styled(notice, style(Tone::Strong))]);
         return;
     }
-    let short = |words: &'static str| words.split(' ').next().unwrap_or("");
-    let all: usize = KEYS
-        .iter()
-        .map(|(key, word)| width(key) + width(word) + 3)
-        .sum();
+    let whole = keys(|(_, word, _)| word, "  ");
+    let short = keys(|(_, _, word)| word, " ");
+    let bare = keys(|_| "", " ");
+    let fitting = [whole, short]
+        .into_iter()
+        .find(|keys| keys.width() <= columns);
+    lines(frame, area, vec![fitting.unwrap_or(bare)]);
+}
+
+fn keys(
+    word: impl Fn((&'static str, &'static str, &'static str)) -> &'static str,
+    gap: &'static str,
+) -> Line<'static> {
     let mut line = Line::default();
-    for (key, word) in KEYS {
-        let word = match word {
-            "maintenance" if all > columns => "maint",
-            "activate" if all > columns => "activ",
-            "failback" if all > columns => "back",
-            "what if" if all > columns => "if",
-            word => word,
-        };
-        let gap = if columns < 76 { " " } else { "  " };
-        let word = if columns < 60 { short("") } else { word };
+    for key in KEYS {
         line.push_span(Span::raw(if line.spans.is_empty() { " " } else { gap }));
-        line.push_span(Span::styled(key, style(Tone::Strong)));
-        line.push_span(Span::styled(format!(" {word}"), style(Tone::Faint)));
+        line.push_span(Span::styled(key.0, style(Tone::Strong)));
+        let word = match word(key) {
+            "" => String::new(),
+            word => format!(" {word}"),
+        };
+        line.push_span(Span::styled(word, style(Tone::Faint)));
     }
-    lines(frame, area, vec![line]);
+    line
 }

@@ -11,7 +11,7 @@ use super::super::super::status::{duration, text};
 use super::super::super::terminal::{Tone, plain};
 use super::super::picture::Picture;
 use super::super::state::State;
-use super::super::story::{self, Story, faults, taken_out, why};
+use super::super::story::{Story, faults, taken_out, why};
 use super::fold::{cut, fit, fold, width};
 use super::{lines, style};
 
@@ -55,7 +55,7 @@ pub(super) fn story(state: &State, columns: u16, now: Instant, rows: u16) -> Vec
     let since = format!(
         "for {}, since {}, epoch {}",
         picture.age(&picture.status["active_since"], now),
-        story::time(&picture.status["active_since"]),
+        picture.clock(&picture.status["active_since"]),
         picture.status["epoch"]
     );
     let mut out = Vec::new();
@@ -71,7 +71,8 @@ pub(super) fn story(state: &State, columns: u16, now: Instant, rows: u16) -> Vec
         Span::raw(" "),
         Span::styled(told.headline, style(Tone::Strong)),
     ];
-    if used + width(&since) + 2 <= columns {
+    let beside = used + width(&since) + 2 <= columns;
+    if beside {
         first.push(Span::styled(format!("  {since}"), style(Tone::Faint)));
     }
     out.push(Line::from(first));
@@ -89,6 +90,9 @@ pub(super) fn story(state: &State, columns: u16, now: Instant, rows: u16) -> Vec
     };
     let short = rows < 8;
     section("", Tone::Plain, &told.hint, 2);
+    if !beside {
+        section("active", Tone::Plain, &since, 1);
+    }
     section("why", Tone::Plain, &why(picture), if short { 1 } else { 3 });
     let found = faults(picture, now);
     if found.is_empty() {

@@ -8,8 +8,7 @@ use serde_json::Value;
 use super::super::super::status::text;
 use super::super::super::terminal::Tone;
 use super::super::state::State;
-use super::super::story::time;
-use super::fold::{fit, fold};
+use super::fold::{fold, width};
 use super::{lines, style};
 
 /// Rows of one entry: a flip's whole explanation, the beginning of everything else.
@@ -22,8 +21,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
         return;
     }
     let columns = usize::from(area.width);
-    let rule = fit("── what happened, newest first ", columns);
-    let rule = rule.trim_end().to_owned() + &"─".repeat(columns.saturating_sub(32));
+    let title = "── what happened, newest first ";
+    let rule = title.to_owned() + &"─".repeat(columns.saturating_sub(width(title)));
     let mut rows = vec![Line::styled(rule, style(Tone::Faint))];
     let room = usize::from(area.height);
     if state.picture.journal.is_empty() {
@@ -33,13 +32,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
         if rows.len() >= room {
             break;
         }
-        rows.extend(told(entry, columns));
+        rows.extend(told(state, entry, columns));
     }
     lines(frame, area, rows);
 }
 
-fn told(entry: &Value, columns: usize) -> Vec<Line<'static>> {
-    let at = format!(" {} ", time(&entry["at"]));
+fn told(state: &State, entry: &Value, columns: usize) -> Vec<Line<'static>> {
+    let at = format!(" {} ", state.picture.clock(&entry["at"]));
     let most = if entry["kind"] == "flip" { FLIP } else { OTHER };
     let message = fold(
         &text(&entry["message"]),

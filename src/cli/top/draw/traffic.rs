@@ -10,6 +10,9 @@ use super::super::state::State;
 use super::fold::width;
 use super::{lines, style};
 
+/// All of a zone's flow stands in one row from so many columns on.
+const ONE_ROW: u16 = 62;
+
 /// All zones together, and what waits before them.
 pub(super) fn totals(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let status = &state.picture.status;
@@ -31,7 +34,6 @@ pub(super) fn totals(frame: &mut Frame<'_>, area: Rect, state: &State) {
             },
             format!("{held} held"),
         ),
-        (Tone::Plain, format!("{} flips left", status["flips_left"])),
         (
             Tone::Plain,
             format!("configuration {}", status["config_generation"]),
@@ -44,6 +46,10 @@ pub(super) fn totals(frame: &mut Frame<'_>, area: Rect, state: &State) {
                 count(&traffic["connections"]["upstream"])
             ),
         ),
+        (
+            Tone::Plain,
+            format!("{} flips left this hour", status["flips_left"]),
+        ),
     ];
     if let Some(zone) = status["pinned"].as_str() {
         parts.insert(0, (Tone::Ordered, format!("pinned to {zone}")));
@@ -51,30 +57,36 @@ pub(super) fn totals(frame: &mut Frame<'_>, area: Rect, state: &State) {
     lines(frame, area, vec![joined(parts, usize::from(area.width))]);
 }
 
+/// Rows that a zone's flow takes in `columns` columns.
+pub(super) fn height(columns: u16) -> u16 {
+    if columns >= ONE_ROW { 1 } else { 2 }
+}
+
 /// What flows in one zone.
-pub(super) fn of_zone(flow: Option<&Value>, in_flight: u64, columns: usize) -> Line<'static> {
+pub(super) fn of_zone(flow: Option<&Value>, in_flight: u64, columns: u16) -> Vec<Line<'static>> {
     let none = Value::Null;
     let flow = flow.unwrap_or(&none);
     let errors = &flow["errors_per_second"];
-    joined(
-        vec![
-            (
-                Tone::Plain,
-                format!("{} req/s", rate(&flow["requests_per_second"])),
-            ),
-            (tone(errors), format!("{} err/s", rate(errors))),
-            (
-                Tone::Plain,
-                format!(
-                    "p50 {} p99 {} ms",
-                    latency(&flow["p50_ms"]),
-                    latency(&flow["p99_ms"])
-                ),
-            ),
-            (Tone::Plain, format!("{in_flight} in flight")),
-        ],
-        columns,
-    )
+    let requests = format!("{} req/s", rate(&flow["requests_per_second"]));
+    let latencies = format!(
+        "p50 {} p99 {} ms",
+        latency(&flow["p50_ms"]),
+        latency(&flow["p99_ms"])
+    );
+    let mut rates = vec![
+        (Tone::Strong, requests),
+        (tone(errors), format!("{} err/s", rate(errors))),
+    ];
+    let rest = vec![
+        (Tone::Plain, latencies),
+        (Tone::Plain, format!("{in_flight} in flight")),
+    ];
+    let room = usize::from(columns);
+    if height(columns) == 1 {
+        rates.extend(rest);
+        return vec![joined(rates, room)];
+    }
+    vec![joined(rates, room), joined(rest, room)]
 }
 
 /// As many of `parts` as have room.

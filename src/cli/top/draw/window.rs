@@ -14,7 +14,6 @@ use super::super::super::terminal::{Tone, plain};
 use super::super::dialog::{About, Dialog, Stage};
 use super::super::picture::list;
 use super::super::state::State;
-use super::super::story::time;
 use super::fold::{cut, fold};
 use super::row::{mark, state as observed};
 use super::{lines, style};
@@ -204,7 +203,11 @@ pub(super) fn detail(frame: &mut Frame<'_>, area: Rect, state: &State, now: Inst
         } else {
             Tone::Bad
         };
-        let line = format!(" {}  {}", time(&known["time"]), outcome(known));
+        let line = format!(
+            " {}  {}",
+            state.picture.clock(&known["time"]),
+            outcome(known)
+        );
         rows.push(Line::styled(cut(&line, columns), style(tone)));
     }
     rows.push(Line::styled(
@@ -276,7 +279,8 @@ fn window(frame: &mut Frame<'_>, area: Rect, title: &str, rows: Vec<Line<'_>>) {
         .min(area.height);
     let place = Rect {
         x: area.x + (area.width - width) / 2,
-        y: area.y + (area.height - height) / 2,
+        // At the bottom, so that the zones stay in sight; the keys there belong to the picture.
+        y: area.y + area.height - height,
         width,
         height,
     };

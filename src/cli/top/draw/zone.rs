@@ -25,8 +25,11 @@ const NARROWEST: u16 = 30;
 /// How the zones are arranged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Plan {
-    /// With doors of this width between them.
-    Beside(u16),
+    /// Each so wide, with doors between them.
+    Beside {
+        width: u16,
+        door: u16,
+    },
     Below,
 }
 
@@ -37,8 +40,9 @@ impl Plan {
             .max(1);
         let door = if width >= 110 { 14 } else { 10 };
         let doors = (zones - 1).saturating_mul(door);
-        if width.saturating_sub(doors) / zones >= NARROWEST {
-            Self::Beside(door)
+        let width = width.saturating_sub(doors) / zones;
+        if width >= NARROWEST {
+            Self::Beside { width, door }
         } else {
             Self::Below
         }
@@ -52,8 +56,10 @@ impl Plan {
             .iter()
             .map(|zone| list(&zone["components"]).len());
         let rows = match self {
-            // The border, and what flows.
-            Self::Beside(_) => sizes.max().unwrap_or(0) + 3,
+            Self::Beside { width, .. } => {
+                let borders = 2;
+                sizes.max().unwrap_or(0) + usize::from(borders + traffic::height(width - borders))
+            }
             Self::Below => sizes.map(|size| size + 1).sum(),
         };
         u16::try_from(rows).unwrap_or(u16::MAX)
@@ -63,15 +69,14 @@ impl Plan {
 /// Draws them.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, plan: Plan, now: Instant) {
     match plan {
-        Plan::Beside(door) => beside(frame, area, state, door, now),
+        Plan::Beside { width, door } => beside(frame, area, state, (width, door), now),
         Plan::Below => below(frame, area, state, now),
     }
 }
 
-fn beside(frame: &mut Frame<'_>, area: Rect, state: &State, door: u16, now: Instant) {
+fn beside(frame: &mut Frame<'_>, area: Rect, state: &State, widths: (u16, u16), now: Instant) {
+    let (width, door) = widths;
     let zones = state.picture.zones();
-    let count = u16::try_from(zones.len()).unwrap_or(u16::MAX).max(1);
-    let width = area.width.saturating_sub((count - 1) * door) / count;
     let active = zones
         .iter()
         .position(|zone| zone["active"] == true)
@@ -129,17 +134,11 @@ fn compartment(
         .title_top(Line::from(said(state, zone, area.width, now)).right_aligned());
     let inner = block.inner(area);
     frame.render_widget(block, area);
-    let columns = usize::from(inner.width);
     let flow = state.picture.flow(zone);
-    let mut rows = vec![traffic::of_zone(flow, in_flight(zone), columns)];
-    rows.extend(components(
-        state,
-        index,
-        zone,
-        columns,
-        usize::from(inner.height).saturating_sub(1),
-        now,
-    ));
+    let mut rows = traffic::of_zone(flow, in_flight(zone), inner.width);
+    let room = usize::from(inner.height).saturating_sub(rows.len());
+    let columns = usize::from(inner.width);
+    rows.extend(components(state, index, zone, columns, room, now));
     lines(frame, inner, rows);
 }
 
