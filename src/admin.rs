@@ -12,6 +12,7 @@ mod guard;
 mod health;
 mod journal;
 mod listener;
+mod metrics;
 mod order;
 mod plan;
 mod problem;
@@ -19,6 +20,7 @@ mod seats;
 mod status;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -44,6 +46,8 @@ use crate::serve::acme::OrderBook;
 use crate::shutdown::Readiness;
 use crate::snapshot::Subscriber;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::meter::Meter;
+use crate::telemetry::traffic::Feed;
 
 use events::{End, Outlet, Pump};
 pub(crate) use guard::{Caller, check_origin};
@@ -70,6 +74,10 @@ pub struct Context {
     pub held: Arc<AtomicUsize>,
     /// What the workers have counted.
     pub counters: Counters,
+    /// What they have counted of requests.
+    pub meter: Meter,
+    /// What of it has happened within the last second; whoever wants each sample clones it.
+    pub traffic: Feed,
     /// How it stands with certificates by ACME.
     pub orders: OrderBook,
     /// What can be broken, where this is a demo.

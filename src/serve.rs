@@ -33,6 +33,8 @@ use crate::proxy::shed::Demands;
 use crate::shutdown::{Phase, Readiness};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::meter::Meter;
+use crate::telemetry::traffic::Sampler;
 use crate::worker::crew::{self, Foreman, Order, Parts};
 
 use listeners::Listeners;
@@ -115,7 +117,8 @@ async fn start(
         Monitor::build(Arc::clone(&config), workers, observed);
     let held = Held::default();
     let counters = Counters::new(workers);
-    let monitor = monitor.with_counters(counters.clone());
+    let meter = Meter::new(workers);
+    let monitor = monitor.with_counters(counters.clone(), started.instant);
     let foremen = start_workers(
         workers,
         &Parts {
@@ -123,6 +126,7 @@ async fn start(
             subscriber: subscriber.clone(),
             observations,
             counters: counters.clone(),
+            meter: meter.clone(),
             access_log: access_log.clone(),
             challenges: challenges.clone(),
             held: held.clone(),
@@ -141,6 +145,13 @@ async fn start(
         monitor_stopped.await.ok();
     }));
     let certificates = tokio::task::spawn_local(certificates::watch(subscriber.clone()));
+    let (sampler, traffic) = Sampler::new(
+        meter.clone(),
+        counters.clone(),
+        held.counter(),
+        subscriber.clone(),
+    );
+    let sampling = tokio::task::spawn_local(sampler.run());
     let orders = acme::OrderBook::default();
     let acme = tokio::task::spawn_local(acme::keep(subscriber.clone(), challenges, orders.clone()));
     let context = admin::Context {
@@ -152,6 +163,8 @@ async fn start(
         token: config.admin.token.clone(),
         held: held.counter(),
         counters: counters.clone(),
+        meter: meter.clone(),
+        traffic,
         orders,
         demo,
     };
@@ -182,6 +195,7 @@ async fn start(
     let forced = drain(&foremen, drain_timeout, &mut signals).await;
     certificates.abort();
     acme.abort();
+    sampling.abort();
     stop_admin.send(()).ok();
     stop_monitor.send(()).ok();
     let ended = async {
@@ -196,8 +210,7 @@ async fn start(
     }
     access_log.end();
     log_writer.join().ok();
-    let totals = counters.totals();
-    info!(requests = totals.requests, forced, "stopped");
+    info!(requests = meter.requests(), forced, "stopped");
     Ok(())
 }
 

@@ -1,5 +1,8 @@
-//! What firedoor says about itself: the log, the access log, counters.
+//! What firedoor says about itself: the log, the access log, and what it counts.
 
 pub mod access_log;
 pub mod counters;
 pub mod log;
+pub mod meter;
+pub mod reason;
+pub mod traffic;

@@ -2,6 +2,7 @@
 //! clock, retry budget, log buffer. Nothing here is shared with another worker, so nothing here is locked.
 
 mod carrier;
+mod census;
 mod clock;
 mod complaint;
 pub mod crew;
@@ -38,10 +39,14 @@ use crate::proxy::view::View;
 use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::{Line, Style};
 use crate::telemetry::counters::WorkerCounters;
+use crate::telemetry::meter::PoolMeter;
 
+use census::Census;
 use complaint::Complaints;
 use crew::{Order, Parts};
 use seats::Seats;
+
+pub(crate) use census::Open;
 
 /// How often deadlines are compared with the clock. All of them are late by up to this much.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -57,6 +62,12 @@ pub(crate) struct Worker {
     now: Cell<u64>,
     cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     view: RefCell<Rc<View>>,
+    /// Where requests are counted that belong to no pool.
+    unrouted: Arc<PoolMeter>,
+    /// There was a flip, and no backend has answered since.
+    awaits_response: Cell<bool>,
+    /// Connections to backends, in use or not.
+    open: Rc<Cell<u64>>,
     downstreams: Seats<Downstream>,
     exchanges: Seats<Exchange>,
     date: RefCell<(u64, HeaderValue)>,
@@ -78,12 +89,16 @@ impl Worker {
         parts.subscriber.reach(index, snapshot.generation);
         let budget = Budget::new(snapshot.config.upstream.retry_budget);
         let started = parts.started;
+        let shared = (&parts.demands, &parts.meter);
         Rc::new(Self {
             index,
             micros: Cell::new(0),
             now: Cell::new(1),
             cache: RefCell::new(parts.subscriber.cache()),
-            view: RefCell::new(Rc::new(View::new(snapshot, None, &parts.demands, started))),
+            view: RefCell::new(Rc::new(View::new(snapshot, None, shared, started))),
+            unrouted: parts.meter.of_none(&Arc::from("")),
+            awaits_response: Cell::new(false),
+            open: Rc::default(),
             downstreams: Seats::default(),
             exchanges: Seats::default(),
             date: RefCell::new((0, HeaderValue::from_static(""))),
@@ -169,8 +184,10 @@ impl Worker {
         self.tick();
         let now = self.now();
         let crowded = self.handshakes.available_permits() == 0;
+        let mut census = Census::default();
         self.downstreams.each(|downstream| {
             downstream.sweep(now);
+            census.meet(downstream);
             if crowded {
                 downstream.make_way(now);
             }
@@ -181,8 +198,10 @@ impl Worker {
         for upstream in view.upstreams.values() {
             if upstream.idle.len() > 0 {
                 upstream.idle.sweep(now, timeout);
+                census.visit(upstream);
             }
         }
+        census.publish(self);
         self.prewarm();
         self.call_waiting();
         self.flush_log();
@@ -227,11 +246,11 @@ impl Worker {
         if Arc::ptr_eq(snapshot, &view.snapshot) {
             return Rc::clone(&view);
         }
-        let demands = &self.parts.demands;
+        let shared = (&self.parts.demands, &self.parts.meter);
         let new = View::new(
             Arc::clone(snapshot),
             Some(&view),
-            demands,
+            shared,
             self.parts.started,
         );
         let new = Rc::new(new);
@@ -248,6 +267,11 @@ impl Worker {
 
     pub(crate) fn counters(&self) -> &WorkerCounters {
         self.parts.counters.of(self.index)
+    }
+
+    /// Where requests are counted that belong to no pool.
+    pub(crate) fn unrouted(&self) -> &PoolMeter {
+        &self.unrouted
     }
 
     pub(crate) fn held(&self) -> &Held {

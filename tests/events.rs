@@ -5,7 +5,9 @@
 mod subscriber;
 mod support;
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -234,6 +236,22 @@ fn streams_end_with_the_process_and_do_not_hold_it_up() {
     assert!(!log.contains("did not end in time"), "{log}");
 }
 
+#[test]
+fn traffic_comes_each_second_beside_the_rest() {
+    let pair = Pair::start();
+    let proxy = pair.proxy(EAGER);
+    let mut stream = Subscriber::open(proxy.admin, "?with=status%2Ctraffic", "");
+    let first = [stream.next().name, stream.next().name];
+    assert_eq!(first, ["status", "traffic"]);
+    for _ in 0..5 {
+        assert_eq!(proxy.get("/").status, 200);
+    }
+    let busy = stream.until("traffic", |t| t["requests_per_second"].as_f64() > Some(0.0));
+    assert_eq!(busy.data["zones"][0]["name"], "fz-1");
+    let calm = stream.until("traffic", |t| t["at"] != busy.data["at"]);
+    assert_eq!((busy.id, calm.id), (None, None));
+}
+
 /// The same stream, opened again after `meanwhile`, where nobody listens.
 fn again(proxy: &Proxy, stream: Subscriber, meanwhile: impl FnOnce()) -> Subscriber {
     let last = stream.last_id;
@@ -282,4 +300,59 @@ fn sockets(proxy: &Proxy) -> usize {
     targets
         .filter(|target| target.to_string_lossy().starts_with("socket:"))
         .count()
+}
+
+#[test]
+fn the_journal_is_followed_across_a_restart() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_firedoor"))
+        .args(["journal", "--follow", "--json", "--after", "0"])
+        .env("FIREDOOR_ADMIN", proxy.admin.to_string())
+        .env_remove("FIREDOOR_TOKEN")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (sender, lines) = std::sync::mpsc::channel();
+    let stdout = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines() {
+            // Nobody listens any more when the test is over.
+            let _ = sender.send(line.unwrap());
+        }
+    });
+    let mut seen: Vec<Value> = Vec::new();
+    let until_epoch = |seen: &mut Vec<Value>, epoch: u64| {
+        while seen.last().is_none_or(|entry| entry["kind"] != "flip")
+            || seen[seen.len() - 1]["epoch"] != epoch
+        {
+            let line = lines.recv_timeout(PATIENCE).expect("an entry");
+            seen.push(serde_json::from_str(&line).unwrap());
+        }
+    };
+    activate(&proxy, "fz-2");
+    until_epoch(&mut seen, 2);
+    proxy.crash_and_restart();
+    until_both_serve(&proxy);
+    activate(&proxy, "fz-1");
+    until_epoch(&mut seen, 3);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    reader.join().unwrap();
+    let mut said = String::new();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert!(
+        said.contains("trying again") && said.contains("following again"),
+        "{said}"
+    );
+    let all = proxy.admin_get("/v1/journal?after=0&limit=1000").json();
+    let all = all["entries"].as_array().unwrap();
+    assert_eq!(seen, all[..seen.len()], "nothing is lost or doubled");
 }

@@ -12,7 +12,9 @@ use serde_json::{Map, Value};
 use super::endpoint::{Endpoint, INDEX};
 use super::events::{self, Body, Outlet};
 use super::problem::Problem;
-use super::{Caller, Context, dashboard, demo, guard, health, journal, order, plan, status};
+use super::{
+    Caller, Context, dashboard, demo, guard, health, journal, metrics, order, plan, status, traffic,
+};
 
 /// Bytes of a request body.
 const MAX_BODY: usize = 64 * 1024;
@@ -85,6 +87,8 @@ async fn respond(
         Endpoint::Live => Ok(text(StatusCode::OK, "ok\n")),
         Endpoint::Ready => Ok(health::ready(context, head.uri.query())),
         Endpoint::Status => Ok(status::answer(context, &head.headers)),
+        Endpoint::Traffic => Ok(json_ok(&traffic::traffic(&context.traffic.borrow()))),
+        Endpoint::Metrics => metrics::metrics(context, &head.headers),
         Endpoint::Journal => journal::journal(context, head.uri.query()).await,
         Endpoint::Plan => plan::plan(context, head, body).await,
         _ => order::order(endpoint, head, body, outlet.peer, context).await,

@@ -37,6 +37,8 @@ pub(super) enum Endpoint {
     },
     Reload,
     Plan,
+    Traffic,
+    Metrics,
     Demo,
     DemoCondition {
         /// Or a whole zone.
@@ -53,8 +55,10 @@ GET  /health                                  pass, warn or fail, with every com
 GET  /livez                                   the process is alive
 GET  /readyz                                  it takes requests (?verbose)
 GET  /v1/status                               zones, components, pools, decision
+GET  /v1/traffic                              requests a second, errors, durations, by zone and pool
+GET  /metrics                                 the same and more for Prometheus
 GET  /v1/journal                              flips and transitions (?after=N, ?limit=N, ?kind=flip)
-GET  /v1/events                               the same as server-sent events (?after=N, ?with=status)
+GET  /v1/events                               the same as server-sent events (?after=N, ?with=status,traffic)
 POST /v1/zones/{zone}/activate                {\"reason\": \"…\", \"hold\": true}
 POST /v1/zones/{zone}/pin                     {\"reason\": \"…\"}
 POST /v1/zones/{zone}/unpin                   {\"reason\": \"…\"}
@@ -84,7 +88,9 @@ impl Endpoint {
             ["health"] => Self::Health,
             ["livez"] => Self::Live,
             ["readyz"] => Self::Ready,
+            ["metrics"] => Self::Metrics,
             ["v1", "status"] => Self::Status,
+            ["v1", "traffic"] => Self::Traffic,
             ["v1", "journal"] => Self::Journal,
             ["v1", "events"] => Self::Events,
             ["v1", "plan"] => Self::Plan,
@@ -127,6 +133,8 @@ impl Endpoint {
             | Self::Live
             | Self::Ready
             | Self::Status
+            | Self::Traffic
+            | Self::Metrics
             | Self::Journal
             | Self::Events => &[Method::GET, Method::HEAD],
             Self::Activate { .. }

@@ -16,11 +16,11 @@ use http::{Method, Response, StatusCode, request};
 use http_body_util::{Either, Full};
 use tokio::sync::{mpsc, watch};
 
-use super::Context;
 use super::api::{bad_request, parameter, typed};
 use super::order::Peer;
 use super::problem::Problem;
 use super::seats::Manners;
+use super::{Context, traffic};
 pub(super) use feed::Feed;
 pub(super) use pump::{End, Pump, Stream};
 
@@ -82,6 +82,11 @@ pub(super) async fn events(
     let (mut pump, body) = Pump::new(seat, outlet);
     // Subscribed to before the backlog is asked for, so that nothing falls between the two.
     pump.resume(&context.monitor, wishes.after).await;
+    if wishes.traffic {
+        let newest = traffic::traffic(&context.traffic.borrow());
+        let newest = frame::event("traffic", &newest);
+        pump.add_traffic(newest, outlet.feed.traffic());
+    }
     if wishes.status {
         outlet.feed.refresh(context);
         pump.add_status(outlet.feed.status());
@@ -105,6 +110,7 @@ struct Wishes {
     /// The number of the last entry that it has.
     after: Option<u64>,
     status: bool,
+    traffic: bool,
 }
 
 impl Wishes {
@@ -133,9 +139,10 @@ impl Wishes {
         for what in with.split(',').filter(|what| !what.is_empty()) {
             match what {
                 "status" => wishes.status = true,
+                "traffic" => wishes.traffic = true,
                 unknown => {
                     return Err(bad_request(format!(
-                        "with={unknown}: the journal's entries can come with \"status\""
+                        "with={unknown}: the journal's entries can come with \"status\" and \"traffic\""
                     )));
                 }
             }

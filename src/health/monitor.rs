@@ -10,12 +10,14 @@ mod chronicle;
 mod disk;
 mod drain;
 mod handle;
+mod ledger;
 mod probes;
 mod promotion;
 mod recorder;
 mod request;
 mod resolver;
 mod scribe;
+mod stopwatch;
 mod turns;
 
 use std::pin::pin;
@@ -38,7 +40,7 @@ use crate::moment::Moment;
 use crate::outcome::{Observation, Outcome};
 use crate::snapshot::Subscriber;
 use crate::telemetry::counters::Counters;
-use crate::zone::ComponentId;
+use crate::zone::{ComponentId, ComponentKey};
 use bridgehead::Bridgehead;
 use chronicle::{Chronicle, Reply};
 use disk::Disk;
@@ -48,8 +50,10 @@ use recorder::Recorder;
 use request::{Asker, Request};
 use resolver::Resolver;
 use scribe::Scribe;
+use stopwatch::Stopwatch;
 
 pub use handle::{Done, MonitorHandle};
+pub use ledger::{Account, Checks, Ledger, Phase, Refused};
 pub use turns::Turns;
 
 /// How long a flip waits for its memory to become durable. Past that it is committed all the same: a disk must never stop
@@ -81,10 +85,13 @@ pub struct Monitor {
     scribe: Scribe,
     chronicle: Chronicle,
     prober: Prober,
-    probes: JoinSet<(ComponentId, u64, Outcome)>,
+    probes: JoinSet<(ComponentId, ComponentKey, u64, Outcome)>,
     drain: Drain,
     promoter: Promoter,
-    counters: Option<Counters>,
+    /// With the moment at which the workers' clocks were at 0.
+    counters: Option<(Counters, Instant)>,
+    stopwatch: Stopwatch,
+    ledger: Ledger,
     observations: mpsc::Receiver<Observation>,
     requests: mpsc::Receiver<Request>,
     /// The last one given to the recorder; `None` before the first.
@@ -128,9 +135,11 @@ impl Monitor {
             Bridgehead::build(&config, generation, routing, &resolver, workers);
         let report = Arc::new(ArcSwap::from_pointee(checker.report(now)));
         let (sender, requests) = mpsc::channel(REQUESTS);
-        let disk = Disk::default();
+        let ledger = Ledger::default();
+        let disk = Disk::new(ledger.clone());
         let handle = MonitorHandle {
             troubles: disk.troubles(),
+            ledger: ledger.clone(),
             requests: sender,
             report: Arc::clone(&report),
             entries: chronicle.subscription(),
@@ -150,6 +159,8 @@ impl Monitor {
             drain: Drain::default(),
             promoter: Promoter::default(),
             counters: None,
+            stopwatch: Stopwatch::new(ledger.clone(), now.instant),
+            ledger,
             observations,
             requests,
             memory: None,
@@ -165,10 +176,11 @@ impl Monitor {
         (monitor, handle, subscriber)
     }
 
-    /// Lets drills say how many requests they have held.
+    /// Lets drills say how many requests they have held, and flips, how long the first response took. `started`: when the workers'
+    /// clocks were at 0.
     #[must_use]
-    pub fn with_counters(mut self, counters: Counters) -> Self {
-        self.counters = Some(counters);
+    pub fn with_counters(mut self, counters: Counters, started: Instant) -> Self {
+        self.counters = Some((counters, started));
         self
     }
 
@@ -257,8 +269,9 @@ impl Monitor {
 
     /// Hands on what the workers have counted since the last time.
     fn count(&mut self, now: Moment) {
-        if let Some(counters) = &self.counters {
+        if let Some((counters, started)) = &self.counters {
             self.checker.handle_held(counters.totals().holds);
+            self.stopwatch.look(counters, *started);
         }
         for (component, tally) in self.bridgehead.tallies() {
             self.put(Input::Tally(component, tally), now);
@@ -273,6 +286,7 @@ impl Monitor {
             entries.push(self.chronicle.take(order, now.instant));
         }
         while let Some(event) = self.checker.poll_event() {
+            self.stopwatch.note(&event, now.instant);
             entries.push(self.chronicle.take(event, now.instant));
         }
         // What must be remembered changes only together with an event.
@@ -281,8 +295,10 @@ impl Monitor {
         }
         let generation = self.checker.config_generation();
         let routing = self.checker.routing();
+        let before = Instant::now();
         self.bridgehead
             .publish(&self.config, generation, routing, &self.resolver);
+        self.stopwatch.published(before, Instant::now());
         self.recorder.append(&entries);
         match self.checker.draining() {
             Some(_) => self.drain.begin(now.instant),

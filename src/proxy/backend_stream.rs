@@ -14,15 +14,22 @@ use tokio_rustls::client::TlsStream;
 use super::io::write_all_at_once;
 use super::multiplex::Stream;
 use super::stream_tunnel::StreamTunnel;
+use crate::worker::Open;
 
 /// A backend's side of a connection.
 ///
 /// With either, a read that is pending means that nothing comes before the doorbell rings: rustls takes in all that the socket has, and
 /// hands out all that it has deciphered, before the socket itself is found empty.
 pub(crate) enum BackendStream {
-    Plain(TcpStream),
+    Plain {
+        stream: TcpStream,
+        _open: Open,
+    },
     /// On the heap: it is a kilobyte.
-    Secured(Box<TlsStream<TcpStream>>),
+    Secured {
+        stream: Box<TlsStream<TcpStream>>,
+        _open: Open,
+    },
     /// Only ever as the one side of a tunnel, with its place on the connection.
     Tunnel {
         tunnel: Box<StreamTunnel>,
@@ -38,9 +45,9 @@ impl BackendStream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Plain(stream) => write_all_at_once(stream, cx, bufs),
+            Self::Plain { stream, .. } => write_all_at_once(stream, cx, bufs),
             // rustls gathers them itself.
-            Self::Secured(stream) => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
+            Self::Secured { stream, .. } => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
             Self::Tunnel { tunnel, .. } => Pin::new(&mut **tunnel).poll_write_vectored(cx, bufs),
         }
     }
@@ -54,8 +61,8 @@ impl AsyncRead for BackendStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Secured(stream) => Pin::new(&mut **stream).poll_read(cx, buf),
+            Self::Plain { stream, .. } => Pin::new(stream).poll_read(cx, buf),
+            Self::Secured { stream, .. } => Pin::new(&mut **stream).poll_read(cx, buf),
             Self::Tunnel { tunnel, .. } => Pin::new(&mut **tunnel).poll_read(cx, buf),
         }
     }
@@ -69,8 +76,8 @@ impl AsyncWrite for BackendStream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Secured(stream) => Pin::new(&mut **stream).poll_write(cx, buf),
+            Self::Plain { stream, .. } => Pin::new(stream).poll_write(cx, buf),
+            Self::Secured { stream, .. } => Pin::new(&mut **stream).poll_write(cx, buf),
             Self::Tunnel { tunnel, .. } => Pin::new(&mut **tunnel).poll_write(cx, buf),
         }
     }
@@ -91,15 +98,15 @@ impl AsyncWrite for BackendStream {
     #[inline]
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(_) | Self::Tunnel { .. } => Poll::Ready(Ok(())),
-            Self::Secured(stream) => Pin::new(&mut **stream).poll_flush(cx),
+            Self::Plain { .. } | Self::Tunnel { .. } => Poll::Ready(Ok(())),
+            Self::Secured { stream, .. } => Pin::new(&mut **stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Secured(stream) => Pin::new(&mut **stream).poll_shutdown(cx),
+            Self::Plain { stream, .. } => Pin::new(stream).poll_shutdown(cx),
+            Self::Secured { stream, .. } => Pin::new(&mut **stream).poll_shutdown(cx),
             Self::Tunnel { tunnel, .. } => Pin::new(&mut **tunnel).poll_shutdown(cx),
         }
     }

@@ -238,10 +238,14 @@ impl Body for ResponseBody {
             Source::Relayed(relay) => relay.poll(cx),
             Source::Compressed(compressed) => compressed.poll(cx),
         };
-        if let (Some(record), Poll::Ready(Some(result))) = (&mut this.record, &polled) {
-            match result {
-                Ok(frame) => record.sent(frame.data_ref().map_or(0, Bytes::len)),
-                Err(_) => match this.source.relay() {
+        if let Some(record) = &mut this.record {
+            match &polled {
+                Poll::Pending => record.waits(),
+                Poll::Ready(None) => {}
+                Poll::Ready(Some(Ok(frame))) => {
+                    record.sent(frame.data_ref().map_or(0, Bytes::len));
+                }
+                Poll::Ready(Some(Err(_))) => match this.source.relay() {
                     Some(relay) if relay.is_clients_fault() => record.ended("CD"),
                     _ => record.broke_off(),
                 },

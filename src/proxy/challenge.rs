@@ -19,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::body::ResponseBody;
 use super::record::Record;
+use crate::telemetry::reason::Reason;
 
 /// Where the authority asks for a token (RFC 8555 8.3).
 const PLACE: &str = "/.well-known/acme-challenge/";
@@ -137,7 +138,7 @@ impl Drop for Posed {
 
 /// The answer to [`Challenges::file`]'s question.
 pub(crate) fn respond(file: Bytes, mut record: Box<Record>) -> Response<ResponseBody> {
-    record.refused(StatusCode::OK, "LR", false);
+    record.refused(Reason::Challenge, StatusCode::OK, "LR", false);
     let length = HeaderValue::from(file.len());
     let headers_only = record.is_head();
     let body = if headers_only { Vec::new() } else { vec![file] };

@@ -65,7 +65,10 @@ impl Connection {
         let stream = connect.await.map_err(Unopened::Unconnected)?;
         let mut shares = upstream.shares();
         let stream = match &upstream.security {
-            None => BackendStream::Plain(stream),
+            None => BackendStream::Plain {
+                stream,
+                _open: worker.opened(),
+            },
             Some(security) => match security.secure(stream).await {
                 Ok(stream) => {
                     shares = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -74,7 +77,10 @@ impl Connection {
                         return Err(Unopened::Unfit("HTTP/2", why));
                     }
                     upstream.set_shares(shares);
-                    BackendStream::Secured(Box::new(stream))
+                    BackendStream::Secured {
+                        stream: Box::new(stream),
+                        _open: worker.opened(),
+                    }
                 }
                 Err(error) => return Err(Unopened::Unfit("TLS", words::tls::of(&error))),
             },
@@ -237,6 +243,13 @@ impl Idle {
         self.stack.borrow_mut().clear();
         // Those that are in use live until their last request has ended.
         self.channels.borrow_mut().clear();
+    }
+
+    /// Those that carry no request.
+    pub(crate) fn unused(&self) -> usize {
+        let channels = self.channels.borrow();
+        let unused = channels.iter().filter(|channel| channel.load() == 0);
+        self.stack.borrow().len() + unused.count()
     }
 
     pub(crate) fn len(&self) -> usize {

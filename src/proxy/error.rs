@@ -15,6 +15,7 @@ use super::policy::page::PreparedPage;
 use super::record::Record;
 use super::survey::Flaw;
 use crate::outcome::Trouble;
+use crate::telemetry::reason::Reason;
 
 /// Why firedoor answers by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,11 +172,43 @@ impl Refusal {
         }
     }
 
+    /// As metrics count it.
+    fn reason(self) -> Reason {
+        match self {
+            Self::Flawed(_) | Self::BadTarget => Reason::Malformed,
+            Self::LongTarget | Self::LargeHead | Self::Body(BodyTrouble::TooLarge) => {
+                Reason::TooLarge
+            }
+            Self::Body(BodyTrouble::TooSlow) => Reason::TooSlow,
+            Self::Body(BodyTrouble::Broken) => Reason::BrokenBody,
+            Self::Method => Reason::Method,
+            Self::Options => Reason::Options,
+            Self::UnknownProtocol | Self::NoTunnel => Reason::NoTunnel,
+            Self::Redirect => Reason::Redirect,
+            Self::Answered(_) => Reason::Route,
+            Self::Maintenance => Reason::Maintenance,
+            Self::UnknownHost => Reason::UnknownHost,
+            Self::Misdirected => Reason::Misdirected,
+            Self::NoRoute => Reason::NoRoute,
+            Self::NoZone => Reason::NoZone,
+            Self::HoldFull => Reason::HoldFull,
+            Self::Shed => Reason::Shed,
+            Self::Limited(_) => Reason::RateLimited,
+            Self::Upstream(Trouble::Connect) => Reason::Connect,
+            Self::Upstream(Trouble::ConnectTimeout) => Reason::ConnectTimeout,
+            Self::Upstream(Trouble::Handshake) => Reason::Handshake,
+            Self::Upstream(Trouble::Reset | Trouble::ServerError) => Reason::Reset,
+            Self::Upstream(Trouble::ResponseTimeout) => Reason::ResponseTimeout,
+            Self::Upstream(Trouble::Protocol) => Reason::Protocol,
+        }
+    }
+
     /// The answer to the client.
     pub(crate) fn response(self, json: bool, mut record: Box<Record>) -> Response<ResponseBody> {
         let status = self.status();
         // Whatever a client does wrong must not make a sound backend gray.
         record.refused(
+            self.reason(),
             status,
             self.termination(),
             matches!(self, Self::Upstream(_)),

@@ -37,6 +37,7 @@ use super::survey::{self, Survey};
 use super::upgrade::Tunnel;
 use super::upstream::InFlight;
 use crate::outcome::{Ending, Trouble};
+use crate::telemetry::reason::Retry;
 use crate::zone::ComponentId;
 
 /// Answers one request. Never fails: what goes wrong before the response head is an answer of our own.
@@ -113,6 +114,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             admitted = gate.enter(prepared.priority, worker.now());
             if admitted.is_none() {
                 worker.counters().sheds.add(1);
+                record.unserved(&view, pool);
                 return poor.ok_or(Refusal::Shed);
             }
         }
@@ -160,11 +162,13 @@ async fn forward<B: Body + Into<ClientBody>>(
                         let _taken_over = worker.view();
                         if !flight.is_welcome() {
                             // The zone was left while we were connecting to it.
+                            record.again(Retry::Left);
                             continue;
                         }
                         connection
                     }
                     Err(trouble) => {
+                        record.again(trouble.map_or(Retry::NoSocket, Retry::from));
                         if let Some(trouble) = trouble {
                             worker.report(&upstream, trouble);
                             record.lost(Ending::Broken);
@@ -249,6 +253,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 let Some(again) = spare.filter(|_| worth_it) else {
                     return Ok(answer);
                 };
+                record.again(Retry::Status);
                 if bad {
                     record.lost(Ending::ServerError);
                 }
@@ -273,8 +278,10 @@ async fn forward<B: Body + Into<ClientBody>>(
                 if connection.is_reused() {
                     // It had been closed while it was idle, as connections are: no news about the backend.
                     fresh_only = true;
+                    record.again(Retry::Stale);
                 } else {
                     worker.report(&upstream, Trouble::Reset);
+                    record.again(Retry::Reset);
                     record.lost(Ending::Broken);
                     tried.push(upstream.id);
                 }
@@ -295,6 +302,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 let Some(again) = spare.filter(|_| allowed || last_resort) else {
                     return Err(Refusal::Upstream(trouble));
                 };
+                record.again(if stale { Retry::Stale } else { trouble.into() });
                 if !unsent {
                     record.lost(Ending::Broken);
                 }
@@ -319,6 +327,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 let Some(again) = spare else {
                     return Err(Refusal::Upstream(Trouble::ResponseTimeout));
                 };
+                record.again(Retry::Abandoned);
                 record.lost(Ending::Broken);
                 retries += 1;
                 request = again;

@@ -99,6 +99,7 @@ impl Stay {
         record: &mut Record,
     ) -> Result<(), Refusal> {
         let worker = &state.worker;
+        record.unserved(&view, pool);
         let before = Arc::clone(&view.snapshot);
         let config = &before.config;
         let patience = patience(record.hold_time(config), &config.pools[pool].check, failed);

@@ -82,7 +82,7 @@ pub(crate) async fn open(
     ping_interval: Duration,
 ) -> Result<(Rc<Channel>, impl Future<Output = ()> + 'static), String> {
     let scheme = match stream {
-        BackendStream::Secured(_) => Scheme::HTTPS,
+        BackendStream::Secured { .. } => Scheme::HTTPS,
         _ => Scheme::HTTP,
     };
     let life = Rc::new(Life::default());

@@ -1,5 +1,7 @@
 //! What is remembered of a request until it ends: then one access-log line and one count.
 
+mod measure;
+
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,15 +17,21 @@ use super::identity::Identity;
 use super::policy::Policy;
 use super::trial::Side;
 use super::upstream::{InFlight, Upstream};
+use super::view::Unserved;
 use crate::config::{Coding, Config};
 use crate::outcome::Ending;
 use crate::telemetry::access_log::Line;
+use crate::telemetry::reason::{Reason, Retry};
 use crate::zone::ComponentKey;
 
 /// See the module's promise.
 pub(crate) struct Record {
     state: Rc<Exchange>,
     begun: Instant,
+    /// The same in worker microseconds.
+    begun_at: u64,
+    /// The worker has looked at the clock, and nothing has been waited for since.
+    prompt: bool,
     method: Method,
     version: Version,
     status: u16,
@@ -38,6 +46,10 @@ pub(crate) struct Record {
     location: Option<Box<HeaderValue>>,
     /// The backend of the last attempt.
     upstream: Option<Rc<Upstream>>,
+    /// Where it is counted while it has found no backend, once its pool is known.
+    unserved: Option<Rc<Unserved>>,
+    /// Why there will be another attempt, if there is one.
+    retry: Option<Retry>,
     /// How far it is to blame for how the request ended.
     ending: Ending,
     /// The attempt takes part in a trial.
@@ -86,34 +98,43 @@ impl Record {
 
     /// Something came that isn't a request; hyper has answered it.
     pub(crate) fn malformed(state: &Rc<Downstream>, error: &hyper::Error) -> Self {
-        let status = if error.is_parse_too_large() {
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        let (reason, status) = if error.is_parse_too_large() {
+            (
+                Reason::TooLarge,
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            )
         } else {
-            StatusCode::BAD_REQUEST
+            (Reason::Malformed, StatusCode::BAD_REQUEST)
         };
-        Self::unread(state, status, "PR")
+        Self::unread(state, reason, status, "PR")
     }
 
     /// The client has broken the rules of HTTP/2, so that the connection can't go on.
     pub(crate) fn broken_connection(state: &Rc<Downstream>) -> Self {
-        let mut record = Self::unread(state, StatusCode::BAD_REQUEST, "PR");
+        let status = StatusCode::BAD_REQUEST;
+        let mut record = Self::unread(state, Reason::Malformed, status, "PR");
         record.version = Version::HTTP_2;
         record
     }
 
     /// HTTP without TLS, where it has to be with; or no HTTP at all.
     pub(crate) fn cleartext(state: &Rc<Downstream>) -> Self {
-        Self::unread(state, StatusCode::BAD_REQUEST, "PR")
+        Self::unread(state, Reason::Cleartext, StatusCode::BAD_REQUEST, "PR")
     }
 
     /// The head has not come in time.
     pub(crate) fn overdue_head(state: &Rc<Downstream>) -> Self {
-        Self::unread(state, StatusCode::REQUEST_TIMEOUT, "cR")
+        Self::unread(state, Reason::TooSlow, StatusCode::REQUEST_TIMEOUT, "cR")
     }
 
-    fn unread(state: &Rc<Downstream>, status: StatusCode, termination: &'static str) -> Self {
-        let mut record = Self::new(&Exchange::on(state), Instant::now());
-        record.refused(status, termination, false);
+    fn unread(
+        state: &Rc<Downstream>,
+        reason: Reason,
+        status: StatusCode,
+        termination: &'static str,
+    ) -> Self {
+        let mut record = Self::new(&Exchange::on(state), state.worker.tick());
+        record.refused(reason, status, termination, false);
         if state.worker.is_logging() {
             record.words = Some(Box::default());
         }
@@ -124,6 +145,8 @@ impl Record {
         Self {
             state: Rc::clone(state),
             begun,
+            begun_at: state.worker.micros(),
+            prompt: false,
             method: Method::GET,
             version: Version::HTTP_11,
             status: 0,
@@ -134,6 +157,8 @@ impl Record {
             wish: None,
             location: None,
             upstream: None,
+            unserved: None,
+            retry: None,
             ending: Ending::Well,
             on_trial: false,
             counted: false,
@@ -205,7 +230,8 @@ impl Record {
     pub(crate) fn attempt(&mut self, flight: &InFlight, epoch: u64) {
         if self.upstream.is_some() {
             self.retries += 1;
-            self.state.worker.counters().retries.add(1);
+            let retry = self.retry.unwrap_or(Retry::Stale);
+            self.state.worker.counters().retried(retry);
         }
         self.upstream = Some(Rc::clone(flight.upstream()));
         self.on_trial = flight.trial != Side::None;
@@ -245,12 +271,16 @@ impl Record {
         }
     }
 
-    /// The response head has come from the backend.
+    /// The response head has come from the backend, just now unless there were other attempts.
     pub(crate) fn answered(&mut self, status: StatusCode) {
+        // Each stream of HTTP/2 waits for its client's leave to send.
+        self.prompt = self.retry.is_none() && self.version != Version::HTTP_2;
         self.status = status.as_u16();
-        self.ending = match status.is_server_error() {
-            true => Ending::ServerError,
-            false => Ending::Well,
+        let bad = status.is_server_error();
+        self.ending = if bad {
+            Ending::ServerError
+        } else {
+            Ending::Well
         };
         if let Some(words) = &mut self.words {
             words.first_byte = self.begun.elapsed();
@@ -258,11 +288,17 @@ impl Record {
     }
 
     /// firedoor answers by itself. `blame`: because of what the backend did.
-    pub(crate) fn refused(&mut self, status: StatusCode, termination: &'static str, blame: bool) {
+    pub(crate) fn refused(
+        &mut self,
+        reason: Reason,
+        status: StatusCode,
+        termination: &'static str,
+        blame: bool,
+    ) {
         self.status = status.as_u16();
         self.termination = termination;
         self.ending = if blame { Ending::Broken } else { Ending::Well };
-        self.state.worker.counters().refusals.add(1);
+        self.state.worker.counters().refused(reason);
     }
 
     pub(crate) fn received(&mut self, bytes: u64) {
@@ -273,6 +309,7 @@ impl Record {
 
     /// Body bytes went to the client.
     pub(crate) fn sent(&mut self, bytes: usize) {
+        self.prompt &= self.bytes_out == 0;
         self.bytes_out += bytes as u64;
     }
 
@@ -297,7 +334,7 @@ impl Record {
     /// Writes the line and the counts. A record that is dropped instead writes them too; this only says so.
     pub(crate) fn finish(self) {}
 
-    fn write(&self, words: &Words) {
+    fn write(&self, words: &Words, elapsed: Duration) {
         let text = |value: &Option<HeaderValue>| {
             value
                 .as_ref()
@@ -308,7 +345,6 @@ impl Record {
         let request_id = self.identity.as_ref().map(Identity::request_id_text);
         let key: Option<&ComponentKey> = self.upstream.as_ref().map(|upstream| &upstream.key);
         let pool: Option<&Arc<str>> = self.upstream.as_ref().map(|upstream| &upstream.pool);
-        let elapsed = self.begun.elapsed();
         let client: IpAddr = self.state.peer.ip();
         self.state.worker.log(&Line {
             time: Timestamp::now()
@@ -351,13 +387,13 @@ impl Record {
 impl Drop for Record {
     /// Also when the client leaves and hyper drops the request's future in the middle of it.
     fn drop(&mut self) {
-        self.state.worker.counters().requests.add(1);
         self.count();
         if self.status == 0 {
             self.termination = "CH";
         }
+        let micros = self.measure();
         if let Some(words) = self.words.take() {
-            self.write(&words);
+            self.write(&words, Duration::from_micros(micros));
         }
     }
 }

@@ -3,6 +3,7 @@
 mod frames;
 pub(crate) mod http1;
 pub(crate) mod http2;
+mod outlet;
 mod preface;
 mod respond;
 mod wire;

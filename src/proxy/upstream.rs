@@ -16,6 +16,7 @@ use super::trial::Side;
 use crate::config::{Config, Protocol};
 use crate::outcome::{Ending, Trouble};
 use crate::snapshot::{BackendLoad, BackendRouting, KeepAlive};
+use crate::telemetry::meter::{Meter, PoolMeter};
 use crate::zone::{ComponentId, ComponentKey, Status};
 
 /// One backend. Outlives snapshots as long as its identity and address stay.
@@ -24,6 +25,8 @@ pub(crate) struct Upstream {
     pub(crate) key: ComponentKey,
     /// The pool's name, for the access log.
     pub(crate) pool: Arc<str>,
+    /// Where its requests are counted.
+    pub(crate) meter: Arc<PoolMeter>,
     pub(crate) address: Option<SocketAddr>,
     /// `None`: it is spoken to in cleartext.
     pub(crate) security: Option<Security>,
@@ -58,11 +61,13 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub(crate) fn new(routing: &BackendRouting, config: &Config) -> Self {
+    pub(crate) fn new(routing: &BackendRouting, config: &Config, meter: &Meter) -> Self {
+        let pool = &config.pools[routing.pool].name;
         Self {
             id: routing.id,
             key: routing.key.clone(),
-            pool: Arc::clone(&config.pools[routing.pool].name),
+            pool: Arc::clone(pool),
+            meter: meter.of(&routing.key.zone, pool),
             address: routing.address,
             security: match &routing.protocol {
                 Protocol::Http | Protocol::H2c => None,
@@ -121,15 +126,17 @@ impl Upstream {
         self.idle.clear();
     }
 
-    /// Whether it is still spoken to in the same way, at the same address: its connections and memories are of use then.
-    pub(crate) fn is_at(&self, routing: &BackendRouting) -> bool {
+    /// Whether it is still spoken to in the same way, at the same address, for the same pool: its connections and memories are of use
+    /// then.
+    pub(crate) fn is_at(&self, routing: &BackendRouting, config: &Config) -> bool {
         let same_protocol = match (&self.security, &routing.protocol) {
             (None, Protocol::Http) => !self.shares.get(),
             (None, Protocol::H2c) => self.shares.get(),
             (Some(security), Protocol::Https(client, name)) => security.is_by(client, name),
             _ => false,
         };
-        self.address == routing.address && same_protocol
+        let same_pool = self.pool == config.pools[routing.pool].name;
+        self.address == routing.address && same_protocol && same_pool
     }
 
     /// Whether its connections are for several requests at once, as far as is known.

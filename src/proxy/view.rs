@@ -17,6 +17,7 @@ use super::trial::Dealer;
 use super::upstream::{InFlight, Upstream};
 use crate::config::Limits;
 use crate::snapshot::{Admission, Snapshot};
+use crate::telemetry::meter::{Meter, PoolMeter};
 use crate::zone::{ComponentId, Verdict};
 
 /// See the module's promise.
@@ -31,11 +32,17 @@ pub(crate) struct View {
     pub(crate) announces: bool,
     /// The active zone's backends, by pool.
     pools: Vec<Pool>,
+    /// Where the requests of each pool are counted that find no backend.
+    unserved: Vec<Rc<Unserved>>,
     /// All backends of all zones.
     pub(crate) upstreams: HashMap<ComponentId, Rc<Upstream>>,
     /// Only while the active zone is compared with a standby.
     pub(crate) dealer: Option<Dealer>,
 }
+
+/// Where requests are counted that find no backend. Shared by the requests of this worker alone: a clone of what workers share would
+/// write to a shared cache line.
+pub(crate) struct Unserved(pub(super) Arc<PoolMeter>);
 
 #[derive(Default)]
 struct Pool {
@@ -65,7 +72,7 @@ impl View {
     pub(crate) fn new(
         snapshot: Arc<Snapshot>,
         previous: Option<&Self>,
-        demands: &Demands,
+        (demands, meter): (&Demands, &Meter),
         started: Instant,
     ) -> Self {
         let config = &snapshot.config;
@@ -80,9 +87,9 @@ impl View {
             for routing in &zone.backends {
                 let known = previous
                     .and_then(|view| view.upstreams.get(&routing.id))
-                    .filter(|known| known.is_at(routing));
-                let upstream =
-                    known.map_or_else(|| Rc::new(Upstream::new(routing, config)), Rc::clone);
+                    .filter(|known| known.is_at(routing, config));
+                let new = || Rc::new(Upstream::new(routing, config, meter));
+                let upstream = known.map_or_else(new, Rc::clone);
                 let active = index == snapshot.active;
                 upstream.update(routing, zone.verdict == Verdict::Failed, active);
                 if active {
@@ -104,13 +111,25 @@ impl View {
             }
         }
         for old in previous.iter().flat_map(|view| view.upstreams.values()) {
-            if !upstreams.contains_key(&old.id) {
+            // One that moved to another pool has gone from its old one.
+            let stays = upstreams.get(&old.id).is_some_and(|u| u.pool == old.pool);
+            if !stays {
                 old.retire();
             }
         }
-        let routes = match previous {
-            Some(view) if Arc::ptr_eq(&view.snapshot.config, config) => Rc::clone(&view.routes),
-            _ => Rc::new(RouteTable::new(config)),
+        let same = previous.filter(|view| Arc::ptr_eq(&view.snapshot.config, config));
+        let routes = match same {
+            Some(view) => Rc::clone(&view.routes),
+            None => Rc::new(RouteTable::new(config)),
+        };
+        let unserved = match same {
+            Some(view) => view.unserved.clone(),
+            None => {
+                let pools = config.pools.iter();
+                pools
+                    .map(|pool| Rc::new(Unserved(meter.of_none(&pool.name))))
+                    .collect()
+            }
         };
         let zone = HeaderValue::from_str(&snapshot.zones[snapshot.active].name)
             .unwrap_or_else(|_| HeaderValue::from_static("-"));
@@ -121,6 +140,7 @@ impl View {
             epoch: HeaderValue::from(snapshot.epoch),
             announces: config.pools.iter().any(|pool| pool.send_proxy.is_some()),
             pools,
+            unserved,
             upstreams,
             snapshot,
         }
@@ -129,6 +149,11 @@ impl View {
     /// What a client may take.
     pub(crate) fn limits(&self) -> &Limits {
         &self.snapshot.config.limits
+    }
+
+    /// Where requests for `pool` are counted that find no backend.
+    pub(crate) fn meter_of_none(&self, pool: usize) -> Option<Rc<Unserved>> {
+        self.unserved.get(pool).map(Rc::clone)
     }
 
     /// The sticky sessions of `pool`, if it has any.

@@ -201,6 +201,7 @@ impl Reloader {
     async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
         let result = self.replace().await;
         self.handle.ended(&result);
+        self.monitor.ledger().reloaded(result.is_ok());
         match &result {
             Ok(done) if done.changes.is_empty() => {
                 info!(

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
+use super::reason::{Reason, Retry};
+
 /// All workers' counters.
 #[derive(Clone, Debug)]
 pub struct Counters(Arc<[CachePadded<WorkerCounters>]>);
@@ -12,12 +14,10 @@ pub struct Counters(Arc<[CachePadded<WorkerCounters>]>);
 /// One worker's counters. Only that worker writes them, so that an addition is a plain load and store.
 #[derive(Debug, Default)]
 pub struct WorkerCounters {
-    /// Requests that were answered, whatever the answer.
-    pub requests: Counter,
-    /// Answers that firedoor made itself.
-    pub refusals: Counter,
-    /// Attempts after the first.
-    pub retries: Counter,
+    /// Answers that firedoor made itself, by [`Reason`].
+    pub refusals: [Counter; Reason::ALL.len()],
+    /// Attempts after the first, by [`Retry`].
+    pub retries: [Counter; Retry::ALL.len()],
     /// Requests that had to wait for a zone.
     pub holds: Counter,
     /// Requests that were shed.
@@ -42,17 +42,25 @@ pub struct WorkerCounters {
     pub connections_crowded: Counter,
     /// Access-log lines that were dropped because the log could not keep up.
     pub log_lines_dropped: Counter,
+    /// Connections of clients that wait for a request, as of the last tick.
+    pub downstream_idle: Level,
+    /// ... and all others of clients.
+    pub downstream_active: Level,
+    /// Connections to backends that are kept for later.
+    pub upstream_idle: Level,
+    /// ... and all others to backends, tunnels among them.
+    pub upstream_active: Level,
+    /// Which epoch's first response of a backend came last, and when, in microseconds since the process started.
+    pub first_response: (Level, Level),
 }
 
 /// What all workers have counted together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// See [`WorkerCounters::requests`].
-    pub requests: u64,
     /// See [`WorkerCounters::refusals`].
-    pub refusals: u64,
+    pub refusals: [u64; Reason::ALL.len()],
     /// See [`WorkerCounters::retries`].
-    pub retries: u64,
+    pub retries: [u64; Retry::ALL.len()],
     /// See [`WorkerCounters::holds`].
     pub holds: u64,
     /// See [`WorkerCounters::sheds`].
@@ -77,6 +85,10 @@ pub struct Totals {
     pub connections_crowded: u64,
     /// See [`WorkerCounters::log_lines_dropped`].
     pub log_lines_dropped: u64,
+    /// Connections of clients, idle and active.
+    pub downstream: [u64; 2],
+    /// Connections to backends, idle and active.
+    pub upstream: [u64; 2],
 }
 
 /// A number that one thread adds to and any may read.
@@ -90,8 +102,44 @@ impl Counter {
             .store(self.0.load(Ordering::Relaxed) + by, Ordering::Relaxed);
     }
 
-    fn read(&self) -> u64 {
+    /// By anybody.
+    pub fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A number that one thread sets and any may read.
+#[derive(Debug, Default)]
+pub struct Level(AtomicU64);
+
+impl Level {
+    /// Only ever called by one thread. Whoever reads it sees what that thread did before.
+    pub fn set(&self, level: u64) {
+        self.0.store(level, Ordering::Release);
+    }
+
+    /// By anybody.
+    pub fn read(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl WorkerCounters {
+    /// firedoor has answered by itself.
+    pub fn refused(&self, reason: Reason) {
+        self.refusals[reason as usize].add(1);
+    }
+
+    /// Another attempt has begun.
+    pub fn retried(&self, retry: Retry) {
+        self.retries[retry as usize].add(1);
+    }
+
+    /// The first response of a backend in `epoch` has come, `micros` after the process started.
+    pub fn first_response(&self, epoch: u64, micros: u64) {
+        // In this order: who sees the epoch sees its time.
+        self.first_response.1.set(micros);
+        self.first_response.0.set(epoch);
     }
 }
 
@@ -109,9 +157,8 @@ impl Counters {
     /// Adds all workers up.
     pub fn totals(&self) -> Totals {
         self.0.iter().fold(Totals::default(), |sum, worker| Totals {
-            requests: sum.requests + worker.requests.read(),
-            refusals: sum.refusals + worker.refusals.read(),
-            retries: sum.retries + worker.retries.read(),
+            refusals: added(sum.refusals, &worker.refusals),
+            retries: added(sum.retries, &worker.retries),
             holds: sum.holds + worker.holds.read(),
             sheds: sum.sheds + worker.sheds.read(),
             holds_released: sum.holds_released + worker.holds_released.read(),
@@ -124,6 +171,25 @@ impl Counters {
             connections_limited: sum.connections_limited + worker.connections_limited.read(),
             connections_crowded: sum.connections_crowded + worker.connections_crowded.read(),
             log_lines_dropped: sum.log_lines_dropped + worker.log_lines_dropped.read(),
+            downstream: [
+                sum.downstream[0] + worker.downstream_idle.read(),
+                sum.downstream[1] + worker.downstream_active.read(),
+            ],
+            upstream: [
+                sum.upstream[0] + worker.upstream_idle.read(),
+                sum.upstream[1] + worker.upstream_active.read(),
+            ],
         })
     }
+
+    /// When the first response of a backend in `epoch` came to any worker, in microseconds since the process started.
+    pub fn first_response(&self, epoch: u64) -> Option<u64> {
+        let workers = self.0.iter().map(|worker| &worker.first_response);
+        let those = workers.filter(|(of, _)| of.read() == epoch);
+        those.map(|(_, micros)| micros.read()).min()
+    }
+}
+
+fn added<const N: usize>(sum: [u64; N], more: &[Counter; N]) -> [u64; N] {
+    std::array::from_fn(|at| sum[at] + more[at].read())
 }

@@ -18,6 +18,7 @@ use crate::proxy::shed::Demands;
 use crate::snapshot::Subscriber;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::meter::Meter;
 
 /// What a worker is made of.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Parts {
     pub observations: mpsc::Sender<Observation>,
     /// Everybody's counters.
     pub counters: Counters,
+    /// What everybody counts of requests.
+    pub meter: Meter,
     /// The access log's writer.
     pub access_log: AccessLog,
     /// What authorities may ask, to see that a name is ours.

@@ -15,6 +15,9 @@ impl Worker {
 
     /// A new snapshot may have places for those who wait.
     pub(super) fn turn(&self, old: &View, new: &View) {
+        if new.snapshot.epoch != old.snapshot.epoch {
+            self.awaits_response.set(true);
+        }
         let config = &new.snapshot.config;
         if !Arc::ptr_eq(&old.snapshot.config, config) {
             self.queue().call_all();

@@ -20,7 +20,7 @@ impl<T> Default for Seats<T> {
 
 impl<T> Seats<T> {
     /// Tells each of them something, which must not make anybody come or leave at once.
-    pub(super) fn each(&self, tell: impl Fn(&T)) {
+    pub(super) fn each(&self, mut tell: impl FnMut(&T)) {
         for (_, one) in &*self.0.borrow() {
             tell(one);
         }

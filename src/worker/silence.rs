@@ -13,11 +13,16 @@ impl Worker {
     /// A backend has answered a request. `sent_at`: when that was sent as a whole ([`Worker::micros`]); `None` if its body was
     /// streamed, which takes as long as the client likes, so that nothing is learnt from it.
     pub(crate) fn answered(&self, upstream: &Upstream, sent_at: Option<u64>) {
+        self.tick();
         if let Some(sent_at) = sent_at {
-            self.tick();
             #[expect(clippy::cast_precision_loss, reason = "a rough time")]
             let took = self.micros().saturating_sub(sent_at) as f32;
             upstream.answered(took, self.now());
+        }
+        if self.awaits_response.get() && !upstream.is_left() {
+            self.awaits_response.set(false);
+            let epoch = self.view().snapshot.epoch;
+            self.counters().first_response(epoch, self.micros());
         }
         self.heard(upstream);
     }

@@ -34,6 +34,43 @@ fn curl(proxy: &Proxy, site: &Site, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
+/// Says in its document how its forty requests and its upload came out, and over which protocol.
+const PAGE: &str = r#"<!doctype html><title>app</title><body><script>
+const get = async (n) => (await (await fetch(`/${n}`)).text()).includes("<title>app</title>");
+const upload = async () => (await fetch("/upload", { method: "POST", body: "u".repeat(1_000_000) })).status;
+Promise.all([upload(), ...Array.from({ length: 40 }, (_, n) => get(n))]).then(([status, ...well]) => {
+  const over = new Set(performance.getEntriesByType("resource").map((entry) => entry.nextHopProtocol));
+  document.body.dataset.said = `${status} ${well.filter(Boolean).length} ${[...over]}`;
+}, (error) => { document.body.dataset.said = error; });
+</script>"#;
+
+#[test]
+fn chromium_shows_the_app_and_shares_one_connection_for_all_it_needs() {
+    let html = behaviour::answer(200, &["Content-Type: text/html"], PAGE);
+    let origin = Origin::start(html);
+    let site = Site::new();
+    let proxy = site.proxy(&origin);
+    let profile = tempfile::TempDir::new().unwrap();
+    let output = Command::new("timeout")
+        .args(["60", "chromium", "--headless=new", "--no-sandbox"])
+        .args(["--disable-gpu", "--disable-dev-shm-usage"])
+        .args(["--ignore-certificate-errors", "--virtual-time-budget=20000"])
+        .arg("--host-resolver-rules=MAP app.example 127.0.0.1")
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg("--dump-dom")
+        .arg(format!("https://app.example:{}/", proxy.address.port()))
+        .output()
+        .unwrap();
+    let (shown, troubles) = (text(&output.stdout), text(&output.stderr));
+    assert!(
+        shown.contains("data-said=\"200 40 h2\""),
+        "{shown}{troubles}"
+    );
+    let upload = origin.saw("/upload");
+    assert_eq!(upload.body.len(), 1_000_000);
+    assert_eq!(proxy.access_line("/upload")["protocol"], "HTTP/2.0");
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

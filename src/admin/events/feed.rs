@@ -10,7 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::super::{Context, status};
+use super::super::{Context, status, traffic};
 use super::{ROOM, frame};
 use crate::health::report::Report;
 use crate::journal::{Entry, KEPT};
@@ -26,9 +26,10 @@ pub(in crate::admin) struct Feed {
     room: Arc<Semaphore>,
     journal: broadcast::Sender<Told>,
     status: watch::Sender<Bytes>,
+    traffic: watch::Sender<Bytes>,
     /// What `status` holds. Never held while anything is waited for.
     shown: Mutex<Option<Shown>>,
-    /// Somebody wants statuses.
+    /// Somebody wants statuses or traffic.
     wanted: Notify,
 }
 
@@ -52,6 +53,7 @@ impl Feed {
             room: Arc::new(Semaphore::new(ROOM)),
             journal: broadcast::Sender::new(KEPT),
             status: watch::Sender::new(Bytes::new()),
+            traffic: watch::Sender::new(Bytes::new()),
             shown: Mutex::new(None),
             wanted: Notify::new(),
         }
@@ -74,7 +76,14 @@ impl Feed {
         status
     }
 
-    /// Hands on what is announced, and makes statuses while somebody wants them, until `closing`.
+    /// The traffic of each second to come.
+    pub(super) fn traffic(&self) -> watch::Receiver<Bytes> {
+        let traffic = self.traffic.subscribe();
+        self.wanted.notify_one();
+        traffic
+    }
+
+    /// Hands on what is announced and sampled, and makes statuses while somebody wants them, until `closing`.
     pub(in crate::admin) async fn keep(
         self: Arc<Self>,
         context: Arc<Context>,
@@ -83,8 +92,10 @@ impl Feed {
         let mut entries = context.monitor.entries();
         let mut pulse = interval(PULSE);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut samples = context.traffic.clone();
         loop {
             let wanted = self.status.receiver_count() > 0;
+            let traffic_wanted = self.traffic.receiver_count() > 0;
             tokio::select! {
                 // An error means that the listener has ended.
                 _ = closing.wait_for(|closing| *closing) => return,
@@ -100,8 +111,12 @@ impl Feed {
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
                 },
+                Ok(()) = samples.changed(), if traffic_wanted => {
+                    let sample = traffic::traffic(&samples.borrow_and_update());
+                    self.traffic.send_replace(frame::event("traffic", &sample));
+                }
                 _ = pulse.tick(), if wanted => {}
-                () = self.wanted.notified(), if !wanted => {}
+                () = self.wanted.notified(), if !(wanted && traffic_wanted) => {}
             }
             if wanted {
                 self.refresh(&context);

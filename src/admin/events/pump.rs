@@ -35,6 +35,7 @@ pub(in crate::admin) struct Pump {
     /// The number of the last entry that was put in, or is in the backlog.
     last: u64,
     status: Option<watch::Receiver<Bytes>>,
+    traffic: Option<watch::Receiver<Bytes>>,
     _seat: OwnedSemaphorePermit,
 }
 
@@ -64,6 +65,7 @@ impl Pump {
             backlog: Vec::new(),
             last: 0,
             status: None,
+            traffic: None,
             _seat: seat,
         };
         let stream = Stream {
@@ -96,6 +98,12 @@ impl Pump {
         let newest = status.borrow_and_update().clone();
         self.backlog.insert(1, newest);
         self.status = Some(status);
+    }
+
+    /// The same for the traffic; `newest` is the last second's.
+    pub(super) fn add_traffic(&mut self, newest: Bytes, traffic: watch::Receiver<Bytes>) {
+        self.backlog.insert(1, newest);
+        self.traffic = Some(traffic);
     }
 
     pub(in crate::admin) async fn run(mut self) -> End {
@@ -131,6 +139,7 @@ impl Pump {
                     Err(RecvError::Closed) => return End::Over,
                 },
                 frame = newest(&mut self.status) => frame,
+                frame = newest(&mut self.traffic) => frame,
                 _ = heartbeat.tick() => frame::heartbeat(),
             };
             if let Err(end) = self.put(frame).await {

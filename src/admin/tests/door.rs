@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -23,6 +22,8 @@ use crate::serve::acme::OrderBook;
 use crate::serve::{ReloadError, ReloadHandle, Reloaded};
 use crate::shutdown::{Phase, Readiness};
 use crate::telemetry::counters::Counters;
+use crate::telemetry::meter::Meter;
+use crate::telemetry::traffic::Sampler;
 
 /// For anything that a test waits for.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -62,6 +63,13 @@ impl Door {
         let address = listener
             .local_addr()
             .unwrap_or_else(|| "127.0.0.1:0".parse().unwrap());
+        let (meter, counters, held) = (Meter::new(1), Counters::new(1), Arc::default());
+        let (_, traffic) = Sampler::new(
+            meter.clone(),
+            counters.clone(),
+            Arc::clone(&held),
+            snapshot.clone(),
+        );
         let context = Context {
             monitor: handle.clone(),
             snapshot,
@@ -69,8 +77,10 @@ impl Door {
             reload: reload_handle(Arc::clone(&reloaded)),
             started: Moment::now(),
             token: token.map(Secret::new),
-            held: Arc::new(AtomicUsize::new(0)),
-            counters: Counters::new(1),
+            held,
+            counters,
+            meter,
+            traffic,
             orders: OrderBook::default(),
             demo: None,
         };

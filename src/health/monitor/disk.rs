@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tracing::{error, info, warn};
 
+use super::ledger::{Ledger, Refused};
 use super::recorder::Written;
 use super::{MEMORY_PATIENCE, Monitor};
 
@@ -23,9 +24,18 @@ pub(super) struct Disk {
     /// When what it refused is tried again.
     retry: Option<Instant>,
     told: Arc<ArcSwap<Vec<String>>>,
+    ledger: Ledger,
 }
 
 impl Disk {
+    /// A disk that has refused nothing; `ledger` is told what it refuses.
+    pub(super) fn new(ledger: Ledger) -> Self {
+        Self {
+            ledger,
+            ..Self::default()
+        }
+    }
+
     /// What others see of it, in words.
     pub(super) fn troubles(&self) -> Arc<ArcSwap<Vec<String>>> {
         Arc::clone(&self.told)
@@ -118,6 +128,11 @@ impl Disk {
             .chain(&self.journal)
             .chain(&self.outcomes);
         self.told.store(Arc::new(troubles.cloned().collect()));
+        self.ledger.refused(Refused {
+            memory: self.memory.is_some(),
+            journal: self.journal.is_some(),
+            outcomes: self.outcomes.is_some(),
+        });
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use super::ledger::Ledger;
 use super::request::Request;
 use super::turns::Turns;
 use crate::config::Config;
@@ -22,6 +23,7 @@ pub struct MonitorHandle {
     pub(super) snapshot: Subscriber,
     pub(super) troubles: Arc<ArcSwap<Vec<String>>>,
     pub(super) turns: Arc<ArcSwap<Turns>>,
+    pub(super) ledger: Ledger,
 }
 
 /// What a command has done by the time it is answered.
@@ -96,6 +98,11 @@ impl MonitorHandle {
     /// The last transitions of each component, as the journal has announced them.
     pub fn turns(&self) -> Arc<Turns> {
         self.turns.load_full()
+    }
+
+    /// What the monitor has counted.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Journal entries with a number above `after`, oldest first, at most `limit`. The last

@@ -10,7 +10,7 @@ use crate::health::checker::{Input, Probe};
 use crate::health::probe::Subject;
 use crate::moment::Moment;
 use crate::outcome::{CheckCode, Outcome};
-use crate::zone::ComponentId;
+use crate::zone::{ComponentId, ComponentKey};
 
 impl Monitor {
     pub(super) fn start(&mut self, due: Probe) {
@@ -41,13 +41,13 @@ impl Monitor {
                     status: None,
                 },
             };
-            (component, round, outcome)
+            (component, key, round, outcome)
         });
     }
 
     pub(super) fn handle_finished(
         &mut self,
-        finished: Result<(ComponentId, u64, Outcome), JoinError>,
+        finished: Result<(ComponentId, ComponentKey, u64, Outcome), JoinError>,
     ) {
         let now = Moment::now();
         // As often as anything could be decided by it.
@@ -55,7 +55,8 @@ impl Monitor {
         let mut next = Some(finished);
         while let Some(finished) = next {
             match finished {
-                Ok((component, round, outcome)) => {
+                Ok((component, key, round, outcome)) => {
+                    self.ledger.probed(&key, &outcome);
                     self.note_own_fault(&outcome, now.instant);
                     self.put(Input::Outcome(component, round, outcome), now);
                 }

@@ -180,12 +180,14 @@ impl Scribe {
 impl Monitor {
     /// Hands an input to the checker.
     pub(super) fn put(&mut self, input: Input, now: Moment) {
+        self.stopwatch.input(now.instant);
         let taken = self.scribe.notes.put(&mut self.checker, input, now);
         debug_assert!(taken.is_ok(), "only a command can be refused");
     }
 
     /// Hands an operator's command to the checker.
     pub(super) fn order(&mut self, command: Command, now: Moment) -> Result<Accepted, Refusal> {
+        self.stopwatch.input(now.instant);
         let input = Input::Command(command);
         self.scribe.notes.put(&mut self.checker, input, now)
     }

@@ -66,6 +66,15 @@ impl Downstream {
         self.wake();
     }
 
+    /// Whether its client has nothing to ask at the moment.
+    pub(crate) fn is_idle(&self) -> bool {
+        match self.phase.get() {
+            Phase::Idle | Phase::Between => true,
+            Phase::Head => !self.head_begun.get() && self.handshake.get() == 0,
+            Phase::Request => false,
+        }
+    }
+
     /// Whether a request is on its way, or the very first one is waited for.
     pub(crate) fn is_expecting_head(&self) -> bool {
         self.phase.get() == Phase::Head

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use h2::server::{Builder, Connection};
 use h2::{Error, Reason};
 
+use super::outlet::Outlet;
 use super::wire::Wire;
 use super::{linger, reset, respond};
 use crate::config::Limits;
@@ -60,12 +61,12 @@ enum End {
 pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
     let doorbell = Arc::new(Doorbell::default());
     let socket = DownstreamSocket::new(stream, Rc::clone(&state), Arc::clone(&doorbell));
-    let socket = Rc::new(RefCell::new(socket));
-    let end = run(&state, Wire::new(&socket, &state), &doorbell).await;
-    let Some(socket) = Rc::into_inner(socket) else {
+    let outlet = Rc::new(RefCell::new(Outlet::new(socket)));
+    let end = run(&state, &outlet, &doorbell).await;
+    let Some(outlet) = Rc::into_inner(outlet) else {
         return;
     };
-    let mut stream = socket.into_inner().into_stream();
+    let mut stream = outlet.into_inner().socket.into_stream();
     match end {
         // A client that says nothing needs no answer, and one that doesn't read gets none.
         End::Cut(Cut::Head | Cut::Idle) => stream.bid_farewell(b""),
@@ -78,9 +79,10 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
 
 async fn run<S: ClientStream>(
     state: &Rc<Downstream>,
-    wire: Wire<S>,
+    outlet: &Rc<RefCell<Outlet<S>>>,
     doorbell: &Arc<Doorbell>,
 ) -> End {
+    let wire = Wire::new(outlet, state);
     let waker = Waker::from(Arc::clone(doorbell));
     let begin = |cx: &Context<'_>| {
         state.register(cx);
@@ -92,7 +94,9 @@ async fn run<S: ClientStream>(
         Some(cut) => Poll::Ready(Err(End::Cut(cut))),
         None => {
             let cx = &mut Context::from_waker(&waker);
-            Pin::new(&mut handshake).poll(cx).map_err(End::Broken)
+            let shaken = Pin::new(&mut handshake).poll(cx);
+            let _sent = outlet.borrow_mut().poll_flush(cx);
+            shaken.map_err(End::Broken)
         }
     });
     let mut connection = match shaken.await {
@@ -109,7 +113,7 @@ async fn run<S: ClientStream>(
             return Poll::Ready(End::Cut(cut));
         }
         let cx = &mut Context::from_waker(&waker);
-        loop {
+        let turn = loop {
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     let exchange = Exchange::of_stream(state);
@@ -120,10 +124,10 @@ async fn run<S: ClientStream>(
                     };
                     exchange.worker.admit_stream(&exchange, serving);
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(End::Broken(error)),
-                Poll::Ready(None) => return Poll::Ready(End::Closed),
+                Poll::Ready(Some(Err(error))) => break Poll::Ready(End::Broken(error)),
+                Poll::Ready(None) => break Poll::Ready(End::Closed),
                 Poll::Pending if cut.is_some() && !state.has_tunnels() => {
-                    return Poll::Ready(End::Cut(Cut::Drain));
+                    break Poll::Ready(End::Cut(Cut::Drain));
                 }
                 // First what has come already, which is still answered.
                 Poll::Pending if !told && (state.worker.is_draining() || state.is_leaving()) => {
@@ -135,17 +139,22 @@ async fn run<S: ClientStream>(
                     widened = true;
                     if connection.set_initial_window_size(WIDE_WINDOW).is_err() {
                         widened = false;
-                        return Poll::Pending;
+                        break Poll::Pending;
                     }
                 }
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => break Poll::Pending,
             }
+        };
+        match outlet.borrow_mut().poll_flush(cx) {
+            // h2 would only learn of it by its next frame.
+            Poll::Ready(Err(_)) if turn.is_pending() => Poll::Ready(End::Closed),
+            Poll::Ready(_) | Poll::Pending => turn,
         }
     })
     .await;
     note(state, &end);
     if let End::Cut(cut) = end {
-        Box::pin(part(state, &mut connection, cut, doorbell)).await;
+        Box::pin(part(state, &mut connection, outlet, cut, doorbell)).await;
     }
     end
 }
@@ -154,6 +163,7 @@ async fn run<S: ClientStream>(
 async fn part<S: ClientStream>(
     state: &Downstream,
     connection: &mut Connection<Wire<S>, Bytes>,
+    outlet: &RefCell<Outlet<S>>,
     cut: Cut,
     doorbell: &Arc<Doorbell>,
 ) {
@@ -168,7 +178,10 @@ async fn part<S: ClientStream>(
     let waker = Waker::from(Arc::clone(doorbell));
     let closed = poll_fn(|cx| {
         doorbell.call(cx.waker());
-        connection.poll_closed(&mut Context::from_waker(&waker))
+        let cx = &mut Context::from_waker(&waker);
+        let closed = connection.poll_closed(cx);
+        let _sent = outlet.borrow_mut().poll_flush(cx);
+        closed
     });
     let _said = tokio::time::timeout(LAST_WORDS, closed).await;
 }

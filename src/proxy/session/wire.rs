@@ -1,5 +1,5 @@
-//! A client's socket as h2 has it: with an eye on the frames that come, and left behind when h2 is done with it, since what a client
-//! has to be told is still in the kernel then.
+//! A client's socket as h2 has it: with an eye on the frames that come, with an [`Outlet`] for those that go, and left behind when h2
+//! is done with it, since what a client has to be told is still in the kernel then.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -10,8 +10,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::Frames;
+use super::outlet::Outlet;
 use crate::proxy::downstream::{Cut, Downstream};
-use crate::proxy::io::DownstreamSocket;
 use crate::proxy::stream::ClientStream;
 
 /// Bytes that are read before the streams have their turn: h2 would take in all that the kernel has, and what their tasks haven't
@@ -20,7 +20,7 @@ const AT_ONCE: usize = 64 * 1024;
 
 /// See the module's promise.
 pub(super) struct Wire<S> {
-    socket: Rc<RefCell<DownstreamSocket<S>>>,
+    outlet: Rc<RefCell<Outlet<S>>>,
     state: Rc<Downstream>,
     frames: Frames,
     /// Bytes read in this turn.
@@ -28,9 +28,9 @@ pub(super) struct Wire<S> {
 }
 
 impl<S: ClientStream> Wire<S> {
-    pub(super) fn new(socket: &Rc<RefCell<DownstreamSocket<S>>>, state: &Rc<Downstream>) -> Self {
+    pub(super) fn new(outlet: &Rc<RefCell<Outlet<S>>>, state: &Rc<Downstream>) -> Self {
         Self {
-            socket: Rc::clone(socket),
+            outlet: Rc::clone(outlet),
             state: Rc::clone(state),
             frames: Frames::default(),
             read: 0,
@@ -75,7 +75,7 @@ impl<S: ClientStream> AsyncRead for Wire<S> {
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        let result = Pin::new(&mut *this.socket.borrow_mut()).poll_read(cx, buf);
+        let result = Pin::new(&mut this.outlet.borrow_mut().socket).poll_read(cx, buf);
         let new = &buf.filled()[before..];
         this.read = if result.is_pending() {
             0
@@ -95,7 +95,7 @@ impl<S: ClientStream> AsyncWrite for Wire<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.socket.borrow_mut()).poll_write(cx, buf)
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -103,18 +103,19 @@ impl<S: ClientStream> AsyncWrite for Wire<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut *self.socket.borrow_mut()).poll_write_vectored(cx, bufs)
+        self.outlet.borrow_mut().poll_take(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.borrow().is_write_vectored()
+        true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.socket.borrow_mut()).poll_flush(cx)
+    /// The turn's end flushes.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.socket.borrow_mut()).poll_shutdown(cx)
+        self.outlet.borrow_mut().poll_shutdown(cx)
     }
 }

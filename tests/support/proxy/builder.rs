@@ -10,6 +10,7 @@ use crate::support::origin::Origin;
 pub struct Builder {
     server: String,
     listener: String,
+    admin: String,
     access_log: Option<String>,
     check: Option<String>,
     sections: String,
@@ -82,6 +83,12 @@ impl Builder {
         self
     }
 
+    /// More lines of `[admin]`; `bind` has a value already.
+    pub fn admin(mut self, lines: &str) -> Self {
+        writeln!(self.admin, "{lines}").unwrap();
+        self
+    }
+
     /// The lines of `[check]`, instead of the patient default that no busy machine fails.
     pub fn check(mut self, lines: &str) -> Self {
         self.check = Some(lines.to_owned());
@@ -123,8 +130,8 @@ impl Builder {
         };
         format!(
             "[server]\n{workers}state_dir = \"state\"\n{}\n[[listener]]\nbind = \"{address}\"\n{}\n\
-             [admin]\nbind = \"{admin}\"\n\n[check]\n{check}\n\n[access_log]\n{access_log}\n{}{}",
-            self.server, self.listener, self.sections, self.zones
+             [admin]\nbind = \"{admin}\"\n{}\n[check]\n{check}\n\n[access_log]\n{access_log}\n{}{}",
+            self.server, self.listener, self.admin, self.sections, self.zones
         )
     }
 }
