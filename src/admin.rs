@@ -41,12 +41,14 @@ use crate::config::Secret;
 use crate::demo::Stage;
 use crate::health::monitor::MonitorHandle;
 use crate::moment::Moment;
+use crate::notify::Board;
 use crate::serve::ReloadHandle;
 use crate::serve::acme::OrderBook;
 use crate::shutdown::Readiness;
 use crate::snapshot::Subscriber;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::meter::Meter;
+use crate::telemetry::trace::Progress;
 use crate::telemetry::traffic::Feed;
 
 use events::{End, Outlet, Pump};
@@ -74,6 +76,10 @@ pub struct Context {
     pub held: Arc<AtomicUsize>,
     /// What the workers have counted.
     pub counters: Counters,
+    /// How it stands with those who are told of events.
+    pub board: Board,
+    /// What has become of all spans.
+    pub spans: Arc<Progress>,
     /// What they have counted of requests.
     pub meter: Meter,
     /// What of it has happened within the last second; whoever wants each sample clones it.

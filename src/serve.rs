@@ -26,6 +26,7 @@ use crate::demo::Stage;
 use crate::health::monitor::Monitor;
 use crate::memory::{self, Unclaimed};
 use crate::moment::Moment;
+use crate::notify;
 use crate::proxy::allowance::Allowances;
 use crate::proxy::challenge::Challenges;
 use crate::proxy::hold::Held;
@@ -34,6 +35,7 @@ use crate::shutdown::{Phase, Readiness};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::meter::Meter;
+use crate::telemetry::trace;
 use crate::telemetry::traffic::Sampler;
 use crate::worker::crew::{self, Foreman, Order, Parts};
 
@@ -105,7 +107,8 @@ async fn start(
             UNBOUND,
         )
     })?;
-    let (access_log, log_writer) = AccessLog::open(&config.access_log.target)
+    let counters = Counters::new(workers);
+    let (access_log, log_writer) = AccessLog::open(&config.access_log.target, counters.clone())
         .map_err(|error| Failure(format!("access log: {error}"), FAILED))?;
 
     // What is stored serves from the first handshake on.
@@ -116,7 +119,7 @@ async fn start(
     let (monitor, monitor_handle, subscriber) =
         Monitor::build(Arc::clone(&config), workers, observed);
     let held = Held::default();
-    let counters = Counters::new(workers);
+    let (traces, exporter) = trace::channel();
     let meter = Meter::new(workers);
     let monitor = monitor.with_counters(counters.clone(), started.instant);
     let foremen = start_workers(
@@ -128,6 +131,7 @@ async fn start(
             counters: counters.clone(),
             meter: meter.clone(),
             access_log: access_log.clone(),
+            traces: traces.clone(),
             challenges: challenges.clone(),
             held: held.clone(),
             demands: Demands::default(),
@@ -137,6 +141,8 @@ async fn start(
     .map_err(|error| Failure(format!("can't start a worker: {error}"), FAILED))?;
     let foremen = Arc::new(foremen);
 
+    // Before the monitor runs, so that it misses nothing.
+    let events = monitor_handle.entries();
     let readiness = Readiness::default();
     let (reload, reload_requests) = ReloadHandle::new(file.clone());
     let (stop_monitor, monitor_stopped) = oneshot::channel::<()>();
@@ -145,6 +151,10 @@ async fn start(
         monitor_stopped.await.ok();
     }));
     let certificates = tokio::task::spawn_local(certificates::watch(subscriber.clone()));
+    let (stop_exporter, exporter_stopped) = oneshot::channel::<()>();
+    let exporter = tokio::task::spawn_local(exporter.run(subscriber.clone(), async {
+        exporter_stopped.await.ok();
+    }));
     let (sampler, traffic) = Sampler::new(
         meter.clone(),
         counters.clone(),
@@ -154,6 +164,17 @@ async fn start(
     let sampling = tokio::task::spawn_local(sampler.run());
     let orders = acme::OrderBook::default();
     let acme = tokio::task::spawn_local(acme::keep(subscriber.clone(), challenges, orders.clone()));
+    let board = notify::Board::default();
+    let (stop_notifier, notifier_stopped) = oneshot::channel::<()>();
+    let notifier = tokio::task::spawn_local(notify::run(
+        monitor_handle.clone(),
+        events,
+        subscriber.clone(),
+        board.clone(),
+        async {
+            notifier_stopped.await.ok();
+        },
+    ));
     let context = admin::Context {
         monitor: monitor_handle.clone(),
         snapshot: subscriber,
@@ -163,6 +184,8 @@ async fn start(
         token: config.admin.token.clone(),
         held: held.counter(),
         counters: counters.clone(),
+        board,
+        spans: Arc::clone(traces.progress()),
         meter: meter.clone(),
         traffic,
         orders,
@@ -198,6 +221,8 @@ async fn start(
     sampling.abort();
     stop_admin.send(()).ok();
     stop_monitor.send(()).ok();
+    // The workers have ended: what they have told is all there is.
+    stop_exporter.send(()).ok();
     let ended = async {
         admin_task.await.ok();
         monitor_task.await.ok();
@@ -208,8 +233,11 @@ async fn start(
     {
         warn!("the monitor did not end in time");
     }
-    access_log.end();
-    log_writer.join().ok();
+    // Both end by themselves, within bounds.
+    stop_notifier.send(()).ok();
+    notifier.await.ok();
+    exporter.await.ok();
+    log_writer.end();
     info!(requests = meter.requests(), forced, "stopped");
     Ok(())
 }

@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::{Context, drill};
 use crate::health::checker::Command;
 use crate::health::report::{Condition, Giver, Order, OrderEnd, Stamp, Way};
-use crate::telemetry::access_log::shown;
+use crate::telemetry::mask::shown;
 
 /// How whoever orders calls themselves, percent-encoded where it isn't plain ASCII. Nobody verifies it.
 pub(crate) const OPERATOR: &str = "firedoor-operator";

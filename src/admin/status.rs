@@ -88,6 +88,19 @@ pub(super) fn status(context: &Context) -> Value {
         "holds": context.held.load(std::sync::atomic::Ordering::Relaxed),
         "shed": counted.sheds,
         "limited": counted.limited,
+        "tracing": snapshot.config.traces.collector.as_ref().map(|_| json!({
+            "spans_exported": context.spans.exported(),
+            "spans_dropped": context.spans.dropped(),
+            "spans_waiting": context.spans.under_way(),
+        })),
+        "notify": context.board.targets().iter().map(|target| json!({
+            "name": target.name,
+            "delivered": target.delivered(),
+            "failed": target.failed(),
+            "waiting": target.waiting(),
+            "error": target.trouble().map(|(at, text)| json!({"time": timestamp(at), "text": text})),
+        })).collect::<Vec<_>>(),
+        "access_log": {"lines_dropped": counted.log_lines_dropped},
         "connections_refused": {
             "proxy_protocol": counted.introductions_refused,
             "rate": counted.connections_limited,

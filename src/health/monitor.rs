@@ -52,6 +52,7 @@ use resolver::Resolver;
 use scribe::Scribe;
 use stopwatch::Stopwatch;
 
+pub use disk::OUTCOMES_FAIL;
 pub use handle::{Done, MonitorHandle};
 pub use ledger::{Account, Checks, Ledger, Phase, Refused};
 pub use turns::Turns;

@@ -288,6 +288,8 @@ impl Reloader {
             ("[[zone]]", old.zones == new.zones),
             ("[[listener]]", old.listeners == new.listeners),
             ("[access_log]", old.access_log == new.access_log),
+            ("[[notify]]", old.notify == new.notify),
+            ("[tracing]", old.traces == new.traces),
             (
                 "drain_timeout",
                 old.server.drain_timeout == new.server.drain_timeout,

@@ -18,6 +18,7 @@ use crate::config::parse::Environment;
 use crate::config::{AdminBind, Config, Secret};
 use crate::health::monitor::Monitor;
 use crate::moment::Moment;
+use crate::notify::Board;
 use crate::serve::acme::OrderBook;
 use crate::serve::{ReloadError, ReloadHandle, Reloaded};
 use crate::shutdown::{Phase, Readiness};
@@ -77,6 +78,8 @@ impl Door {
             reload: reload_handle(Arc::clone(&reloaded)),
             started: Moment::now(),
             token: token.map(Secret::new),
+            board: Board::default(),
+            spans: Arc::default(),
             held,
             counters,
             meter,

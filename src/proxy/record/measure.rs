@@ -12,6 +12,9 @@ impl Record {
     /// Why the next attempt is made, if there is one.
     pub(crate) fn again(&mut self, retry: Retry) {
         self.retry = Some(retry);
+        if let Some(trace) = &mut self.trace {
+            trace.set_back(retry);
+        }
     }
 
     /// There is nobody to send it to as yet.
@@ -27,8 +30,8 @@ impl Record {
     /// Counts the whole request. How long it has taken, in microseconds.
     pub(super) fn measure(&self) -> u64 {
         let worker = &self.state.worker;
-        if !self.prompt {
-            // Most responses are complete as soon as they begin: they need no third look.
+        // Most responses are complete as soon as they begin: they need no third look, unless a line tells the time of their head as well.
+        if !self.prompt || self.words.is_some() {
             worker.tick();
         }
         let took = worker.micros().saturating_sub(self.begun_at);
