@@ -50,7 +50,7 @@ async function listen() {
   let silence = setTimeout(() => ending.abort(), SILENCE);
   try {
     if (state.entries.length === 0) await recall(false);
-    const response = await ask('/v1/events?with=status', {
+    const response = await ask('/v1/events?with=status,traffic', {
       signal: ending.signal,
       headers: { Accept: 'text/event-stream', 'Last-Event-ID': String(state.entries.at(-1)?.number ?? 0) },
     });
