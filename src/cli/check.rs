@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::serve::{in_words, rendered};
-use super::terminal::{Color, choose, coloured, plain, print};
+use super::terminal::{Color, Paint, Tone, choose, coloured, plain, print};
 use super::{FINE, Failure, INVALID};
 use crate::config::Config;
 use crate::config::{LoadError, load};
@@ -48,7 +48,7 @@ impl Check {
             Format::Text => {
                 for (file, result) in &results {
                     match result {
-                        Ok(config) => print(&summary(file, config))?,
+                        Ok(config) => print(&summary(file, config, Paint::for_stdout()))?,
                         Err(error) => {
                             let colour = coloured(&std::io::stdout());
                             print(&format!("{}\n", rendered(error, colour)))?
@@ -81,7 +81,7 @@ impl Check {
     }
 }
 
-fn summary(file: &Path, config: &Config) -> String {
+fn summary(file: &Path, config: &Config, paint: Paint) -> String {
     let count = |number: usize, noun: &str| {
         format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
     };
@@ -94,11 +94,15 @@ fn summary(file: &Path, config: &Config) -> String {
     let warnings: String = config
         .warnings()
         .iter()
-        .map(|warning| format!("  warning: {}\n", plain(&in_words(warning))))
+        .map(|warning| {
+            let word = paint.tone(Tone::Doubtful, "warning:");
+            format!("  {word} {}\n", plain(&in_words(warning)))
+        })
         .collect();
     format!(
-        "{}: valid ({}, {}, {}, {})\n{warnings}",
+        "{}: {} ({}, {}, {}, {})\n{warnings}",
         plain(&file.display().to_string()),
+        paint.tone(Tone::Good, "valid"),
         count(config.listeners.len(), "listener"),
         count(config.zones.len(), "zone"),
         count(backends, "backend"),

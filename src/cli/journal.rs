@@ -107,17 +107,30 @@ async fn follow(
 }
 
 fn render(entry: &Value, paint: Paint) -> String {
-    let kind = text(&entry["kind"]);
-    let tone = match kind.as_str() {
-        "flip" => Tone::Strong,
-        "nowhere_to_go" | "withheld" => Tone::Bad,
-        "order" if entry["result"] == "refused" => Tone::Doubtful,
-        _ => Tone::Plain,
-    };
+    let tone = tone(entry);
     format!(
         "{}  {:>6}  {}\n",
         paint.tone(Tone::Faint, &clock(&entry["at"])),
         entry["number"].to_string(),
         paint.tone(tone, &text(&entry["message"])),
     )
+}
+
+/// What an entry says to those who see colours.
+pub(super) fn tone(entry: &Value) -> Tone {
+    let good = |good: bool| if good { Tone::Good } else { Tone::Bad };
+    match entry["kind"].as_str().unwrap_or("") {
+        "flip" => Tone::Strong,
+        "nowhere_to_go" | "withheld" | "flip_aborted" => Tone::Bad,
+        "transition" if entry["to"] == "down" => Tone::Bad,
+        "transition" if entry["to"] == "up" => Tone::Good,
+        "verdict" if entry["to"] != "unknown" => good(entry["to"] == "serving"),
+        "standby" => good(entry["ready"] == true),
+        "gray" if entry["gray"] == true => Tone::Doubtful,
+        "order" if entry["result"] == "refused" => Tone::Doubtful,
+        "order" | "pin" | "operator_state" | "drill_begun" | "flip_begun" | "reloaded" => {
+            Tone::Ordered
+        }
+        _ => Tone::Plain,
+    }
 }

@@ -12,6 +12,8 @@ mod order;
 mod picture;
 mod state;
 mod story;
+#[cfg(test)]
+mod tests;
 
 use std::future::poll_fn;
 use std::io::{IsTerminal, stdin, stdout};

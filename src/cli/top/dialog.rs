@@ -1,7 +1,7 @@
 //! A dialog about one order, or one "what if": look, reason, confirmation, result. Pure: what has to be asked goes out as an errand.
 
 use http::HeaderValue;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::plan;
 use super::super::terminal::{Paint, Tone, plain};
@@ -82,14 +82,12 @@ impl Dialog {
     }
 
     /// What will be sent.
-    pub(super) fn request(&self) -> Option<String> {
+    pub(super) fn request(&self) -> String {
         match &self.about {
-            About::Order(order) => Some(format!(
-                "POST {} {}",
-                order.path(),
-                order.body(&self.reason)
-            )),
-            About::WhatIf(..) => None,
+            About::Order(order) => format!("POST {} {}", order.path(), order.body(&self.reason)),
+            About::WhatIf(Supposition { down, up }, _) => {
+                format!("POST /v1/plan {}", json!({"down": down, "up": up}))
+            }
         }
     }
 
@@ -153,7 +151,8 @@ impl Dialog {
         match (looked, &self.about) {
             (Err(why), _) => self.stage = Stage::Blind(why),
             (Ok(sight), About::Order(order)) => {
-                self.preview = order.preview(&sight);
+                let preview = order.preview(&sight).into_iter();
+                self.preview = preview.map(|(tone, line)| (tone, plain(&line))).collect();
                 self.tag = sight.tag;
                 self.stage = Stage::Reason;
             }

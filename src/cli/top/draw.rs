@@ -2,10 +2,13 @@
 //!
 //! Everything is drawn with colours and line characters; what the terminal can't show is taken out again at the end, in one place.
 
+mod detail;
+mod dialog;
 mod door;
 mod fold;
 mod foot;
 mod head;
+mod help;
 mod look;
 mod past;
 mod row;
@@ -39,11 +42,14 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, look: Look, now: Instan
     } else {
         whole(frame, area, state, now);
     }
-    match &state.panel {
-        Panel::Nothing => {}
-        Panel::Help => window::help(frame, area),
-        Panel::Detail => window::detail(frame, area, state, now),
-        Panel::Dialog(dialog) => window::dialog(frame, area, dialog),
+    let window = match &state.panel {
+        Panel::Nothing => None,
+        Panel::Help => Some(help::help()),
+        Panel::Detail => detail::detail(area, state, now),
+        Panel::Dialog(dialog) => Some(dialog::dialog(area, dialog)),
+    };
+    if let Some(window) = window {
+        window.draw(frame, area);
     }
     look.apply(frame.buffer_mut());
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use super::super::status::{outcome, text, texts};
-use super::super::terminal::Tone;
+use super::super::terminal::{Tone, plain};
 use super::picture::{Picture, full_name, list};
 
 /// See the module's promise.
@@ -166,9 +166,32 @@ pub(super) fn faults(picture: &Picture, now: Instant) -> Vec<Fault> {
         if let Some(flaw) = certificate["flaw"].as_str() {
             found.push(Fault {
                 who: texts(&certificate["names"]).collect::<Vec<_>>().join(", "),
-                what: format!("certificate: {flaw}"),
+                what: format!("certificate: {}", plain(flaw)),
             });
         }
+    }
+    for order in list(&picture.status["acme"]) {
+        if let Some(error) = order["error"]["text"].as_str() {
+            found.push(Fault {
+                who: text(&order["name"]),
+                what: format!("certificate can't be had: {}", plain(error)),
+            });
+        }
+    }
+    let reload = &picture.status["configuration"]["last_reload"];
+    if reload["successful"] == false {
+        let problems = list(&reload["problems"]);
+        let first = problems
+            .first()
+            .map_or_else(String::new, |problem| text(&problem["message"]));
+        found.push(Fault {
+            who: "configuration".to_owned(),
+            what: format!(
+                "{} stays in force, the reload at {} was refused: {first}",
+                picture.status["config_generation"],
+                picture.clock(&reload["at"]),
+            ),
+        });
     }
     found.extend(troubles(picture).map(|what| Fault {
         who: "firedoor".to_owned(),
@@ -203,6 +226,14 @@ pub(super) fn why(picture: &Picture) -> String {
         format!(" {}.", reasons.join("; "))
     };
     format!("{}.{reasons}", opening(&rule))
+}
+
+/// What has been decided, where the sentence doesn't say it.
+pub(super) fn decision(picture: &Picture) -> Option<String> {
+    let decision = text(&picture.status["decision"]);
+    let serving = format!("stay: {} is serving", text(&picture.status["active_zone"]));
+    let told = decision == serving || decision.starts_with("stay: nowhere to go");
+    (!told).then(|| format!("{}.", opening(&decision)))
 }
 
 /// As the beginning of a sentence; a zone's name stays as it is.

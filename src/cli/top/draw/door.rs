@@ -63,12 +63,12 @@ impl Door {
     /// A wall as high as the zones, with the door in it. `right`: the standby is on that side.
     pub(super) fn draw(&self, frame: &mut Frame<'_>, area: Rect, right: bool) {
         let leaf = match (self.sign, right) {
-            (Sign::Way, true) => "───▶",
-            (Sign::Way, false) => "◀───",
-            (Sign::Flow, true) => "▶▶▶▶",
-            (Sign::Flow, false) => "◀◀◀◀",
-            (Sign::Queue, true) => "║║║▶",
-            (Sign::Queue, false) => "◀║║║",
+            (Sign::Way, true) => "────▶",
+            (Sign::Way, false) => "◀────",
+            (Sign::Flow, true) => "▶▶▶▶▶",
+            (Sign::Flow, false) => "◀◀◀◀◀",
+            (Sign::Queue, true) => "║║║║▶",
+            (Sign::Queue, false) => "◀║║║║",
             (Sign::Shut, _) => "━━╳━━",
             (Sign::Locked, _) => "■",
             (Sign::Unknown, _) => "?",

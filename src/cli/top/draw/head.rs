@@ -11,7 +11,7 @@ use super::super::super::status::{duration, text};
 use super::super::super::terminal::{Tone, plain};
 use super::super::picture::Picture;
 use super::super::state::State;
-use super::super::story::{Story, faults, taken_out, why};
+use super::super::story::{Story, decision, faults, taken_out, why};
 use super::fold::{cut, fit, fold, width};
 use super::{lines, style};
 
@@ -106,12 +106,11 @@ pub(super) fn story(state: &State, columns: u16, now: Instant, rows: u16) -> Vec
         section(name, Tone::Bad, &format!("{} {}", fault.who, fault.what), 1);
     }
     if !whole {
-        section(
-            "",
-            Tone::Bad,
-            &format!("… and {} more", found.len() - shown),
-            1,
-        );
+        let more = format!("… and {} more", found.len() - shown);
+        section("", Tone::Bad, &more, 1);
+    }
+    if let Some(decision) = decision(picture).filter(|_| !short) {
+        section("decided", Tone::Plain, &decision, 2);
     }
     let out_of_service = taken_out(picture);
     if !out_of_service.is_empty() {

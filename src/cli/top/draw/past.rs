@@ -2,9 +2,11 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use serde_json::Value;
 
+use super::super::super::journal::tone;
 use super::super::super::status::text;
 use super::super::super::terminal::Tone;
 use super::super::state::State;
@@ -45,39 +47,22 @@ fn told(state: &State, entry: &Value, columns: usize) -> Vec<Line<'static>> {
         columns.saturating_sub(at.len() + 1),
         most,
     );
-    let tone = tone(entry);
+    // Only what changes or endangers everything is heavy, so that it is found among the rest.
+    let heavy = ["flip", "nowhere_to_go", "withheld", "standby"].map(|kind| entry["kind"] == kind);
+    let mut first = style(tone(entry));
+    if heavy == [false; 4] {
+        first = first.remove_modifier(Modifier::BOLD);
+    }
     let rows = message.into_iter().enumerate();
     rows.map(|(row, line)| {
-        let at = if row == 0 {
-            at.clone()
-        } else {
-            " ".repeat(at.len())
-        };
-        let tone = if row == 0 || tone == Tone::Plain {
-            tone
-        } else {
-            Tone::Plain
+        let (at, look) = match row {
+            0 => (at.clone(), first),
+            _ => (" ".repeat(at.len()), Style::new()),
         };
         Line::from(vec![
             Span::styled(at, style(Tone::Faint)),
-            Span::styled(line, style(tone)),
+            Span::styled(line, look),
         ])
     })
     .collect()
-}
-
-/// As `firedoor journal` has it, with what is well and what isn't.
-fn tone(entry: &Value) -> Tone {
-    let good = |good: bool| if good { Tone::Good } else { Tone::Bad };
-    match entry["kind"].as_str().unwrap_or("") {
-        "flip" => Tone::Strong,
-        "nowhere_to_go" | "withheld" => Tone::Bad,
-        "transition" if entry["to"] == "down" => Tone::Bad,
-        "transition" if entry["to"] == "up" => Tone::Good,
-        "verdict" => good(entry["to"] != "failed"),
-        "standby" => good(entry["ready"] == true),
-        "order" if entry["result"] == "refused" => Tone::Doubtful,
-        "order" | "pin" | "operator_state" | "drill_begun" => Tone::Ordered,
-        _ => Tone::Plain,
-    }
 }

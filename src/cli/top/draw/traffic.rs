@@ -51,6 +51,12 @@ pub(super) fn totals(frame: &mut Frame<'_>, area: Rect, state: &State) {
             format!("{} flips left this hour", status["flips_left"]),
         ),
     ];
+    let own = traffic["by_proxy_per_second"].as_object();
+    let own: f64 = own.map_or(0.0, |own| own.values().filter_map(Value::as_f64).sum());
+    if own > 0.0 {
+        let own = format!("{}/s answered by firedoor itself", rate(&own.into()));
+        parts.insert(2, (Tone::Doubtful, own));
+    }
     if let Some(zone) = status["pinned"].as_str() {
         parts.insert(0, (Tone::Ordered, format!("pinned to {zone}")));
     }

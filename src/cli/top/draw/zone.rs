@@ -38,7 +38,8 @@ impl Plan {
         let zones = u16::try_from(state.picture.zones().len())
             .unwrap_or(u16::MAX)
             .max(1);
-        let door = if width >= 110 { 14 } else { 10 };
+        // Odd, so that the wall has a middle.
+        let door = if width >= 110 { 13 } else { 9 };
         let doors = (zones - 1).saturating_mul(door);
         let width = width.saturating_sub(doors) / zones;
         if width >= NARROWEST {
