@@ -38,6 +38,7 @@ impl Story {
             _ if flips => ("FLIPPING", Tone::Doubtful),
             Some("fail") => ("OUTAGE", Tone::Bad),
             _ if drill => ("DRILL", Tone::Ordered),
+            Some("pass") if status["pinned"].is_string() => ("PINNED", Tone::Ordered),
             Some("pass") if fault => ("WELL, WITH A FAULT", Tone::Doubtful),
             Some("pass") => ("ALL WELL", Tone::Good),
             _ if active(picture)["verdict"] == "failed" => ("FAILED", Tone::Bad),

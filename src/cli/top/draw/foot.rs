@@ -9,20 +9,22 @@ use super::super::state::State;
 use super::fold::cut;
 use super::{lines, style};
 
-/// Key, word, and the word where rows are short.
-const KEYS: [(&str, &str, &str); 11] = [
-    ("a", "activate", "activ"),
-    ("f", "failback", "back"),
-    ("p", "pin", "pin"),
-    ("d", "drain", "drain"),
-    ("m", "maintenance", "maint"),
-    ("r", "ready", "ready"),
-    ("R", "reload", "load"),
-    ("x", "what if", "if"),
-    ("⏎", "details", "info"),
-    ("?", "help", "help"),
-    ("q", "quit", "quit"),
+/// Key and word.
+const KEYS: [(&str, &str); 11] = [
+    ("a", "activate"),
+    ("f", "failback"),
+    ("p", "pin"),
+    ("d", "drain"),
+    ("m", "maintenance"),
+    ("r", "ready"),
+    ("R", "reload"),
+    ("x", "what if"),
+    ("⏎", "details"),
+    ("?", "help"),
+    ("q", "quit"),
 ];
+/// Where rows are short, help alone tells of these.
+const RARE: [&str; 2] = ["R", "⏎"];
 
 /// Draws it.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
@@ -33,24 +35,28 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State) {
         lines(frame, area, vec![Line::styled(notice, style(Tone::Strong))]);
         return;
     }
-    let whole = keys(|(_, word, _)| word, "  ");
-    let short = keys(|(_, _, word)| word, " ");
-    let bare = keys(|_| "", " ");
-    let fitting = [whole, short]
-        .into_iter()
-        .find(|keys| keys.width() <= columns);
+    let short = |word| if word == "maintenance" { "maint" } else { word };
+    let usual = KEYS.iter().filter(|(key, _)| !RARE.contains(key));
+    let fitting = [
+        keys(KEYS.iter(), |word| word, "  "),
+        keys(KEYS.iter(), short, " "),
+        keys(usual, short, " "),
+    ];
+    let fitting = fitting.into_iter().find(|keys| keys.width() <= columns);
+    let bare = keys(KEYS.iter(), |_| "", " ");
     lines(frame, area, vec![fitting.unwrap_or(bare)]);
 }
 
 fn keys(
-    word: impl Fn((&'static str, &'static str, &'static str)) -> &'static str,
+    keys: impl Iterator<Item = &'static (&'static str, &'static str)>,
+    word: impl Fn(&'static str) -> &'static str,
     gap: &'static str,
 ) -> Line<'static> {
     let mut line = Line::default();
-    for key in KEYS {
+    for (key, whole) in keys {
         line.push_span(Span::raw(if line.spans.is_empty() { " " } else { gap }));
-        line.push_span(Span::styled(key.0, style(Tone::Strong)));
-        let word = match word(key) {
+        line.push_span(Span::styled(*key, style(Tone::Strong)));
+        let word = match word(whole) {
             "" => String::new(),
             word => format!(" {word}"),
         };

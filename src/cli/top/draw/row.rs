@@ -25,11 +25,12 @@ pub(super) struct Columns {
     ms: usize,
     since: usize,
     spark: usize,
+    address: usize,
 }
 
 impl Columns {
     /// For the components of a zone, in rows of `room` columns.
-    pub(super) fn of(components: &[Value], room: usize) -> Self {
+    pub(super) fn of(components: &[Value], room: usize, picture: &Picture, now: Instant) -> Self {
         let widest = |cell: &dyn Fn(&Value) -> String| {
             components
                 .iter()
@@ -55,9 +56,18 @@ impl Columns {
         take(&mut columns.code, widest(&code));
         take(&mut columns.spark, SPARK.0);
         take(&mut columns.ms, 7);
-        take(&mut columns.since, 11);
+        take(
+            &mut columns.since,
+            widest(&|one| picture.age(&one["since"], now)),
+        );
         if columns.spark > 0 {
-            columns.spark = (columns.spark + left).min(SPARK.1);
+            let more = left.min(SPARK.1 - columns.spark);
+            columns.spark += more;
+            left -= more;
+        }
+        let address = widest(&|one| text(&one["address"]));
+        if left > address {
+            columns.address = address;
         }
         columns
     }
@@ -103,6 +113,10 @@ impl Columns {
             line.push_span(Span::raw(" "));
             line.spans
                 .extend(sparkline(list(&component["outcomes"]), self.spark));
+        }
+        if self.address > 0 {
+            let address = format!(" {}", text(&component["address"]));
+            line.push_span(Span::styled(address, style(Tone::Faint)));
         }
         line
     }

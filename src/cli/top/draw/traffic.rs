@@ -41,7 +41,7 @@ pub(super) fn totals(frame: &mut Frame<'_>, area: Rect, state: &State) {
         (
             Tone::Plain,
             format!(
-                "{} clients, {} to backends",
+                "connections {} in, {} out",
                 count(&traffic["connections"]["downstream"]),
                 count(&traffic["connections"]["upstream"])
             ),

@@ -10,8 +10,8 @@ use super::super::super::terminal::Tone;
 use super::fold::cut;
 use super::{lines, style};
 
-/// Columns of a window at most: longer lines are hard to read.
-const WIDEST: u16 = 100;
+/// Columns of text at most: longer lines are hard to read.
+const WIDEST: u16 = 110;
 
 /// What stands in it.
 pub(super) struct Window<'a> {
@@ -25,12 +25,11 @@ pub(super) struct Window<'a> {
 impl Window<'_> {
     /// Columns within a window in `area`.
     pub(super) fn columns(area: Rect) -> usize {
-        usize::from(outer(area).saturating_sub(4))
+        usize::from(area.width.saturating_sub(4).min(WIDEST))
     }
 
-    /// At the bottom, so that the zones stay in sight; the keys there belong to the picture.
+    /// From side to side, so that nothing peeks out beside it; at the bottom, so that the zones stay in sight.
     pub(super) fn draw(mut self, frame: &mut Frame<'_>, area: Rect) {
-        let width = outer(area);
         let room = usize::from(area.height.saturating_sub(2));
         let body_room = room.saturating_sub(self.foot.len());
         if self.body.len() > body_room {
@@ -42,12 +41,11 @@ impl Window<'_> {
         let height = self.body.len().min(room) + 2;
         let height = u16::try_from(height).unwrap_or(u16::MAX).min(area.height);
         let place = Rect {
-            x: area.x + (area.width - width) / 2,
             y: area.y + area.height - height,
-            width,
             height,
+            ..area
         };
-        let title = cut(&format!(" {} ", self.title), usize::from(width));
+        let title = cut(&format!(" {} ", self.title), usize::from(area.width));
         let block = Block::bordered()
             .border_set(border::DOUBLE)
             .title_top(Line::styled(title, style(Tone::Strong)));
@@ -61,8 +59,4 @@ impl Window<'_> {
         };
         lines(frame, margin, self.body);
     }
-}
-
-fn outer(area: Rect) -> u16 {
-    area.width.saturating_sub(4).min(WIDEST)
 }

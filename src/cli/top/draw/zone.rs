@@ -230,7 +230,7 @@ fn components(
     now: Instant,
 ) -> Vec<Line<'static>> {
     let all = list(&zone["components"]);
-    let columns = Columns::of(all, width);
+    let columns = Columns::of(all, width, &state.picture, now);
     let selected = state
         .cursor
         .component
