@@ -6,9 +6,11 @@
 mod acme;
 mod certificate;
 mod check;
+mod endpoint;
 pub mod error;
 mod expand;
 mod load;
+mod notify;
 pub mod parse;
 mod pool;
 mod rate;
@@ -25,7 +27,9 @@ pub use check::{
     Check, CheckKind, CommandCheck, Expect, GrpcCheck, HttpCheck, Login, MysqlCheck, PostgresCheck,
     RedisCheck, TlsCheck,
 };
+pub use endpoint::{Endpoint, Tracing};
 pub use load::{LoadError, load, texts};
+pub use notify::{Means, Notify, Occasion};
 pub use pool::{MinHealthy, Pool, Sticky};
 pub use rate::{PerClient, Rate, RateKey};
 pub(crate) use raw::closest;
@@ -45,6 +49,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
 
 /// A complete and valid configuration. Everything that a file may leave out has its default here.
@@ -72,6 +77,10 @@ pub struct Config {
     pub access_log: AccessLog,
     /// `[journal]`
     pub journal: Journal,
+    /// `[tracing]`
+    pub traces: Tracing,
+    /// `[[notify]]`
+    pub notify: Vec<Notify>,
 }
 
 impl Config {
@@ -99,6 +108,16 @@ impl Config {
                 format!("listener {}: its ACME authority", listener.bind),
                 acme.map(|acme| &acme.tls),
             );
+        }
+        let collector = self.traces.collector.as_ref();
+        add(
+            "tracing".to_owned(),
+            collector.and_then(|collector| collector.tls.as_ref()),
+        );
+        for notify in &self.notify {
+            if let Means::Webhook { endpoint, .. } = &notify.by {
+                add(format!("notify {}", notify.name), endpoint.tls.as_ref());
+            }
         }
         for zone in &self.zones {
             for backend in &zone.backends {
@@ -315,8 +334,12 @@ pub struct AccessLog {
     pub target: LogTarget,
     /// How they look.
     pub format: LogFormat,
-    /// How much of a client's address may stand in them, and in every other log.
+    /// How much of a client's address may stand in them, in every other log, and in traces.
     pub client_ip: ClientIp,
+    /// Whether they have the query.
+    pub query: bool,
+    /// Which fields of the request's head they have besides.
+    pub headers: Vec<HeaderName>,
 }
 
 /// `[journal]`

@@ -10,7 +10,7 @@ pub mod failover;
 pub mod gray;
 pub mod monitor;
 pub mod probe;
-mod program;
+pub(crate) mod program;
 pub mod recording;
 pub mod report;
 pub mod status;

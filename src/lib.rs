@@ -40,6 +40,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod demo;
+mod errand;
 #[cfg(test)]
 #[path = "../tests/fuzz/mutator.rs"]
 mod fuzz;
@@ -48,6 +49,7 @@ pub mod introduction;
 pub mod journal;
 pub mod memory;
 pub mod moment;
+pub mod notify;
 pub mod outcome;
 pub mod proxy;
 pub mod serve;

@@ -38,6 +38,7 @@ pub(crate) mod record;
 pub(crate) mod redirect;
 pub(crate) mod retry;
 pub(crate) mod route;
+mod sampling;
 pub(crate) mod security;
 pub(crate) mod session;
 pub mod shed;

@@ -22,9 +22,11 @@ use tracing::{error, info, warn};
 use crate::admin;
 use crate::cli::{FAILED, UNBOUND};
 use crate::config::Config;
+use crate::demo::Stage;
 use crate::health::monitor::Monitor;
 use crate::memory::{self, Unclaimed};
 use crate::moment::Moment;
+use crate::notify;
 use crate::proxy::allowance::Allowances;
 use crate::proxy::challenge::Challenges;
 use crate::proxy::hold::Held;
@@ -33,6 +35,7 @@ use crate::shutdown::{Phase, Readiness};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::meter::Meter;
+use crate::telemetry::trace;
 use crate::telemetry::traffic::Sampler;
 use crate::worker::crew::{self, Foreman, Order, Parts};
 
@@ -40,20 +43,21 @@ use listeners::Listeners;
 use reload::Reloader;
 use signals::{Signal, Signals};
 
-pub use reload::{ReloadError, ReloadHandle, Reloaded};
+pub use reload::{ReloadError, ReloadHandle, Reloaded, Standing};
 
 /// Observations on their way to the monitor; what doesn't fit is news that it has already.
 const OBSERVATIONS: usize = 1024;
 
 /// Runs until a signal ends it. Exit codes: 0 fine, 1 failed while running, 4 could not bind.
-/// `file` is read again at every reload; `None` (demo) means that the configuration can't be reloaded.
-pub fn run(config: Config, file: Option<PathBuf>) -> ExitCode {
+/// `file` is read again at every reload; `None` (demo) means that the configuration can't be reloaded. `demo` can be broken from the
+/// admin listener.
+pub(crate) fn run(config: Config, file: Option<PathBuf>, demo: Option<Stage>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     match runtime {
         Ok(runtime) => {
-            let code = LocalSet::new().block_on(&runtime, serve(Arc::new(config), file));
+            let code = LocalSet::new().block_on(&runtime, serve(Arc::new(config), file, demo));
             // Dropping it would wait for its blocking threads: a DNS look-up that hangs for half a minute, a disk that hangs
             // for good.
             runtime.shutdown_background();
@@ -69,8 +73,8 @@ pub fn run(config: Config, file: Option<PathBuf>) -> ExitCode {
 /// Why the process can't start: what to say, and the exit code.
 struct Failure(String, u8);
 
-async fn serve(config: Arc<Config>, file: Option<PathBuf>) -> ExitCode {
-    match start(config, file).await {
+async fn serve(config: Arc<Config>, file: Option<PathBuf>, demo: Option<Stage>) -> ExitCode {
+    match start(config, file, demo).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(message, code)) => {
             error!("{message}");
@@ -79,7 +83,11 @@ async fn serve(config: Arc<Config>, file: Option<PathBuf>) -> ExitCode {
     }
 }
 
-async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure> {
+async fn start(
+    config: Arc<Config>,
+    file: Option<PathBuf>,
+    demo: Option<Stage>,
+) -> Result<(), Failure> {
     let started = Moment::now();
     raise_descriptor_limit();
     let workers = worker_count(&config);
@@ -99,7 +107,8 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
             UNBOUND,
         )
     })?;
-    let (access_log, log_writer) = AccessLog::open(&config.access_log.target)
+    let counters = Counters::new(workers);
+    let (access_log, log_writer) = AccessLog::open(&config.access_log.target, counters.clone())
         .map_err(|error| Failure(format!("access log: {error}"), FAILED))?;
 
     // What is stored serves from the first handshake on.
@@ -110,7 +119,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     let (monitor, monitor_handle, subscriber) =
         Monitor::build(Arc::clone(&config), workers, observed);
     let held = Held::default();
-    let counters = Counters::new(workers);
+    let (traces, exporter) = trace::channel();
     let meter = Meter::new(workers);
     let monitor = monitor.with_counters(counters.clone(), started.instant);
     let foremen = start_workers(
@@ -122,6 +131,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
             counters: counters.clone(),
             meter: meter.clone(),
             access_log: access_log.clone(),
+            traces: traces.clone(),
             challenges: challenges.clone(),
             held: held.clone(),
             demands: Demands::default(),
@@ -131,14 +141,20 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     .map_err(|error| Failure(format!("can't start a worker: {error}"), FAILED))?;
     let foremen = Arc::new(foremen);
 
+    // Before the monitor runs, so that it misses nothing.
+    let events = monitor_handle.entries();
     let readiness = Readiness::default();
-    let (reload_sender, reload_requests) = mpsc::channel(1);
+    let (reload, reload_requests) = ReloadHandle::new(file.clone());
     let (stop_monitor, monitor_stopped) = oneshot::channel::<()>();
     let (stop_admin, admin_stopped) = oneshot::channel::<()>();
     let monitor_task = tokio::task::spawn_local(monitor.run(async {
         monitor_stopped.await.ok();
     }));
     let certificates = tokio::task::spawn_local(certificates::watch(subscriber.clone()));
+    let (stop_exporter, exporter_stopped) = oneshot::channel::<()>();
+    let exporter = tokio::task::spawn_local(exporter.run(subscriber.clone(), async {
+        exporter_stopped.await.ok();
+    }));
     let (sampler, traffic) = Sampler::new(
         meter.clone(),
         counters.clone(),
@@ -148,18 +164,32 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     let sampling = tokio::task::spawn_local(sampler.run());
     let orders = acme::OrderBook::default();
     let acme = tokio::task::spawn_local(acme::keep(subscriber.clone(), challenges, orders.clone()));
+    let board = notify::Board::default();
+    let (stop_notifier, notifier_stopped) = oneshot::channel::<()>();
+    let notifier = tokio::task::spawn_local(notify::run(
+        monitor_handle.clone(),
+        events,
+        subscriber.clone(),
+        board.clone(),
+        async {
+            notifier_stopped.await.ok();
+        },
+    ));
     let context = admin::Context {
         monitor: monitor_handle.clone(),
         snapshot: subscriber,
         readiness: readiness.clone(),
-        reload: ReloadHandle(reload_sender),
+        reload: reload.clone(),
         started,
         token: config.admin.token.clone(),
         held: held.counter(),
         counters: counters.clone(),
+        board,
+        spans: Arc::clone(traces.progress()),
         meter: meter.clone(),
         traffic,
         orders,
+        demo,
     };
     let admin_task = tokio::task::spawn_local(admin::serve(admin_listener, context, async {
         admin_stopped.await.ok();
@@ -177,6 +207,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
             foremen: Arc::clone(&foremen),
             monitor: monitor_handle,
             access_log: access_log.clone(),
+            handle: reload,
         };
         run_until_told_to_end(&mut signals, reload_requests, &mut reloader, &access_log).await;
         readiness.enter(Phase::Draining);
@@ -190,6 +221,8 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     sampling.abort();
     stop_admin.send(()).ok();
     stop_monitor.send(()).ok();
+    // The workers have ended: what they have told is all there is.
+    stop_exporter.send(()).ok();
     let ended = async {
         admin_task.await.ok();
         monitor_task.await.ok();
@@ -200,8 +233,11 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     {
         warn!("the monitor did not end in time");
     }
-    access_log.end();
-    log_writer.join().ok();
+    // Both end by themselves, within bounds.
+    stop_notifier.send(()).ok();
+    notifier.await.ok();
+    exporter.await.ok();
+    log_writer.end();
     info!(requests = meter.requests(), forced, "stopped");
     Ok(())
 }
@@ -229,7 +265,7 @@ fn claim(directory: &Path) -> Result<Option<File>, Failure> {
 
 async fn run_until_told_to_end(
     signals: &mut Signals,
-    mut requests: mpsc::Receiver<oneshot::Sender<Result<Reloaded, ReloadError>>>,
+    mut requests: mpsc::Receiver<reload::Request>,
     reloader: &mut Reloader,
     access_log: &AccessLog,
 ) {
@@ -237,19 +273,14 @@ async fn run_until_told_to_end(
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::End => return,
-                Signal::Reload => {
-                    // Said by the reloader itself, for both ways of asking.
-                    let _said = reloader.reload().await;
-                }
+                Signal::Reload => reloader.obey("HUP").await,
                 Signal::ReopenLogs => {
                     info!("reopening the access log");
                     access_log.reopen();
                 }
                 Signal::Unsupported(name) => warn!("{name} has no meaning yet; ignored"),
             },
-            Some(reply) = requests.recv() => {
-                reply.send(reloader.reload().await).ok();
-            }
+            Some(request) = requests.recv() => reloader.answer(request).await,
         }
     }
 }

@@ -3,6 +3,8 @@
 pub mod access_log;
 pub mod counters;
 pub mod log;
+pub mod mask;
 pub mod meter;
 pub mod reason;
+pub mod trace;
 pub mod traffic;

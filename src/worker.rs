@@ -10,6 +10,7 @@ mod prewarm;
 mod release;
 mod seats;
 mod silence;
+mod spans;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -40,6 +41,7 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::{Line, Style};
 use crate::telemetry::counters::WorkerCounters;
 use crate::telemetry::meter::PoolMeter;
+use crate::telemetry::trace::otlp::Span;
 
 use census::Census;
 use complaint::Complaints;
@@ -74,6 +76,7 @@ pub(crate) struct Worker {
     queue: RefCell<Queue>,
     budget: RefCell<Budget>,
     log: RefCell<Vec<u8>>,
+    spans: RefCell<Vec<Span>>,
     complaints: Complaints,
     /// Places for TLS handshakes.
     handshakes: Semaphore,
@@ -105,6 +108,7 @@ impl Worker {
             queue: RefCell::default(),
             budget: RefCell::new(budget),
             log: RefCell::default(),
+            spans: RefCell::default(),
             complaints: Complaints::default(),
             handshakes: Semaphore::new(handshake::MOST),
             draining: Cell::new(false),
@@ -177,6 +181,7 @@ impl Worker {
         }
         self.parts.subscriber.leave(self.index);
         self.flush_log();
+        self.flush_spans();
     }
 
     /// Looks at the clock, and at everything that may be due. When to [`Self::listen`] before the next tick, if at all.
@@ -205,6 +210,7 @@ impl Worker {
         self.prewarm();
         self.call_waiting();
         self.flush_log();
+        self.flush_spans();
         self.listen()
     }
 
@@ -340,14 +346,7 @@ impl Worker {
 
     /// Writes an access-log line.
     pub(crate) fn log(&self, line: &Line<'_>) {
-        let style = {
-            let view = self.view.borrow();
-            let settings = &view.snapshot.config.access_log;
-            Style {
-                format: settings.format,
-                client_ip: settings.client_ip,
-            }
-        };
+        let style = Style::of(&self.view.borrow().snapshot.config.access_log);
         let full = {
             let mut log = self.log.borrow_mut();
             line.write(style, &mut log);

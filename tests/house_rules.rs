@@ -54,6 +54,7 @@ const SPAWNERS: &[(&str, &str)] = &[
         "src/health/program",
         "the operators' programs, killed with their process group",
     ),
+    ("src/notify", "one for each target, ended with it"),
     (
         "src/demo",
         "its zones, in JoinSets on a thread that its guard ends",

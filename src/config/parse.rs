@@ -2,7 +2,9 @@
 
 mod address;
 mod check;
+mod endpoint;
 mod failover;
+mod notify;
 mod page;
 mod pool;
 mod rate;
@@ -58,8 +60,6 @@ pub fn duration(text: &str) -> Result<std::time::Duration, String> {
 
 /// Reads all of it whatever the problems: where a value is unusable, its default stands in, and nobody gets to see it.
 fn read(root: &Section<'_>) -> Config {
-    root.later("tracing");
-    root.later("notify");
     let default_check = Arc::new(check::overlay(
         &mut root.section("check"),
         &check::builtin(),
@@ -77,6 +77,8 @@ fn read(root: &Section<'_>) -> Config {
         failover: failover::failover(&root.section("failover")),
         access_log: traffic::access_log(&root.section("access_log")),
         journal: server::journal(&root.section("journal")),
+        traces: endpoint::traces(&root.section("tracing")),
+        notify: notify::notify(root),
         pools: pools.into_vec(),
         routes,
         zones,

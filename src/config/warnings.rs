@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use http::HeaderName;
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use jiff::Timestamp;
 
 use super::error::Problem;
@@ -50,9 +52,33 @@ impl Config {
         warnings.extend(self.unverified_servers());
         warnings.extend(self.unverified_backends());
         warnings.extend(self.shared_cookies());
+        warnings.extend(self.logged_secrets());
+        let collector = self.traces.collector.as_ref();
+        if collector.is_some_and(|collector| collector.url.port_u16() == Some(4317)) {
+            warnings.push(warning(
+                "tracing.otlp_endpoint",
+                "at 4317 collectors usually speak gRPC, and firedoor sends OTLP over HTTP",
+                "that is usually at 4318",
+            ));
+        }
         warnings.extend(self.idle_priorities());
         warnings.extend(self.invalid_certificates(Timestamp::now()));
         warnings
+    }
+
+    /// Whoever can read the log could pose as those who stand in it.
+    fn logged_secrets(&self) -> Vec<Problem> {
+        let secret =
+            |name: &&HeaderName| matches!(**name, AUTHORIZATION | COOKIE | PROXY_AUTHORIZATION);
+        let names = self.access_log.headers.iter().filter(secret);
+        let told = |name: &HeaderName| {
+            warning(
+                "access_log.headers",
+                &format!("{name} lets whoever reads the log pose as the people in it"),
+                "leave it out once you have found what you are looking for",
+            )
+        };
+        names.map(told).collect()
     }
 
     fn has_dependencies(&self) -> bool {

@@ -6,11 +6,12 @@
 
 use std::fmt;
 use std::io;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -25,18 +26,18 @@ const REAPING: Duration = Duration::from_secs(1);
 
 /// How a program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     /// In which way.
-    pub(super) how: How,
+    pub(crate) how: How,
     /// What it wrote to standard output and standard error, in the order of writing: at most the last 4 KiB, trimmed.
-    pub(super) output: String,
+    pub(crate) output: String,
     /// From its start to its end.
-    pub(super) took: Duration,
+    pub(crate) took: Duration,
 }
 
 /// In which way a program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum How {
+pub(crate) enum How {
     /// With this code.
     Exited(i32),
     /// By a signal that was not ours.
@@ -49,7 +50,7 @@ pub(super) enum How {
 
 impl Ended {
     /// With code 0, and in time.
-    pub(super) fn succeeded(&self) -> bool {
+    pub(crate) fn succeeded(&self) -> bool {
         self.how == How::Exited(0)
     }
 }
@@ -65,16 +66,22 @@ impl fmt::Display for How {
     }
 }
 
-/// Runs `argv` (program and arguments, no shell) with `environment` added to our own, for at most `limit`.
+/// Runs `argv` (program and arguments, no shell) with `environment` added to our own and `input` on its standard input, for at most `limit`.
+/// A program that doesn't read its input isn't waited for to do so.
 ///
 /// What it has started in the background lives on if it ends in time; programs that start servers rely on that.
 ///
 /// # Cancel safety
 /// When dropped, the program is killed, with all of its process group.
-pub(super) async fn run(argv: &[String], environment: &[(&str, String)], limit: Duration) -> Ended {
+pub(crate) async fn run(
+    argv: &[String],
+    environment: &[(&str, String)],
+    input: &[u8],
+    limit: Duration,
+) -> Ended {
     let began = Instant::now();
-    let (how, output) = match start(argv, environment) {
-        Ok((child, pipe)) => attend(child, pipe, limit).await,
+    let (how, output) = match start(argv, environment, !input.is_empty()) {
+        Ok((child, pipe)) => attend(child, pipe, input, limit).await,
         Err(error) => (How::NotStarted(error.to_string()), Vec::new()),
     };
     Ended {
@@ -84,7 +91,11 @@ pub(super) async fn run(argv: &[String], environment: &[(&str, String)], limit: 
     }
 }
 
-fn start(argv: &[String], environment: &[(&str, String)]) -> io::Result<(Child, pipe::Receiver)> {
+fn start(
+    argv: &[String],
+    environment: &[(&str, String)],
+    fed: bool,
+) -> io::Result<(Child, pipe::Receiver)> {
     let (program, arguments) = argv
         .split_first()
         .ok_or_else(|| io::Error::other("no program is named"))?;
@@ -93,7 +104,7 @@ fn start(argv: &[String], environment: &[(&str, String)]) -> io::Result<(Child, 
     let child = Command::new(program)
         .args(arguments)
         .envs(environment.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
+        .stdin(if fed { Stdio::piped() } else { Stdio::null() })
         .stdout(writer.try_clone()?)
         .stderr(writer)
         .process_group(0)
@@ -103,7 +114,19 @@ fn start(argv: &[String], environment: &[(&str, String)]) -> io::Result<(Child, 
     Ok((child, pipe))
 }
 
-async fn attend(mut child: Child, mut pipe: pipe::Receiver, limit: Duration) -> (How, Vec<u8>) {
+async fn attend(
+    mut child: Child,
+    mut pipe: pipe::Receiver,
+    input: &[u8],
+    limit: Duration,
+) -> (How, Vec<u8>) {
+    let stdin = child.stdin.take();
+    // It ends by closing; a program that has ended or doesn't read it is no error of ours.
+    let mut feeding = pin!(async move {
+        if let Some(mut stdin) = stdin {
+            let _read_or_not = stdin.write_all(input).await;
+        }
+    });
     let mut group = Group(
         child
             .id()
@@ -111,9 +134,10 @@ async fn attend(mut child: Child, mut pipe: pipe::Receiver, limit: Duration) -> 
     );
     let mut output = Vec::new();
     let ended = timeout(limit, async {
-        let mut open = true;
+        let (mut open, mut hungry) = (true, true);
         loop {
             tokio::select! {
+                () = &mut feeding, if hungry => hungry = false,
                 ended = child.wait() => return ended,
                 read = read(&mut pipe, &mut output), if open => open = read,
             }
@@ -181,7 +205,7 @@ mod tests {
 
     async fn shell(script: &str, limit: Duration) -> Ended {
         let argv = ["sh", "-c", script].map(str::to_owned);
-        run(&argv, &[("GREETING", "hello".to_owned())], limit).await
+        run(&argv, &[("GREETING", "hello".to_owned())], b"", limit).await
     }
 
     /// Whether a process lives, zombies included.
@@ -257,9 +281,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn its_input_reaches_its_end_and_whoever_does_not_read_it_is_not_waited_for() {
+        let much = vec![b'x'; 1 << 20];
+        let argv = ["sh", "-c", "wc -c"].map(str::to_owned);
+        let ended = run(&argv, &[], &much, PATIENCE).await;
+        assert_eq!(
+            (ended.how, ended.output.trim()),
+            (How::Exited(0), "1048576")
+        );
+        let argv = ["true".to_owned()];
+        assert!(run(&argv, &[], &much, PATIENCE).await.succeeded());
+    }
+
+    #[tokio::test]
     async fn a_program_that_is_not_there_is_an_outcome() {
         let argv = ["/nowhere/promote".to_owned()];
-        let ended = run(&argv, &[], PATIENCE).await;
+        let ended = run(&argv, &[], b"", PATIENCE).await;
         assert!(matches!(ended.how, How::NotStarted(_)), "{ended:?}");
         assert!(!ended.succeeded());
     }

@@ -15,7 +15,6 @@ use http::HeaderMap;
 
 use super::downstream::Downstream;
 use super::error::Refusal;
-use super::headers;
 use super::view::View;
 use super::visitor::Visitor;
 use crate::config::{HostPattern, PerClient, Rate, RateKey};
@@ -90,14 +89,7 @@ pub(super) fn request(
     let Some(rate) = rate else {
         return Ok(());
     };
-    let peer = state.peer.ip().to_canonical();
-    let client = if state.trusted {
-        headers::client_behind(headers, config.upstream.forwarded, peer, |ip| {
-            state.trusts(ip)
-        })
-    } else {
-        peer
-    };
+    let client = state.client_of(headers, config.upstream.forwarded);
     if is_exempt(limits, client) {
         return Ok(());
     }

@@ -25,7 +25,7 @@ use super::site::Site;
 use super::stream::ClientStream;
 use super::visitor::Visitor;
 use super::window::Window;
-use crate::config::Listener;
+use crate::config::{Forwarding, Listener};
 use crate::worker::Worker;
 
 /// The state of one client connection, shared by its task, its socket and its requests.
@@ -150,10 +150,20 @@ impl Downstream {
     }
 
     /// Whether `address` is one that this trusted peer is to be believed about who is behind it.
-    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+    fn trusts(&self, address: IpAddr) -> bool {
         self.trusted_proxies
             .iter()
             .any(|net| net.contains(&address))
+    }
+
+    /// Who has made a request with these `headers`: the peer, or whom it names if it is one that is believed. Which fields say so is
+    /// what apps are told by.
+    pub(crate) fn client_of(&self, headers: &HeaderMap, forwarding: Forwarding) -> IpAddr {
+        let peer = self.peer.ip().to_canonical();
+        if !self.trusted {
+            return peer;
+        }
+        headers::client_behind(headers, forwarding, peer, |ip| self.trusts(ip))
     }
 
     /// Whether a request for `host` belongs to the site that the connection was made to.

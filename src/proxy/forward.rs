@@ -58,7 +58,7 @@ pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
         return Ok(challenge::respond(file, record));
     }
     let json = found.has_accept() && headers::prefers_json(request.headers());
-    let mut response = match forward(&state, request, found, &mut record, begun).await {
+    let mut response = match forward(&state, request, found, &mut record).await {
         Ok(answer) => answer.relay(&state, record),
         Err(refusal) => refusal.response(json, record),
     };
@@ -81,7 +81,6 @@ async fn forward<B: Body + Into<ClientBody>>(
     request: Request<B>,
     found: Survey,
     record: &mut Record,
-    begun: Instant,
 ) -> Result<Answer, Refusal> {
     let (mut request, prepared) = prepare(state, request, found, record).await?;
     let worker = &state.worker;
@@ -152,11 +151,12 @@ async fn forward<B: Body + Into<ClientBody>>(
         let mut connection = match idle {
             Some(connection) => connection,
             None => {
+                let since = Instant::now();
                 let connecting =
                     attempt::connect(state, &upstream, announced, settings, config, fresh_only);
                 match Box::pin(connecting).await {
                     Ok(connection) => {
-                        record.connected(begun.elapsed());
+                        record.connected(since.elapsed());
                         first = false;
                         // Looked at anew: this task may be woken before the worker has taken the new snapshot over.
                         let _taken_over = worker.view();
@@ -193,6 +193,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             prepared.dress(request.headers_mut(), state, identity, (&view, &flight));
         }
         dressed = false;
+        record.sign(request.headers_mut());
         if version == Version::HTTP_10 && !request.headers().contains_key(HOST) {
             // HTTP/1.0 may come without; HTTP/1.1 must not go without.
             if let Some(host) = upstream
@@ -221,6 +222,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             Ok(response) => {
                 worker.answered(&upstream, spare.is_some().then_some(sent_at));
                 let status = response.status();
+                record.heard(status);
                 let found = Survey::of(response.headers());
                 if !survey::response_is_sound(response.headers(), &found) {
                     return Err(Refusal::Upstream(Trouble::Protocol));

@@ -19,7 +19,7 @@ use super::session;
 use super::site::Site;
 use super::stream::{ClientStream, Secured};
 use crate::config::TlsServer;
-use crate::telemetry::access_log::shown;
+use crate::telemetry::mask::shown;
 
 /// What somebody gets who speaks HTTP without TLS here.
 const CLEARTEXT: &[u8] =

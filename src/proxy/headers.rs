@@ -3,6 +3,7 @@
 //! The other order is a known hole: a client names one of our own fields in `Connection`, and the proxy deletes what it has
 //! just added (Go's `ReverseProxy.Director` was replaced because of it).
 
+mod context;
 mod forwarded;
 
 use std::net::IpAddr;
@@ -17,6 +18,8 @@ use super::identity::Identity;
 use super::survey::{ConnectionField, Survey, is_certificate, is_claim};
 use crate::config::Forwarding;
 
+pub(crate) use context::{TraceContext, trace_id};
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
@@ -27,7 +30,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// W3C trace context.
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+pub(crate) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const FIREDOOR_ZONE: HeaderName = HeaderName::from_static("firedoor-zone");
 const FIREDOOR_EPOCH: HeaderName = HeaderName::from_static("firedoor-epoch");
@@ -175,29 +178,6 @@ pub(crate) fn clean_response(
 pub(crate) fn max_forwards(headers: &HeaderMap) -> Option<u64> {
     let value = headers.get(http::header::MAX_FORWARDS)?;
     value.to_str().ok()?.parse().ok()
-}
-
-/// The trace's id, if the trace context is well-formed; a broken one is replaced rather than passed on (W3C Trace Context 3.2).
-pub(crate) fn trace_id(parent: &HeaderValue) -> Option<&str> {
-    let value = parent.to_str().ok()?;
-    let mut parts = value.split('-');
-    let (version, trace, parent, flags) =
-        (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let hex = |part: &str, length: usize| {
-        part.len() == length
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    };
-    let sound = hex(version, 2)
-        && version != "ff"
-        && (version != "00" || parts.next().is_none())
-        && hex(trace, 32)
-        && trace.bytes().any(|b| b != b'0')
-        && hex(parent, 16)
-        && parent.bytes().any(|b| b != b'0')
-        && hex(flags, 2);
-    sound.then_some(trace)
 }
 
 /// Whether the client names the request, so that its app can tell a repetition from a second request.

@@ -128,7 +128,7 @@ impl Stay {
         };
         // It must not keep the connections of a zone that is left meanwhile.
         drop(view);
-        let since = Instant::now();
+        record.hold_begins(Instant::now());
         if self.ticket == 0 {
             self.ticket = worker.queue().ticket();
         }
@@ -137,7 +137,7 @@ impl Stay {
         }
         let line = (pool, !tried.is_empty());
         self.call = wait(state, line, self.ticket, again).await;
-        record.held(since.elapsed());
+        record.held();
         if self.call.is_none() && worker.now() >= due {
             worker.counters().holds_expired.add(1);
             return Err(too_long());

@@ -19,6 +19,7 @@ use super::policy::{BodyBounds, Policy};
 use super::record::Record;
 use super::retry;
 use super::route::Lookup;
+use super::sampling;
 use super::survey::{self, Flaw, Survey};
 use super::upstream::InFlight;
 use super::view::View;
@@ -116,6 +117,9 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     let config = &view.snapshot.config;
     worker.count_request();
     identify(state, request.headers(), &found, record);
+    if config.traces.collector.is_some() {
+        sampling::consider(state, &mut request, config, record);
+    }
 
     // 2. admit
     if let Some(flaw) = state.flaw() {

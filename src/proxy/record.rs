@@ -1,18 +1,19 @@
 //! What is remembered of a request until it ends: then one access-log line and one count.
 
 mod measure;
+mod spans;
+mod trace;
+mod words;
 
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{HOST, USER_AGENT};
-use http::{HeaderValue, Method, Request, StatusCode, Uri, Version};
-use jiff::Timestamp;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 
 use super::downstream::Downstream;
 use super::exchange::Exchange;
+use super::headers::TraceContext;
 use super::identity::Identity;
 use super::policy::Policy;
 use super::trial::Side;
@@ -20,9 +21,10 @@ use super::upstream::{InFlight, Upstream};
 use super::view::Unserved;
 use crate::config::{Coding, Config};
 use crate::outcome::Ending;
-use crate::telemetry::access_log::Line;
 use crate::telemetry::reason::{Reason, Retry};
-use crate::zone::ComponentKey;
+
+use trace::Trace;
+use words::Words;
 
 /// See the module's promise.
 pub(crate) struct Record {
@@ -59,19 +61,10 @@ pub(crate) struct Record {
     retries: u32,
     /// Only while there is an access log: what it says besides.
     words: Option<Box<Words>>,
-}
-
-#[derive(Default)]
-struct Words {
-    uri: Option<Uri>,
-    host: Option<HeaderValue>,
-    user_agent: Option<HeaderValue>,
-    trace_id: String,
-    bytes_in: u64,
-    connect: Duration,
-    first_byte: Duration,
-    held: Duration,
-    epoch: u64,
+    /// Only if it is traced.
+    trace: Option<Box<Trace>>,
+    /// Since when it is held.
+    held_since: Option<Instant>,
 }
 
 impl Record {
@@ -81,14 +74,10 @@ impl Record {
         request: &Request<B>,
         begun: Instant,
     ) -> Box<Self> {
-        let words = state.worker.is_logging().then(|| {
-            Box::new(Words {
-                uri: Some(request.uri().clone()),
-                host: request.headers().get(HOST).cloned(),
-                user_agent: request.headers().get(USER_AGENT).cloned(),
-                ..Words::default()
-            })
-        });
+        let words = state
+            .worker
+            .is_logging()
+            .then(|| Box::new(Words::of(state, request)));
         let mut record = Box::new(Self::new(state, begun));
         record.words = words;
         record.method.clone_from(request.method());
@@ -132,7 +121,7 @@ impl Record {
         let mut record = Self::new(&Exchange::on(state), state.worker.tick());
         record.refused(reason, status, termination, false);
         if state.worker.is_logging() {
-            record.words = Some(Box::default());
+            record.words = Some(Box::new(Words::by(state.peer.ip())));
         }
         record
     }
@@ -160,6 +149,8 @@ impl Record {
             counted: false,
             retries: 0,
             words: None,
+            trace: None,
+            held_since: None,
         }
     }
 
@@ -179,6 +170,25 @@ impl Record {
                 .clone_into(&mut words.trace_id);
         }
         self.identity = Some(identity);
+    }
+
+    /// It is traced, as part of the trace that `came` with it or of one of its own.
+    pub(super) fn traced<B>(
+        &mut self,
+        request: &Request<B>,
+        came: Option<TraceContext>,
+        client: IpAddr,
+    ) {
+        if let Some(identity) = &self.identity {
+            self.trace = Some(Box::new(Trace::begin(request, came, identity, client)));
+        }
+    }
+
+    /// Tells the backend of the attempt under way where in the trace it is, if there is one that is recorded.
+    pub(super) fn sign(&self, headers: &mut HeaderMap) {
+        if let Some(trace) = &self.trace {
+            trace.sign(headers);
+        }
     }
 
     /// Its route is known.
@@ -235,6 +245,9 @@ impl Record {
         if let Some(words) = &mut self.words {
             words.epoch = epoch;
         }
+        if let Some(trace) = &mut self.trace {
+            trace.attempt(flight.upstream(), epoch);
+        }
     }
 
     /// The attempt has failed, and another one may follow: the failure is this backend's all the same, or what retries hide would
@@ -243,6 +256,13 @@ impl Record {
         self.ending = ending;
         self.count();
         self.ending = Ending::Well;
+    }
+
+    /// Its backend has answered, whatever comes of that.
+    pub(super) fn heard(&mut self, status: StatusCode) {
+        if let Some(trace) = &mut self.trace {
+            trace.answered(status);
+        }
     }
 
     fn count(&mut self) {
@@ -259,11 +279,26 @@ impl Record {
         if let Some(words) = &mut self.words {
             words.connect = took;
         }
+        if let Some(trace) = &mut self.trace {
+            trace.connected(took);
+        }
     }
 
-    pub(crate) fn held(&mut self, took: Duration) {
+    /// It is held from `since` on. Its client may leave meanwhile, and has been held all the same.
+    pub(crate) fn hold_begins(&mut self, since: Instant) {
+        self.held_since = Some(since);
+    }
+
+    /// It is held no more.
+    pub(crate) fn held(&mut self) {
+        let Some(since) = self.held_since.take() else {
+            return;
+        };
         if let Some(words) = &mut self.words {
-            words.held += took;
+            words.held += since.elapsed();
+        }
+        if let Some(trace) = &mut self.trace {
+            trace.waited(since);
         }
     }
 
@@ -295,6 +330,9 @@ impl Record {
         self.termination = termination;
         self.ending = if blame { Ending::Broken } else { Ending::Well };
         self.state.worker.counters().refused(reason);
+        if let Some(trace) = &mut self.trace {
+            trace.refused(reason, blame);
+        }
     }
 
     pub(crate) fn received(&mut self, bytes: u64) {
@@ -329,55 +367,6 @@ impl Record {
 
     /// Writes the line and the counts. A record that is dropped instead writes them too; this only says so.
     pub(crate) fn finish(self) {}
-
-    fn write(&self, words: &Words, elapsed: Duration) {
-        let text = |value: &Option<HeaderValue>| {
-            value
-                .as_ref()
-                .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
-                .unwrap_or_default()
-        };
-        let (host, user_agent) = (text(&words.host), text(&words.user_agent));
-        let request_id = self.identity.as_ref().map(Identity::request_id_text);
-        let key: Option<&ComponentKey> = self.upstream.as_ref().map(|upstream| &upstream.key);
-        let pool: Option<&Arc<str>> = self.upstream.as_ref().map(|upstream| &upstream.pool);
-        let client: IpAddr = self.state.peer.ip();
-        self.state.worker.log(&Line {
-            time: Timestamp::now()
-                .checked_sub(jiff::SignedDuration::try_from(elapsed).unwrap_or_default())
-                .unwrap_or(Timestamp::UNIX_EPOCH),
-            method: if words.uri.is_some() {
-                self.method.as_str()
-            } else {
-                "-"
-            },
-            scheme: self.state.scheme,
-            host: &host,
-            path: words.uri.as_ref().map_or("-", Uri::path),
-            status: self.status,
-            bytes_in: words.bytes_in + self.state.body_bytes(),
-            bytes_out: self.bytes_out,
-            duration_ms: ms(elapsed),
-            client,
-            user_agent: &user_agent,
-            protocol: match self.version {
-                Version::HTTP_10 => "HTTP/1.0",
-                Version::HTTP_2 => "HTTP/2.0",
-                _ => "HTTP/1.1",
-            },
-            request_id: request_id.as_deref().unwrap_or_default(),
-            trace_id: &words.trace_id,
-            zone: key.map_or("", |key| &*key.zone),
-            pool: pool.map_or("", |pool| &**pool),
-            backend: key.map_or("", |key| &*key.name),
-            connect_ms: ms(words.connect),
-            ttfb_ms: ms(words.first_byte),
-            retries: self.retries,
-            held_ms: ms(words.held),
-            epoch: words.epoch,
-            termination: self.termination,
-        });
-    }
 }
 
 impl Drop for Record {
@@ -387,13 +376,14 @@ impl Drop for Record {
         if self.status == 0 {
             self.termination = "CH";
         }
+        self.held();
         let micros = self.measure();
         if let Some(words) = self.words.take() {
             self.write(&words, Duration::from_micros(micros));
         }
+        if let Some(trace) = self.trace.take() {
+            let worker = &self.state.worker;
+            worker.trace(self.spans(&trace, worker.client_ip()));
+        }
     }
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
 }

@@ -7,7 +7,7 @@ use crossbeam_utils::CachePadded;
 
 use super::reason::{Reason, Retry};
 
-/// All workers' counters.
+/// All workers' counters, and the access log's own.
 #[derive(Clone, Debug)]
 pub struct Counters(Arc<[CachePadded<WorkerCounters>]>);
 
@@ -40,7 +40,7 @@ pub struct WorkerCounters {
     pub connections_limited: Counter,
     /// Connections of clients that had as many as they may have.
     pub connections_crowded: Counter,
-    /// Access-log lines that were dropped because the log could not keep up.
+    /// Access-log lines that were lost: the log could not keep up, or could not be written.
     pub log_lines_dropped: Counter,
     /// Connections of clients that wait for a request, as of the last tick.
     pub downstream_idle: Level,
@@ -146,7 +146,12 @@ impl WorkerCounters {
 impl Counters {
     /// For `workers` workers, all at zero.
     pub fn new(workers: usize) -> Self {
-        Self((0..workers).map(|_| CachePadded::default()).collect())
+        Self((0..=workers).map(|_| CachePadded::default()).collect())
+    }
+
+    /// Those of the thread that writes the access log, which stand behind the workers'.
+    pub fn writer(&self) -> &WorkerCounters {
+        &self.0[self.0.len() - 1]
     }
 
     /// The counters of worker `index`.

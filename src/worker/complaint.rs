@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::Worker;
 use crate::proxy::allowance::Allowances;
-use crate::telemetry::access_log::shown;
+use crate::telemetry::mask::shown;
 
 /// Milliseconds from one to the next.
 const PAUSE: u64 = 1000;

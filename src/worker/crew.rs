@@ -19,6 +19,7 @@ use crate::snapshot::Subscriber;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;
 use crate::telemetry::meter::Meter;
+use crate::telemetry::trace::Traces;
 
 /// What a worker is made of.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Parts {
     pub meter: Meter,
     /// The access log's writer.
     pub access_log: AccessLog,
+    /// Where spans of requests go.
+    pub traces: Traces,
     /// What authorities may ask, to see that a name is ours.
     pub challenges: Challenges,
     /// The requests that wait, over all workers.

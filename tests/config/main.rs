@@ -102,6 +102,7 @@ fn the_complete_file_says_what_the_minimal_one_means() {
     assert_eq!(complete.failover, minimal.failover);
     assert_eq!(complete.access_log, minimal.access_log);
     assert_eq!(complete.journal, minimal.journal);
+    assert_eq!(complete.traces, minimal.traces);
     assert_eq!(complete.pools[0], minimal.pools[0]);
     assert_eq!(
         complete.zones[0].backends[0].weight,
@@ -133,7 +134,7 @@ fn the_complete_file_has_every_key() {
     const ODD: &str = "qqqqqqqqqqqqqqqq = 1\n";
     let odd = format!(
         "{ODD}[server]\n{ODD}[[listener]]\n{ODD}[listener.tls]\n{ODD}[listener.tls.acme]\n{ODD}[[listener.tls.certificate]]\n{ODD}[admin]\n{ODD}[limits]\n{ODD}[upstream]\n{ODD}[check]\n{ODD}[failover]\n{ODD}\
-         [access_log]\n{ODD}[journal]\n{ODD}[[pool]]\n{ODD}[[route]]\n{ODD}[[zone]]\n{ODD}[[zone.backend]]\n{ODD}[[zone.dependency]]\n{ODD}"
+         [access_log]\n{ODD}[tracing]\n{ODD}[[notify]]\n{ODD}[journal]\n{ODD}[[pool]]\n{ODD}[[route]]\n{ODD}[[zone]]\n{ODD}[[zone.backend]]\n{ODD}[[zone.dependency]]\n{ODD}"
     );
     let kinds = [
         "tcp", "tls", "postgres", "redis", "mysql", "grpc", "command",

@@ -226,3 +226,87 @@ fn the_file_is_opened_anew_when_told() {
     });
     proxy.access_line("/after");
 }
+
+const FORWARDED: &str = "GET /forwarded HTTP/1.1\r\nHost: app.example\r\nX-Forwarded-For: 192.0.2.9, 203.0.113.77, 127.0.0.8\r\n\
+                         Forwarded: for=\"[2001:db8:1:2::3]:4711\"\r\n\r\n";
+
+#[test]
+fn behind_a_proxy_that_is_trusted_the_client_is_whom_it_names() {
+    let origin = Origin::named("thanks");
+    let trusted = "trusted_proxies = [\"127.0.0.0/8\"]";
+    let forwarded = "[upstream]\nforwarded = \"forwarded\"";
+    for (listener, upstream, masked, full) in [
+        (trusted, "", "203.0.113.0", "203.0.113.77"),
+        (trusted, forwarded, "2001:db8:1::", "2001:db8:1:2::3"),
+        ("", "", "127.0.0.0", "127.0.0.1"),
+    ] {
+        for (setting, shown) in [("masked", masked), ("full", full), ("none", "-")] {
+            let log = format!("path = \"access.log\"\nclient_ip = \"{setting}\"");
+            let proxy = Proxy::builder()
+                .listener(listener)
+                .access_log(&log)
+                .toml(upstream)
+                .zone("fz-1", &[&origin])
+                .start();
+            proxy.client().exchange(FORWARDED);
+            assert_eq!(proxy.access_line("/forwarded")["client"], shown);
+            if setting != "full" {
+                for text in [proxy.access_text(), proxy.log()] {
+                    assert!(!text.contains("113.77") && !text.contains("::3"), "{text}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_client_that_a_proxy_header_names_is_the_client() {
+    let origin = Origin::named("thanks");
+    let proxy = Proxy::builder()
+        .listener("proxy_protocol = true\ntrusted_proxies = [\"127.0.0.1\"]")
+        .zone("fz-1", &[&origin])
+        .start();
+    let mut client = proxy.client();
+    client.send("PROXY TCP4 203.0.113.77 192.0.2.1 4711 80\r\nGET /introduced HTTP/1.1\r\nHost: app.example\r\n\r\n");
+    client.response();
+    assert_eq!(proxy.access_line("/introduced")["client"], "203.0.113.0");
+}
+
+#[test]
+fn queries_and_header_fields_are_logged_where_they_are_switched_on_and_addresses_in_them_stay_masked()
+ {
+    let origin = Origin::named("thanks");
+    let request = "GET /a?token=1 HTTP/1.1\r\nHost: app.example\r\nUser-Agent: me\r\nReferer: http://b.example/?c\r\n\
+                   X-Forwarded-For: 203.0.113.77\r\nX-Forwarded-For: 198.51.100.9\r\nCookie: secret\r\n\r\n";
+    let on = "path = \"access.log\"\nquery = true\nheaders = [\"Referer\", \"X-Forwarded-For\", \"Absent\"]\n";
+    let proxy = |format| {
+        Proxy::builder()
+            .access_log(&format!("{on}format = \"{format}\""))
+            .zone("fz-1", &[&origin])
+            .start()
+    };
+    let json = proxy("json");
+    json.client().exchange(request);
+    let line = json.access_line("/a");
+    assert_eq!(line["query"], "token=1");
+    assert_eq!(
+        line["headers"],
+        serde_json::json!({"referer": "http://b.example/?c", "x-forwarded-for": "203.0.113.0, 198.51.100.0"})
+    );
+    assert!(!json.access_text().contains("secret"));
+    assert_eq!(
+        origin.saw("/a?token=1").field("x-forwarded-for"),
+        Some("127.0.0.1"),
+        "the app is told exactly who asks"
+    );
+    let combined = proxy("combined");
+    combined.client().exchange(request);
+    eventually(PATIENCE, "a line", || {
+        combined.access_text().ends_with('\n')
+    });
+    let text = combined.access_text();
+    assert!(
+        text.ends_with("\"GET /a?token=1 HTTP/1.1\" 200 6 \"http://b.example/?c\" \"me\"\n"),
+        "{text}"
+    );
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use firedoor::config::{
     AccessLog, Address, Admin, AdminBind, Backend, Balance, Check, CheckKind, ClientIp, Config,
     Dependency, Failback, Failover, Forwarding, Gray, Journal, Limits, Listener, LogFormat,
-    LogTarget, MinHealthy, PerClient, Pool, Protocol, Route, Server, Upstream, Zone,
+    LogTarget, MinHealthy, PerClient, Pool, Protocol, Route, Server, Tracing, Upstream, Zone,
 };
 use firedoor::health::checker::Promoted;
 use firedoor::outcome::{CheckCode, Outcome};
@@ -128,7 +128,14 @@ pub(crate) fn config(
             })
             .collect(),
         zones: zones.iter().map(|zone| config_zone(zone, &check)).collect(),
+        notify: Vec::new(),
+        traces: Tracing {
+            collector: None,
+            sample: 0.01,
+        },
         access_log: AccessLog {
+            query: false,
+            headers: Vec::new(),
             target: LogTarget::Off,
             format: LogFormat::Json,
             client_ip: ClientIp::Masked,

@@ -44,7 +44,11 @@ pub(super) fn failover(section: &Section<'_>) -> Failover {
                 &[],
             )
             .unwrap_or_default(),
-        promote_command: promote_command(section),
+        promote_command: program(
+            section,
+            "promote_command",
+            "write program and arguments, like [\"/usr/local/bin/promote\", \"--now\"]",
+        ),
         promote_timeout: section
             .read("promote_timeout", &PERIOD)
             .unwrap_or(Duration::from_secs(10)),
@@ -53,10 +57,9 @@ pub(super) fn failover(section: &Section<'_>) -> Failover {
 
 /// Without a shell: what a name or a reason contains can't become a command. A path of the program is relative to the
 /// configuration's folder, as all paths are; a bare name is looked for in `PATH`.
-fn promote_command(section: &Section<'_>) -> Vec<String> {
-    let hint = "write program and arguments, like [\"/usr/local/bin/promote\", \"--now\"]";
+pub(super) fn program(section: &Section<'_>, key: &'static str, hint: &str) -> Vec<String> {
     let Some(items) = section
-        .item("promote_command")
+        .item(key)
         .and_then(|item| item.list("a list of strings", hint))
     else {
         return Vec::new();

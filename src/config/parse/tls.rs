@@ -83,6 +83,11 @@ pub(super) fn system(section: &Section<'_>) -> Option<TlsClient> {
     client(section, None, None, &["http/1.1"])
 }
 
+/// For a URL that firedoor sends something to; the keys stand in `section` itself.
+pub(super) fn outside(section: &Section<'_>) -> Option<TlsClient> {
+    client(section, Some(section), None, &["http/1.1"])
+}
+
 /// For a check that is about TLS itself.
 pub(super) fn required(section: &Section<'_>, base: Option<&TlsClient>) -> Option<TlsClient> {
     let client = optional(section, base, &[]);

@@ -10,7 +10,7 @@ use crate::config::{
 };
 
 use super::rate;
-use super::values::{DURATION, PERCENT, PERIOD, SIZE};
+use super::values::{DURATION, FIELD, PERCENT, PERIOD, SIZE};
 
 const KIB: u64 = 1 << 10;
 const GIB: u64 = 1 << 30;
@@ -105,7 +105,13 @@ pub(super) fn access_log(section: &Section<'_>) -> AccessLog {
             file => LogTarget::File(section.folder().join(Path::new(file))),
         })
     });
+    let names = section
+        .item("headers")
+        .and_then(|item| item.list("a list of header names", "write it like [\"Referer\"]"))
+        .unwrap_or_default();
     AccessLog {
+        query: section.boolean("query").unwrap_or(false),
+        headers: names.iter().filter_map(|item| item.read(&FIELD)).collect(),
         target: target.unwrap_or(LogTarget::Stdout),
         format: section
             .choice(

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
 use jiff::civil::Time;
 use jiff::fmt::friendly::SpanParser;
@@ -55,6 +56,16 @@ pub(super) const REDIRECT: Form<u16> = Form {
         };
         let port = port.filter(|port| *port != 0);
         port.ok_or_else(|| Refusal::malformed("only https, with or without a port, is possible"))
+    },
+};
+
+/// The name of a header field.
+pub(super) const FIELD: Form<HeaderName> = Form {
+    noun: "the name of a header field",
+    example: "\"Referer\"",
+    parse: |text| {
+        let name = HeaderName::from_bytes(text.as_bytes());
+        name.map_err(|_| Refusal::malformed("letters, digits and !#$%&'*+-.^_`|~ are possible"))
     },
 };
 

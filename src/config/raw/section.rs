@@ -190,14 +190,6 @@ impl<'a> Section<'a> {
         (empty || !sections.is_empty()).then_some(sections)
     }
 
-    /// A key of the contract that isn't supported yet.
-    pub(crate) fn later(&self, key: &'static str) {
-        self.withheld.borrow_mut().push(key);
-        if let Some(item) = self.lookup(key) {
-            item.later(key);
-        }
-    }
-
     /// A key of the contract of which only `value` is supported yet.
     pub(crate) fn later_unless(&self, key: &'static str, value: &str) {
         self.withheld.borrow_mut().push(key);

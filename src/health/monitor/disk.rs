@@ -12,6 +12,8 @@ use super::ledger::{Ledger, Refused};
 use super::recorder::Written;
 use super::{MEMORY_PATIENCE, Monitor};
 
+/// What is told of outcomes that can't be written begins so: nothing else is amiss then.
+pub const OUTCOMES_FAIL: &str = "outcomes for a replay can't be written";
 /// Between two attempts to write what the disk refused.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -97,7 +99,7 @@ impl Disk {
             }
             Ok(()) => return,
             Err(problem) => {
-                let words = format!("outcomes for a replay can't be written: {problem}");
+                let words = format!("{OUTCOMES_FAIL}: {problem}");
                 if self.outcomes.is_none() {
                     warn!("{words}");
                 }

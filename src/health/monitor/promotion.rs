@@ -23,7 +23,8 @@ impl Promoter {
                 ("FIREDOOR_EPOCH", promotion.epoch.to_string()),
                 ("FIREDOOR_REASON", promotion.reason),
             ];
-            let ended = program::run(&promotion.command, &environment, promotion.timeout).await;
+            let ended =
+                program::run(&promotion.command, &environment, b"", promotion.timeout).await;
             let promoted = Promoted {
                 succeeded: ended.succeeded(),
                 how: ended.how.to_string(),

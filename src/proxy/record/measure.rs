@@ -12,6 +12,9 @@ impl Record {
     /// Why the next attempt is made, if there is one.
     pub(crate) fn again(&mut self, retry: Retry) {
         self.retry = Some(retry);
+        if let Some(trace) = &mut self.trace {
+            trace.set_back(retry);
+        }
     }
 
     /// There is nobody to send it to as yet.

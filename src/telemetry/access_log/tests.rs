@@ -1,4 +1,9 @@
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
 use super::*;
+use crate::config::{ClientIp, LogFormat};
 
 fn line() -> Line<'static> {
     Line {
@@ -7,12 +12,14 @@ fn line() -> Line<'static> {
         scheme: "http",
         host: "kunde1.example",
         path: "/a\"b\n",
+        query: Some("secret=1"),
         status: 200,
         bytes_in: 0,
         bytes_out: 12,
         duration_ms: 1.5,
         client: IpAddr::from([203, 0, 113, 77]),
         user_agent: "curl/8 \"x\"",
+        headers: &[],
         protocol: "HTTP/1.1",
         request_id: "abc",
         trace_id: "def",
@@ -30,7 +37,12 @@ fn line() -> Line<'static> {
 
 fn written(format: LogFormat, client_ip: ClientIp) -> String {
     let mut out = Vec::new();
-    line().write(Style { format, client_ip }, &mut out);
+    let style = Style {
+        format,
+        client_ip,
+        query: false,
+    };
+    line().write(style, &mut out);
     String::from_utf8(out).expect("UTF-8")
 }
 
@@ -58,10 +70,38 @@ fn a_client_can_not_write_log_lines_of_its_own() {
 }
 
 #[test]
-fn addresses_are_masked_to_24_and_48_bits() {
-    let v6: IpAddr = "2001:db8:aaaa:bbbb::1".parse().expect("address");
-    assert_eq!(shown(v6, ClientIp::Masked), "2001:db8:aaaa::");
-    let mapped: IpAddr = "::ffff:203.0.113.77".parse().expect("address");
-    assert_eq!(shown(mapped, ClientIp::Masked), "203.0.113.0");
-    assert_eq!(shown(v6, ClientIp::None), "-");
+fn what_is_asked_for_besides_is_there_with_its_addresses_masked() {
+    let headers = [
+        (http::header::REFERER, "http://a.example/?\"q\"".to_owned()),
+        (
+            http::HeaderName::from_static("x-forwarded-for"),
+            "203.0.113.77, 198.51.100.9".to_owned(),
+        ),
+    ];
+    let line = Line {
+        path: "/a",
+        query: Some("b=\"c\""),
+        headers: &headers,
+        ..line()
+    };
+    let written = |format| {
+        let mut out = Vec::new();
+        let style = Style {
+            format,
+            client_ip: ClientIp::Masked,
+            query: true,
+        };
+        line.write(style, &mut out);
+        String::from_utf8(out).expect("UTF-8")
+    };
+    let json: serde_json::Value = serde_json::from_str(&written(LogFormat::Json)).expect("JSON");
+    assert_eq!(json["query"], "b=\"c\"");
+    assert_eq!(
+        json["headers"],
+        serde_json::json!({"referer": "http://a.example/?\"q\"", "x-forwarded-for": "203.0.113.0, 198.51.100.0"})
+    );
+    assert_eq!(
+        written(LogFormat::Combined),
+        "203.0.113.0 - - [01/Jan/1970:00:00:00 +0000] \"GET /a?b=\\\"c\\\" HTTP/1.1\" 200 12 \"http://a.example/?\\\"q\\\"\" \"curl/8 \\\"x\\\"\"\n"
+    );
 }
