@@ -3,13 +3,17 @@
 
 mod api;
 mod certificates;
+mod dashboard;
+mod demo;
 mod drill;
 mod endpoint;
+mod events;
 mod guard;
 mod health;
 mod journal;
 mod listener;
 mod metrics;
+mod order;
 mod plan;
 mod problem;
 mod seats;
@@ -29,11 +33,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use crate::config::Secret;
+use crate::demo::Stage;
 use crate::health::monitor::MonitorHandle;
 use crate::moment::Moment;
 use crate::notify::Board;
@@ -46,9 +51,11 @@ use crate::telemetry::meter::Meter;
 use crate::telemetry::trace::Progress;
 use crate::telemetry::traffic::Feed;
 
+use events::{End, Outlet, Pump};
 pub(crate) use guard::{Caller, check_origin};
 pub use listener::Listener;
-use seats::{Manners, Seats};
+pub(crate) use order::OPERATOR;
+use seats::Seats;
 
 /// What the admin listener knows and may do.
 #[derive(Debug)]
@@ -79,12 +86,16 @@ pub struct Context {
     pub traffic: Feed,
     /// How it stands with certificates by ACME.
     pub orders: OrderBook,
+    /// What can be broken, where this is a demo.
+    pub(crate) demo: Option<Stage>,
 }
 
 /// For a request head, and for an idle connection to send one: nobody can sit on a connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a client that doesn't read its answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes on their way to a client.
+const SEND_BUFFER: usize = 128 * 1024;
 /// Bytes of a request head.
 const MAX_HEAD: usize = 16 * 1024;
 /// For answers that are on their way when the listener ends.
@@ -97,6 +108,8 @@ pub async fn serve(listener: Listener, context: Context, shutdown: impl Future<O
     let context = Arc::new(context);
     let (closing, _) = watch::channel(false);
     let mut connections = JoinSet::new();
+    let feed = Arc::new(events::Feed::new());
+    connections.spawn(Arc::clone(&feed).keep(Arc::clone(&context), closing.subscribe()));
     let mut seats = Seats::default();
     let mut shutdown = pin!(shutdown);
     let acceptor = match listener.into_acceptor() {
@@ -114,20 +127,26 @@ pub async fn serve(listener: Listener, context: Context, shutdown: impl Future<O
             () = tokio::time::sleep(seats::PATIENCE), if full => seats.make_room(),
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = acceptor.accept(), if !full => match accepted {
-                Ok(listener::Accepted::Tcp(stream, caller)) => {
+                Ok(listener::Accepted::Tcp(stream, caller, peer)) => {
                     // hyper has no timeout for writes; the kernel's own cuts a peer whose window stays shut.
                     if let Err(error) =
                         socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT))
                     {
                         debug!(%error, "admin connection without a write timeout");
                     }
-                    let manners = Manners::default();
-                    let served = connection(stream, caller, Arc::clone(&context), manners.clone(), closing.subscribe());
+                    // By itself it grows to megabytes for each client that doesn't read.
+                    if let Err(error) = socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER) {
+                        debug!(%error, "admin connection without a bound on what is under way");
+                    }
+                    let (outlet, streams) = Outlet::new(&feed, peer, closing.subscribe());
+                    let manners = outlet.manners.clone();
+                    let served = connection(stream, caller, Arc::clone(&context), outlet, streams);
                     seats.take(manners, connections.spawn(served));
                 }
-                Ok(listener::Accepted::Unix(stream)) => {
-                    let manners = Manners::default();
-                    let served = connection(stream, Caller::Unix, Arc::clone(&context), manners.clone(), closing.subscribe());
+                Ok(listener::Accepted::Unix(stream, peer)) => {
+                    let (outlet, streams) = Outlet::new(&feed, peer, closing.subscribe());
+                    let manners = outlet.manners.clone();
+                    let served = connection(stream, Caller::Unix, Arc::clone(&context), outlet, streams);
                     seats.take(manners, connections.spawn(served));
                 }
                 Err(error) => {
@@ -150,17 +169,19 @@ async fn connection<S>(
     stream: S,
     caller: Caller,
     context: Arc<Context>,
-    manners: Manners,
-    mut closing: watch::Receiver<bool>,
+    outlet: Outlet,
+    streams: mpsc::Receiver<Pump>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let mut closing = outlet.closing.clone();
+    let outlet = Arc::new(outlet);
     let service = service_fn(|request| {
-        let context = Arc::clone(&context);
-        let asking = manners.ask();
+        let (context, outlet) = (Arc::clone(&context), Arc::clone(&outlet));
+        let asking = outlet.manners.ask();
         async move {
             let _asking = asking;
-            Ok::<_, Infallible>(api::answer(request, caller, &context).await)
+            Ok::<_, Infallible>(api::answer(request, caller, &context, &outlet).await)
         }
     });
     let mut connection = pin!(
@@ -170,14 +191,33 @@ async fn connection<S>(
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(stream), service)
     );
+    let mut filling = pin!(fill(streams));
     let ended = tokio::select! {
         ended = &mut connection => ended,
+        () = &mut filling => {
+            debug!("admin connection cut: its stream isn't read");
+            return;
+        }
         () = async { closing.wait_for(|closing| *closing).await.ok(); } => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // A stream ends by itself now, if it is let.
+            tokio::select! {
+                ended = connection => ended,
+                () = filling => return,
+            }
         }
     };
     if let Err(error) = ended {
         debug!(%error, "admin connection broke off");
     }
+}
+
+/// Fills the streams of a connection, one after the other, until one has to be cut.
+async fn fill(mut streams: mpsc::Receiver<Pump>) {
+    while let Some(pump) = streams.recv().await {
+        if pump.run().await == End::Cut {
+            return;
+        }
+    }
+    std::future::pending().await
 }

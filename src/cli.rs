@@ -2,6 +2,7 @@
 
 mod check;
 mod client;
+mod events;
 mod explain;
 mod health;
 mod journal;

@@ -8,6 +8,7 @@ mod component;
 mod control;
 mod database;
 mod guide;
+mod stage;
 mod zones;
 
 use std::io;
@@ -20,7 +21,8 @@ use clap::{Args, Subcommand};
 use crate::cli::{Failure, LogArgs, UNBOUND};
 use crate::config::Config;
 use crate::config::parse::Environment;
-use component::Condition;
+pub(crate) use component::Condition;
+pub(crate) use stage::Stage;
 use zones::Zones;
 
 /// `firedoor demo`
@@ -100,10 +102,11 @@ impl Demo {
             admin: self.admin,
             control: self.control.control,
         };
+        let stage = zones.stage();
         let _zones = zones
-            .start(control, guide)
+            .start(control, stage.clone(), guide)
             .map_err(|error| Failure::new(format!("the zones can't start: {error}")))?;
-        Ok(crate::serve::run(config, None))
+        Ok(crate::serve::run(config, None, Some(stage)))
     }
 }
 

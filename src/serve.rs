@@ -22,6 +22,7 @@ use tracing::{error, info, warn};
 use crate::admin;
 use crate::cli::{FAILED, UNBOUND};
 use crate::config::Config;
+use crate::demo::Stage;
 use crate::health::monitor::Monitor;
 use crate::memory::{self, Unclaimed};
 use crate::moment::Moment;
@@ -42,20 +43,21 @@ use listeners::Listeners;
 use reload::Reloader;
 use signals::{Signal, Signals};
 
-pub use reload::{ReloadError, ReloadHandle, Reloaded};
+pub use reload::{ReloadError, ReloadHandle, Reloaded, Standing};
 
 /// Observations on their way to the monitor; what doesn't fit is news that it has already.
 const OBSERVATIONS: usize = 1024;
 
 /// Runs until a signal ends it. Exit codes: 0 fine, 1 failed while running, 4 could not bind.
-/// `file` is read again at every reload; `None` (demo) means that the configuration can't be reloaded.
-pub fn run(config: Config, file: Option<PathBuf>) -> ExitCode {
+/// `file` is read again at every reload; `None` (demo) means that the configuration can't be reloaded. `demo` can be broken from the
+/// admin listener.
+pub(crate) fn run(config: Config, file: Option<PathBuf>, demo: Option<Stage>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     match runtime {
         Ok(runtime) => {
-            let code = LocalSet::new().block_on(&runtime, serve(Arc::new(config), file));
+            let code = LocalSet::new().block_on(&runtime, serve(Arc::new(config), file, demo));
             // Dropping it would wait for its blocking threads: a DNS look-up that hangs for half a minute, a disk that hangs
             // for good.
             runtime.shutdown_background();
@@ -71,8 +73,8 @@ pub fn run(config: Config, file: Option<PathBuf>) -> ExitCode {
 /// Why the process can't start: what to say, and the exit code.
 struct Failure(String, u8);
 
-async fn serve(config: Arc<Config>, file: Option<PathBuf>) -> ExitCode {
-    match start(config, file).await {
+async fn serve(config: Arc<Config>, file: Option<PathBuf>, demo: Option<Stage>) -> ExitCode {
+    match start(config, file, demo).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure(message, code)) => {
             error!("{message}");
@@ -81,7 +83,11 @@ async fn serve(config: Arc<Config>, file: Option<PathBuf>) -> ExitCode {
     }
 }
 
-async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure> {
+async fn start(
+    config: Arc<Config>,
+    file: Option<PathBuf>,
+    demo: Option<Stage>,
+) -> Result<(), Failure> {
     let started = Moment::now();
     raise_descriptor_limit();
     let workers = worker_count(&config);
@@ -138,7 +144,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
     // Before the monitor runs, so that it misses nothing.
     let events = monitor_handle.entries();
     let readiness = Readiness::default();
-    let (reload_sender, reload_requests) = mpsc::channel(1);
+    let (reload, reload_requests) = ReloadHandle::new(file.clone());
     let (stop_monitor, monitor_stopped) = oneshot::channel::<()>();
     let (stop_admin, admin_stopped) = oneshot::channel::<()>();
     let monitor_task = tokio::task::spawn_local(monitor.run(async {
@@ -173,7 +179,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         monitor: monitor_handle.clone(),
         snapshot: subscriber,
         readiness: readiness.clone(),
-        reload: ReloadHandle(reload_sender),
+        reload: reload.clone(),
         started,
         token: config.admin.token.clone(),
         held: held.counter(),
@@ -183,6 +189,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
         meter: meter.clone(),
         traffic,
         orders,
+        demo,
     };
     let admin_task = tokio::task::spawn_local(admin::serve(admin_listener, context, async {
         admin_stopped.await.ok();
@@ -200,6 +207,7 @@ async fn start(config: Arc<Config>, file: Option<PathBuf>) -> Result<(), Failure
             foremen: Arc::clone(&foremen),
             monitor: monitor_handle,
             access_log: access_log.clone(),
+            handle: reload,
         };
         run_until_told_to_end(&mut signals, reload_requests, &mut reloader, &access_log).await;
         readiness.enter(Phase::Draining);
@@ -257,7 +265,7 @@ fn claim(directory: &Path) -> Result<Option<File>, Failure> {
 
 async fn run_until_told_to_end(
     signals: &mut Signals,
-    mut requests: mpsc::Receiver<oneshot::Sender<Result<Reloaded, ReloadError>>>,
+    mut requests: mpsc::Receiver<reload::Request>,
     reloader: &mut Reloader,
     access_log: &AccessLog,
 ) {
@@ -265,19 +273,14 @@ async fn run_until_told_to_end(
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::End => return,
-                Signal::Reload => {
-                    // Said by the reloader itself, for both ways of asking.
-                    let _said = reloader.reload().await;
-                }
+                Signal::Reload => reloader.obey("HUP").await,
                 Signal::ReopenLogs => {
                     info!("reopening the access log");
                     access_log.reopen();
                 }
                 Signal::Unsupported(name) => warn!("{name} has no meaning yet; ignored"),
             },
-            Some(reply) = requests.recv() => {
-                reply.send(reloader.reload().await).ok();
-            }
+            Some(request) = requests.recv() => reloader.answer(request).await,
         }
     }
 }

@@ -19,7 +19,7 @@ use firedoor::health::report::What;
 use firedoor::outcome::{CheckCode, Ending, Observation, Trouble};
 use firedoor::snapshot::Admission;
 use firedoor::zone::{Status, Verdict};
-use house::{House, Origin, PATIENCE, activate, in_time};
+use house::{House, Origin, PATIENCE, activate, in_time, somebody};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -126,7 +126,11 @@ async fn a_planned_flip_holds_new_requests_and_waits_for_the_running_ones() {
     let load = Arc::clone(&before.zones[0].backends[0].load);
     load.enter(1);
     let handle = house.handle.clone();
-    let asked = tokio::spawn(async move { handle.command(activate("fz-2", true)).await });
+    let asked = tokio::spawn(async move {
+        handle
+            .command(activate("fz-2", true), somebody(), None)
+            .await
+    });
     let held = house
         .until("the hold", |snapshot| snapshot.admission == Admission::Hold)
         .await;
@@ -160,7 +164,11 @@ async fn a_planned_flip_is_given_up_when_its_target_fails_during_the_drain() {
     let before = house.snapshot.current();
     before.zones[0].backends[0].load.enter(0);
     let handle = house.handle.clone();
-    let asked = tokio::spawn(async move { handle.command(activate("fz-2", true)).await });
+    let asked = tokio::spawn(async move {
+        handle
+            .command(activate("fz-2", true), somebody(), None)
+            .await
+    });
     house
         .until("the hold", |snapshot| snapshot.admission == Admission::Hold)
         .await;
@@ -181,7 +189,7 @@ async fn the_active_zone_the_epoch_and_a_pin_survive_a_restart() {
         zone: "fz-2".into(),
         reason: Some("database work".into()),
     };
-    let Done { epoch, .. } = house.handle.command(pin).await.unwrap();
+    let Done { epoch, .. } = house.handle.command(pin, somebody(), None).await.unwrap();
     let number = house
         .handle
         .journal(0, usize::MAX)
@@ -218,7 +226,11 @@ async fn the_active_zone_the_epoch_and_a_pin_survive_a_restart() {
 #[tokio::test]
 async fn the_epoch_never_goes_back_though_the_state_file_is_destroyed() {
     let house = House::of_two_zones().await.start().await;
-    let done = house.handle.command(activate("fz-2", false)).await.unwrap();
+    let done = house
+        .handle
+        .command(activate("fz-2", false), somebody(), None)
+        .await
+        .unwrap();
     let house = house.stop().await;
     fs::write(house.state_dir().join("state.json"), "{\"epoch\":").unwrap();
     let house = house.build();
@@ -355,7 +367,9 @@ async fn who_asks_a_monitor_that_has_ended_is_told_so() {
     let house = House::of_two_zones().await.start().await;
     let handle = house.handle.clone();
     let house = house.stop().await;
-    let refused = handle.command(activate("fz-2", false)).await;
+    let refused = handle
+        .command(activate("fz-2", false), somebody(), None)
+        .await;
     assert_eq!(refused, Err(Refusal::Stopping));
     assert_eq!(handle.reconfigure(Arc::new(house.config())).await, 1);
     assert!(handle.journal(0, 1).await.is_empty());

@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Method, Request, Response, StatusCode, request};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY};
+use http::{Request, Response, StatusCode, request};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value, json};
-use tracing::info;
+use serde_json::{Map, Value};
 
 use super::endpoint::{Endpoint, INDEX};
+use super::events::{self, Body, Outlet};
 use super::problem::Problem;
-use super::{Caller, Context, drill, guard, health, journal, metrics, plan, status, traffic};
-use crate::health::checker::Command;
+use super::{
+    Caller, Context, dashboard, demo, guard, health, journal, metrics, order, plan, status, traffic,
+};
 
 /// Bytes of a request body.
 const MAX_BODY: usize = 64 * 1024;
@@ -26,13 +26,16 @@ pub(super) async fn answer(
     request: Request<Incoming>,
     caller: Caller,
     context: &Context,
-) -> Response<Full<Bytes>> {
+    outlet: &Outlet,
+) -> Response<Body> {
     let (head, body) = request.into_parts();
-    let mut response = respond(&head, body, caller, context)
+    let mut response = respond(&head, body, caller, context, outlet)
         .await
-        .unwrap_or_else(Problem::into_response);
+        .unwrap_or_else(|problem| problem.into_response().map(Either::Left));
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     headers.insert(
         HeaderName::from_static("x-content-type-options"),
         HeaderValue::from_static("nosniff"),
@@ -45,7 +48,8 @@ async fn respond(
     body: Incoming,
     caller: Caller,
     context: &Context,
-) -> Result<Response<Full<Bytes>>, Problem> {
+    outlet: &Outlet,
+) -> Result<Response<Body>, Problem> {
     guard::check_origin(caller, head)?;
     let endpoint = Endpoint::find(head.uri.path());
     // An unknown path needs the token too: without it, nobody learns which ones exist.
@@ -61,109 +65,68 @@ async fn respond(
     if !endpoint.methods().contains(&head.method) {
         return Err(Problem::wrong_method(endpoint.methods()));
     }
-    if head.method == Method::POST && endpoint != Endpoint::Plan {
-        // Refused orders stand in no journal; here they leave a trace.
-        let path = percent_decode_str(head.uri.path()).decode_utf8_lossy();
-        info!(path = &*path, "order of an operator");
-    }
-    match endpoint {
-        Endpoint::Index => Ok(text(StatusCode::OK, INDEX)),
+    let whole = match endpoint {
+        Endpoint::Events => return events::events(context, head, outlet).await,
+        Endpoint::Index if dashboard::wants_page(&head.headers) => {
+            Ok(dashboard::page(&head.headers))
+        }
+        Endpoint::Index => {
+            let mut index = text(StatusCode::OK, INDEX);
+            index
+                .headers_mut()
+                .insert(VARY, HeaderValue::from_static("Accept"));
+            Ok(index)
+        }
+        Endpoint::Asset(asset) => Ok(asset.answer(&head.headers)),
+        Endpoint::Demo => demo::listing(context),
+        Endpoint::DemoCondition {
+            component,
+            condition,
+        } => demo::put(context, &component, condition),
         Endpoint::Health => Ok(health::health(context, &head.headers)),
         Endpoint::Live => Ok(text(StatusCode::OK, "ok\n")),
         Endpoint::Ready => Ok(health::ready(context, head.uri.query())),
-        Endpoint::Status => Ok(json_ok(&status::status(context))),
+        Endpoint::Status => Ok(status::answer(context, &head.headers)),
         Endpoint::Traffic => Ok(json_ok(&traffic::traffic(&context.traffic.borrow()))),
         Endpoint::Metrics => metrics::metrics(context, &head.headers),
         Endpoint::Journal => journal::journal(context, head.uri.query()).await,
-        Endpoint::Plan => plan::plan(context, body).await,
-        Endpoint::Reload => {
-            order(body).await?;
-            let reloaded = context.reload.reload().await?;
-            Ok(json_ok(&json!({
-                "generation": reloaded.generation,
-                "changes": reloaded.changes,
-            })))
-        }
-        Endpoint::Activate { zone } => {
-            let Order { reason, hold } = order(body).await?;
-            command(context, Command::Activate { zone, hold, reason }).await
-        }
-        Endpoint::Failback => {
-            let Order { reason, hold } = order(body).await?;
-            command(context, Command::Failback { hold, reason }).await
-        }
-        Endpoint::Drill => command(context, drill::begin(members(body).await?)?).await,
-        Endpoint::AbortDrill => command(context, drill::abort(members(body).await?)?).await,
-        Endpoint::Pin { zone } => {
-            let reason = order(body).await?.reason;
-            command(context, Command::Pin { zone, reason }).await
-        }
-        Endpoint::Unpin { zone } => {
-            let reason = order(body).await?.reason;
-            command(context, Command::Unpin { zone, reason }).await
-        }
-        Endpoint::Operator { component, state } => {
-            let reason = order(body).await?.reason;
-            command(
-                context,
-                Command::Operator {
-                    component,
-                    state,
-                    reason,
-                },
-            )
-            .await
-        }
-    }
-}
-
-async fn command(context: &Context, command: Command) -> Result<Response<Full<Bytes>>, Problem> {
-    let done = context.monitor.command(command).await?;
-    Ok(json_ok(&json!({
-        "epoch": done.epoch,
-        "active_zone": *done.active,
-        "message": done.message,
-    })))
-}
-
-/// What a POST's body may say.
-struct Order {
-    reason: Option<String>,
-    hold: bool,
-}
-
-/// An empty body is an order without a reason, with a hold.
-async fn order(body: Incoming) -> Result<Order, Problem> {
-    let mut members = members(body).await?;
-    let reason = match members.remove("reason") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(reason)) => Some(reason),
-        Some(_) => return Err(bad_request("\"reason\" must be a string")),
+        Endpoint::Plan => plan::plan(context, head, body).await,
+        _ => order::order(endpoint, head, body, outlet.peer, context).await,
     };
-    let hold = match members.remove("hold") {
-        None => true,
-        Some(Value::Bool(hold)) => hold,
-        Some(_) => return Err(bad_request("\"hold\" must be true or false")),
-    };
-    match members.keys().next() {
-        None => Ok(Order { reason, hold }),
-        Some(unknown) => Err(bad_request(format!(
-            "unknown member {unknown:?}; known are \"reason\" and \"hold\""
-        ))),
-    }
+    Ok(whole?.map(Either::Left))
 }
 
 /// A body's members; an empty body has none.
-pub(super) async fn members(body: Incoming) -> Result<Map<String, Value>, Problem> {
+pub(super) async fn members(
+    head: &request::Parts,
+    body: Incoming,
+) -> Result<Map<String, Value>, Problem> {
     let bytes = read(body).await?;
     if bytes.trim_ascii().is_empty() {
         return Ok(Map::new());
+    }
+    if !is_json(&head.headers) {
+        let json = HeaderValue::from_static("application/json");
+        let problem = Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body must be JSON: send \"Content-Type: application/json\"",
+        );
+        return Err(problem.with_field(HeaderName::from_static("accept-post"), json));
     }
     match serde_json::from_slice(&bytes) {
         Ok(Value::Object(members)) => Ok(members),
         Ok(_) => Err(bad_request("the body must be a JSON object")),
         Err(error) => Err(bad_request(format!("the body isn't JSON: {error}"))),
     }
+}
+
+/// Whether a body is said to be JSON, or nothing is said of it. The forms of other pages can't say so without asking first (CORS).
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_none_or(|kind| {
+        let kind = kind.to_str().unwrap_or("");
+        let essence = kind.split(';').next().unwrap_or("").trim();
+        essence.eq_ignore_ascii_case("application/json")
+    })
 }
 
 async fn read(body: Incoming) -> Result<Bytes, Problem> {

@@ -3,17 +3,22 @@
 use http::Method;
 use percent_encoding::percent_decode_str;
 
+use super::dashboard::{self, Asset};
+use crate::demo::Condition;
 use crate::zone::{ComponentKey, Operator};
 
 /// One endpoint, with the names in its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
     Index,
+    /// A file of the dashboard.
+    Asset(&'static Asset),
     Health,
     Live,
     Ready,
     Status,
     Journal,
+    Events,
     Activate {
         zone: String,
     },
@@ -34,11 +39,17 @@ pub(super) enum Endpoint {
     Plan,
     Traffic,
     Metrics,
+    Demo,
+    DemoCondition {
+        /// Or a whole zone.
+        component: String,
+        condition: Condition,
+    },
 }
 
 /// What `GET /` answers.
 pub(super) const INDEX: &str = "\
-firedoor admin
+firedoor admin; in a browser, this is the dashboard
 
 GET  /health                                  pass, warn or fail, with every component's last check
 GET  /livez                                   the process is alive
@@ -47,6 +58,7 @@ GET  /v1/status                               zones, components, pools, decision
 GET  /v1/traffic                              requests a second, errors, durations, by zone and pool
 GET  /metrics                                 the same and more for Prometheus
 GET  /v1/journal                              flips and transitions (?after=N, ?limit=N, ?kind=flip)
+GET  /v1/events                               the same as server-sent events (?after=N, ?with=status,traffic)
 POST /v1/zones/{zone}/activate                {\"reason\": \"…\", \"hold\": true}
 POST /v1/zones/{zone}/pin                     {\"reason\": \"…\"}
 POST /v1/zones/{zone}/unpin                   {\"reason\": \"…\"}
@@ -56,6 +68,8 @@ POST /v1/drill/abort                          returns at once
 POST /v1/zones/{zone}/backends/{name}/drain   or /ready, /maintenance; dependencies too
 POST /v1/plan                                 {\"down\": [\"fz-1:postgres\"], \"up\": []}: what would follow; changes nothing
 POST /v1/reload                               reads the configuration file again
+GET  /v1/demo                                 in `firedoor demo` only: what can be broken
+POST /v1/demo/{component}/break               or /hang, /heal
 ";
 
 impl Endpoint {
@@ -70,6 +84,7 @@ impl Endpoint {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         let endpoint = match segments[..] {
             [""] => Self::Index,
+            ["assets", name] => Self::Asset(dashboard::asset(name)?),
             ["health"] => Self::Health,
             ["livez"] => Self::Live,
             ["readyz"] => Self::Ready,
@@ -77,11 +92,17 @@ impl Endpoint {
             ["v1", "status"] => Self::Status,
             ["v1", "traffic"] => Self::Traffic,
             ["v1", "journal"] => Self::Journal,
+            ["v1", "events"] => Self::Events,
             ["v1", "plan"] => Self::Plan,
             ["v1", "failback"] => Self::Failback,
             ["v1", "drill"] => Self::Drill,
             ["v1", "drill", "abort"] => Self::AbortDrill,
             ["v1", "reload"] => Self::Reload,
+            ["v1", "demo"] => Self::Demo,
+            ["v1", "demo", component, verb] => Self::DemoCondition {
+                component: component.into(),
+                condition: Condition::of(verb)?,
+            },
             ["v1", "zones", zone, "activate"] => Self::Activate { zone: zone.into() },
             ["v1", "zones", zone, "pin"] => Self::Pin { zone: zone.into() },
             ["v1", "zones", zone, "unpin"] => Self::Unpin { zone: zone.into() },
@@ -106,13 +127,16 @@ impl Endpoint {
     pub(super) fn methods(&self) -> &'static [Method] {
         match self {
             Self::Index
+            | Self::Asset(_)
+            | Self::Demo
             | Self::Health
             | Self::Live
             | Self::Ready
             | Self::Status
             | Self::Traffic
             | Self::Metrics
-            | Self::Journal => &[Method::GET, Method::HEAD],
+            | Self::Journal
+            | Self::Events => &[Method::GET, Method::HEAD],
             Self::Activate { .. }
             | Self::Pin { .. }
             | Self::Unpin { .. }
@@ -121,13 +145,18 @@ impl Endpoint {
             | Self::AbortDrill
             | Self::Operator { .. }
             | Self::Plan
+            | Self::DemoCondition { .. }
             | Self::Reload => &[Method::POST],
         }
     }
 
-    /// Orchestrators and load balancers can't bring a token, and these say nothing about the system behind.
+    /// Orchestrators and load balancers can't bring a token, nor can a browser that loads a page; and these say nothing about the
+    /// system behind.
     pub(super) fn needs_token(&self) -> bool {
-        !matches!(self, Self::Live | Self::Ready)
+        !matches!(
+            self,
+            Self::Index | Self::Asset(_) | Self::Live | Self::Ready
+        )
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn check_origin(caller: Caller, head: &request::Parts) -> Result<(), 
             ),
         ));
     }
+    check_site(head)?;
     let Some(origin) = head.headers.get(ORIGIN) else {
         return Ok(());
     };
@@ -55,6 +56,26 @@ pub(crate) fn check_origin(caller: Caller, head: &request::Parts) -> Result<(), 
         Err(Problem::new(
             StatusCode::FORBIDDEN,
             "requests from pages of another origin are refused",
+        ))
+    }
+}
+
+/// Refuses what a browser says to come from another site, or another port of this host (Fetch Metadata, W3C). A link to a page may
+/// be followed from anywhere: whoever has it there can't read what comes, and nothing is changed by it.
+fn check_site(head: &request::Parts) -> Result<(), Problem> {
+    let is = |name: &str, value: &str| head.headers.get(name).is_some_and(|found| found == value);
+    let ours = !head.headers.contains_key("sec-fetch-site")
+        || is("sec-fetch-site", "same-origin")
+        || is("sec-fetch-site", "none");
+    let followed = head.method.is_safe()
+        && is("sec-fetch-mode", "navigate")
+        && is("sec-fetch-dest", "document");
+    if ours || followed {
+        Ok(())
+    } else {
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "requests from pages of another site are refused",
         ))
     }
 }

@@ -214,7 +214,7 @@ fn check(component: &ComponentReport) -> Value {
         (Operator::Ready, Status::Up) if component.gray => Grade::Warn,
         (Operator::Ready, Status::Up) => Grade::Pass,
     };
-    let last = component.outcomes.last();
+    let last = component.outcomes.last().map(|last| &**last);
     let mut output = Vec::new();
     if component.operator != Operator::Ready {
         output.push(format!("in {} by an operator", component.operator));

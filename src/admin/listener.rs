@@ -10,6 +10,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use super::Caller;
+use super::order::Peer;
 use crate::config::AdminBind;
 
 /// A bound and listening socket. A Unix socket's file goes when this is dropped.
@@ -72,24 +73,26 @@ enum AcceptorSocket {
     Unix(UnixListener),
 }
 
-/// One connection, and through which address it came.
+/// One connection, through which address it came, and from whom.
 pub(super) enum Accepted {
-    Tcp(TcpStream, Caller),
-    Unix(UnixStream),
+    Tcp(TcpStream, Caller, Peer),
+    Unix(UnixStream, Peer),
 }
 
 impl Acceptor {
     pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match &self.socket {
             AcceptorSocket::Tcp(listener) => {
-                let (stream, _) = listener.accept().await?;
+                let (stream, peer) = listener.accept().await?;
                 stream.set_nodelay(true)?;
                 let own = stream.local_addr()?.ip().to_canonical();
-                Ok(Accepted::Tcp(stream, Caller::Tcp { own }))
+                let peer = Peer::Tcp(peer.ip());
+                Ok(Accepted::Tcp(stream, Caller::Tcp { own }, peer))
             }
             AcceptorSocket::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok(Accepted::Unix(stream))
+                let user = stream.peer_cred().map(|process| process.uid());
+                Ok(Accepted::Unix(stream, Peer::Unix(user.ok())))
             }
         }
     }

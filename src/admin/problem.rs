@@ -1,10 +1,12 @@
 //! What went wrong with a request, as RFC 9457 says it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, Response, StatusCode};
 use http_body_util::Full;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::config::error::ConfigError;
 use crate::health::checker::Refusal;
@@ -16,19 +18,10 @@ pub(crate) struct Problem {
     status: StatusCode,
     /// What is wrong and, where possible, what to do.
     detail: String,
-    more: More,
-}
-
-/// What some problems say besides.
-#[derive(Debug)]
-enum More {
-    Nothing,
-    /// Which methods would have been right.
-    Allow(&'static [Method]),
-    /// How to authenticate.
-    Authenticate,
-    /// A member `problems`.
-    Problems(Value),
+    /// What some problems say besides: how to authenticate, which methods would have been right …
+    fields: Vec<(HeaderName, HeaderValue)>,
+    /// The same, for the body.
+    members: Map<String, Value>,
 }
 
 impl Problem {
@@ -37,25 +30,50 @@ impl Problem {
         Self {
             status,
             detail: detail.into(),
-            more: More::Nothing,
+            fields: Vec::new(),
+            members: Map::new(),
         }
     }
 
     pub(super) fn unauthorized(detail: &str) -> Self {
-        Self {
-            more: More::Authenticate,
-            ..Self::new(StatusCode::UNAUTHORIZED, detail)
-        }
+        let scheme = HeaderValue::from_static("Bearer realm=\"firedoor\"");
+        Self::new(StatusCode::UNAUTHORIZED, detail).with_field(WWW_AUTHENTICATE, scheme)
+    }
+
+    pub(super) fn try_again(after: Duration, detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        problem.with_field(RETRY_AFTER, after.as_secs().into())
     }
 
     pub(super) fn wrong_method(allowed: &'static [Method]) -> Self {
-        Self {
-            more: More::Allow(allowed),
-            ..Self::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                format!("this endpoint takes {}", list(allowed)),
-            )
+        let allowed: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+        let allowed = allowed.join(", ");
+        let problem = Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            format!("this endpoint takes {allowed}"),
+        );
+        match HeaderValue::try_from(allowed) {
+            Ok(allowed) => problem.with_field(ALLOW, allowed),
+            Err(_) => problem,
         }
+    }
+
+    pub(super) fn with_field(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.fields.push((name, value));
+        self
+    }
+
+    fn with_member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
     }
 
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
@@ -65,34 +83,16 @@ impl Problem {
             "status": self.status.as_u16(),
             "detail": self.detail,
         });
-        let mut headers = HeaderMap::new();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
-        match self.more {
-            More::Nothing => {}
-            More::Allow(methods) => {
-                if let Ok(value) = HeaderValue::try_from(list(methods)) {
-                    headers.insert(ALLOW, value);
-                }
-            }
-            More::Authenticate => {
-                let scheme = HeaderValue::from_static("Bearer realm=\"firedoor\"");
-                headers.insert(WWW_AUTHENTICATE, scheme);
-            }
-            More::Problems(problems) => body["problems"] = problems,
+        for (name, value) in self.members {
+            body[name] = value;
         }
         let mut response = Response::new(Full::from(format!("{body}\n")));
         *response.status_mut() = self.status;
-        *response.headers_mut() = headers;
+        response.headers_mut().extend(self.fields);
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(CONTENT_TYPE, kind);
         response
     }
-}
-
-fn list(methods: &[Method]) -> String {
-    let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
-    methods.join(", ")
 }
 
 impl From<Refusal> for Problem {
@@ -107,9 +107,14 @@ impl From<Refusal> for Problem {
             | Refusal::Promoting(_)
             | Refusal::NoDrill(_)
             | Refusal::GivenUp(..) => StatusCode::CONFLICT,
+            Refusal::Overtaken(_) => StatusCode::PRECONDITION_FAILED,
             Refusal::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         };
-        Self::new(status, refusal.to_string())
+        let problem = Self::new(status, refusal.to_string());
+        match refusal {
+            Refusal::Overtaken(changes) => problem.with_member("changes", changes),
+            _ => problem,
+        }
     }
 }
 
@@ -126,6 +131,7 @@ impl From<ReloadError> for Problem {
                 StatusCode::CONFLICT,
                 "this firedoor runs without a configuration file, so there is nothing to read again",
             ),
+            ReloadError::Overtaken(changes) => Self::from(Refusal::Overtaken(changes)),
         }
     }
 }
@@ -133,17 +139,14 @@ impl From<ReloadError> for Problem {
 impl From<ConfigError> for Problem {
     fn from(error: ConfigError) -> Self {
         let count = error.problems.len();
-        let problems = error.to_json();
-        Self {
-            more: More::Problems(problems),
-            ..Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                format!(
-                    "{} has {count} problem{}; the old configuration stays in force",
-                    error.file.display(),
-                    if count == 1 { "" } else { "s" },
-                ),
-            )
-        }
+        let problem = Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!(
+                "{} has {count} problem{}; the old configuration stays in force",
+                error.file.display(),
+                if count == 1 { "" } else { "s" },
+            ),
+        );
+        problem.with_member("problems", error.to_json())
     }
 }

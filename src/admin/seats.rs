@@ -30,12 +30,19 @@ pub(super) struct Manners(Arc<AtomicU8>);
 const SILENT: u8 = 0;
 const ASKING: u8 = 1;
 const RESTING: u8 = 2;
+const STREAMING: u8 = 3;
 
 impl Manners {
     /// A request has come; it is answered when the guard is dropped.
     pub(super) fn ask(&self) -> Asking {
         self.0.store(ASKING, Ordering::Relaxed);
         Asking(self.clone())
+    }
+
+    /// A stream has begun; it ends when the guard is dropped. There is a bound on streams, so they keep their seats.
+    pub(super) fn last(&self) -> Lasting {
+        self.0.store(STREAMING, Ordering::Relaxed);
+        Lasting(self.clone())
     }
 
     fn is(&self, what: u8) -> bool {
@@ -47,6 +54,19 @@ impl Manners {
 pub(super) struct Asking(Manners);
 
 impl Drop for Asking {
+    fn drop(&mut self) {
+        // Unless the answer is a stream, which goes on.
+        let state = &self.0.0;
+        let _streaming =
+            state.compare_exchange(ASKING, RESTING, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+/// A stream that is open.
+#[derive(Debug)]
+pub(super) struct Lasting(Manners);
+
+impl Drop for Lasting {
     fn drop(&mut self) {
         self.0.0.store(RESTING, Ordering::Relaxed);
     }
@@ -68,7 +88,7 @@ impl Seats {
     }
 
     /// Ends all connections that have been silent for too long; if there are none, the oldest one between two requests. Those
-    /// that are being answered stay.
+    /// that are being answered stay, and streams.
     pub(super) fn make_room(&self) {
         let overdue = |seat: &&Seat| seat.since.elapsed() >= PATIENCE;
         let mut silent = self

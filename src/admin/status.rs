@@ -3,19 +3,50 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::header::{ETAG, HeaderMap, IF_NONE_MATCH};
+use http::{Response, StatusCode};
+use http_body_util::Full;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::api::json_ok;
 use super::health::Health;
-use super::{Context, certificates};
+use super::{Context, certificates, demo, order};
 use crate::config::MinHealthy;
+use crate::health::monitor::Turns;
 use crate::health::report::{ComponentKind, ComponentReport, Report, ZoneReport};
 use crate::moment::Moment;
+use crate::serve::{ReloadError, Standing};
 use crate::shutdown::Phase;
 use crate::snapshot::{Admission, Snapshot};
 use crate::zone::{ComponentKey, Operator, Status};
 
-/// The answer to `/v1/status`.
+/// The answer to `/v1/status`. Its tag is that of all that orders change, for their `If-Match`: one that is still the same says nothing
+/// of what is up or down.
+pub(super) fn answer(context: &Context, headers: &HeaderMap) -> Response<Full<Bytes>> {
+    // Before the status: an order that comes in between must not be taken for known.
+    let stamp = context.monitor.stamp();
+    let known = headers.get_all(IF_NONE_MATCH).iter();
+    let known = known.filter_map(|tags| tags.to_str().ok());
+    // Compared weakly (RFC 9110, 13.1.2).
+    let mut tags = known.flat_map(|tags| tags.split(','));
+    let same = tags.any(|tag| {
+        let tag = tag.trim();
+        tag == "*" || order::stamp(tag.strip_prefix("W/").unwrap_or(tag)) == Some(stamp)
+    });
+    let mut response = if same {
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        json_ok(&status(context))
+    };
+    response.headers_mut().insert(ETAG, order::tag(&stamp));
+    response
+}
+
+/// What it says.
 pub(super) fn status(context: &Context) -> Value {
     let report = context.monitor.report();
     let snapshot = context.snapshot.current();
@@ -81,11 +112,36 @@ pub(super) fn status(context: &Context) -> Value {
             "refused": counted.holds_refused,
             "left": counted.holds_left,
         },
-        "zones": zones(&report, &snapshot),
+        "zones": zones(&report, &snapshot, &context.monitor.turns()),
         "pools": pools(&report, &snapshot),
+        "configuration": configuration(&context.reload.standing()),
         "certificates": certificates::in_force(&snapshot.config, now.wall),
         "acme": certificates::orders(&context.orders),
+        "demo": demo::conditions(context),
     })
+}
+
+fn configuration(standing: &Standing) -> Value {
+    let last_reload = standing.last_reload.as_ref().map(|(at, failure)| {
+        json!({
+            "at": timestamp(*at),
+            "successful": failure.is_none(),
+            "problems": failure.as_ref().map_or(Value::Array(Vec::new()), problems),
+        })
+    });
+    json!({
+        "path": standing.path.as_ref().map(|path| path.to_string_lossy()),
+        "loaded_at": timestamp(standing.loaded_at),
+        "last_reload": last_reload,
+    })
+}
+
+/// As the answer to `/v1/reload` has them; one that is no fault of the file is a message only.
+fn problems(failure: &ReloadError) -> Value {
+    match failure {
+        ReloadError::Invalid(error) => error.to_json(),
+        other => json!([{"message": other.to_string()}]),
+    }
 }
 
 /// RFC 3339, to the millisecond.
@@ -98,7 +154,7 @@ pub(super) fn milliseconds(took: Duration) -> f64 {
     (took.as_secs_f64() * 1e6).round() / 1e3
 }
 
-fn zones(report: &Report, snapshot: &Snapshot) -> Value {
+fn zones(report: &Report, snapshot: &Snapshot, turns: &Turns) -> Value {
     let in_flight: HashMap<&ComponentKey, u32> = snapshot
         .zones
         .iter()
@@ -119,18 +175,19 @@ fn zones(report: &Report, snapshot: &Snapshot) -> Value {
                 "components": zone
                     .components
                     .iter()
-                    .map(|c| component(c, in_flight.get(&c.key).copied()))
+                    .map(|c| component(c, in_flight.get(&c.key).copied(), turns))
                     .collect::<Vec<_>>(),
             })
         })
         .collect()
 }
 
-fn component(component: &ComponentReport, in_flight: Option<u32>) -> Value {
+fn component(component: &ComponentReport, in_flight: Option<u32>, turns: &Turns) -> Value {
     let outcomes: Vec<Value> = component
         .outcomes
         .iter()
-        .map(|(at, outcome)| {
+        .map(|known| {
+            let (at, outcome) = &**known;
             json!({
                 "code": outcome.code.as_str(),
                 "passed": outcome.passed(),
@@ -151,6 +208,7 @@ fn component(component: &ComponentReport, in_flight: Option<u32>) -> Value {
         "hastened_by": component.hastened_by.map(|sign| sign.to_string()),
         "last": outcomes.last(),
         "outcomes": outcomes,
+        "transitions": transitions(&component.key.to_string(), turns),
     });
     match &component.kind {
         ComponentKind::Backend { pool } => {
@@ -164,6 +222,29 @@ fn component(component: &ComponentReport, in_flight: Option<u32>) -> Value {
         }
     }
     value
+}
+
+/// The last ones of a component, newest last.
+fn transitions(component: &str, turns: &Turns) -> Value {
+    let turns = turns.get(component).into_iter().flatten();
+    turns
+        .map(|entry| {
+            let entry = &entry.json;
+            let at = entry["at"].as_str().and_then(|at| at.parse().ok());
+            // The sentence without whom it is about and what: `L4CON in 0 ms (connection refused), 2 in a row`.
+            let because = entry["message"]
+                .as_str()
+                .and_then(|message| message.strip_prefix(component)?.split_once(": "))
+                .map(|(_, because)| because);
+            json!({
+                "number": entry["number"],
+                "at": at.map(timestamp),
+                "from": entry["from"],
+                "to": entry["to"],
+                "because": because,
+            })
+        })
+        .collect()
 }
 
 fn pools(report: &Report, snapshot: &Snapshot) -> Value {

@@ -1,6 +1,7 @@
 //! Raw requests over real sockets against a real monitor, whose components are listeners of the test.
 
 mod door;
+mod orders;
 mod strangers;
 
 use std::os::unix::fs::PermissionsExt;
@@ -110,7 +111,12 @@ async fn readyz_follows_the_phases_and_livez_does_not() {
 #[tokio::test]
 async fn status_tells_zones_components_and_pools_in_config_order() {
     let door = Door::open(None).await;
-    let status = door.ask(&get("/v1/status")).await.json();
+    // What is journaled is told a moment after the status has it.
+    let told = |answer: &door::Answer| {
+        let database = &answer.json()["zones"][0]["components"][1];
+        database["transitions"].as_array().unwrap().len() == 1
+    };
+    let status = door.until("/v1/status", told).await.json();
     assert_eq!(status["active_zone"], "fz-1");
     assert_eq!(status["config_generation"], 1);
     assert_eq!(status["flips_left"], 12);
@@ -133,6 +139,21 @@ async fn status_tells_zones_components_and_pools_in_config_order() {
     assert_eq!(components[1]["kind"], "dependency");
     assert_eq!(components[1]["required"], true);
     assert_eq!(components[1]["last"]["code"], "L4OK");
+    let turns = components[1]["transitions"].as_array().unwrap();
+    assert_eq!(
+        (&turns[0]["from"], &turns[0]["to"]),
+        (&json!("unknown"), &json!("up"))
+    );
+    assert!(turns[0]["because"].as_str().unwrap().starts_with("L4OK"));
+    assert!(turns[0]["number"].is_u64());
+    let at = turns[0]["at"].as_str().unwrap();
+    assert_eq!(
+        (at.len(), at),
+        (24, components[1]["since"].as_str().unwrap())
+    );
+    let configuration = &status["configuration"];
+    assert_eq!(configuration["path"], "firedoor.toml");
+    assert!(configuration["loaded_at"].is_string() && configuration["last_reload"].is_null());
     let pool = &status["pools"][0];
     assert_eq!(pool["min_healthy"], "100%");
     assert_eq!(
@@ -264,6 +285,11 @@ async fn a_reload_answers_with_its_generation_or_with_every_problem() {
         misspelt.is_some_and(|problem| problem["hint"].is_string()),
         "{problem}"
     );
+
+    let status = door.ask(&get("/v1/status")).await.json();
+    let last = &status["configuration"]["last_reload"];
+    assert_eq!(last["successful"], false);
+    assert_eq!(last["problems"], problem["problems"]);
 
     door.reloads_answer(Err(ReloadError::NoFile));
     door.ask(&post("/v1/reload", "")).await.is_problem(409);

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -17,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::{ClientArgs, Failure, INVALID};
+use crate::admin::OPERATOR;
 
 /// To connect, and to answer a question. Orders take as long as they take: a planned flip waits for running requests.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,9 +64,20 @@ impl fmt::Display for Address {
 pub(super) struct Client {
     address: Address,
     token: Option<HeaderValue>,
+    /// Who orders, for the journal: the user's name, as the system told it to this process.
+    operator: Option<HeaderValue>,
     /// Whether the answer is wanted as JSON.
     pub(super) json: bool,
 }
+
+/// A connection to an admin listener, which has to be polled for anything to come.
+pub(super) type Connection = http1::Connection<TokioIo<Box<dyn Socket>>, Full<Bytes>>;
+
+/// Either kind of socket.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl Socket for TcpStream {}
+impl Socket for UnixStream {}
 
 /// An answer that isn't an error.
 #[derive(Debug)]
@@ -91,6 +104,7 @@ impl Client {
         Ok(Self {
             address: args.admin,
             token,
+            operator: operator(),
             json: args.json,
         })
     }
@@ -113,6 +127,71 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, Failure> {
+        let mut request = Request::builder()
+            .method(&method)
+            .uri(path)
+            .header(ACCEPT, "application/json, application/problem+json");
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        if method == Method::POST
+            && let Some(operator) = &self.operator
+        {
+            request = request.header(OPERATOR, operator);
+        }
+        let (response, mut connection) = self.ask(request, body).await?;
+        self.whole(response, &mut connection).await
+    }
+
+    /// Sends a request; its answer's body comes while the connection is polled.
+    pub(super) async fn ask(
+        &self,
+        request: http::request::Builder,
+        body: Bytes,
+    ) -> Result<(Response<Incoming>, Connection), Failure> {
+        let (socket, host) = self.dial().await?;
+        let mut request = request.header(HOST, host);
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, token);
+        }
+        let request = request
+            .body(Full::new(body))
+            .map_err(|error| Failure::new(format!("this can't be asked for: {error}")))?;
+        let (mut sender, mut connection) = http1::handshake(TokioIo::new(socket))
+            .await
+            .map_err(|error| self.broken(&error))?;
+        let response = tokio::select! {
+            response = sender.send_request(request) => response,
+            // The connection may end right after the answer's last byte; the other one then still has it.
+            Err(error) = &mut connection => Err(error),
+        };
+        Ok((response.map_err(|error| self.broken(&error))?, connection))
+    }
+
+    /// Reads the rest of an answer.
+    pub(super) async fn whole(
+        &self,
+        response: Response<Incoming>,
+        connection: &mut Connection,
+    ) -> Result<Answer, Failure> {
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect();
+        let body = tokio::select! {
+            body = body => body.map_err(|error| self.broken(&*error))?.to_bytes(),
+            Err(error) = connection => return Err(self.broken(&error)),
+        };
+        let body = serde_json::from_slice(&body).map_err(|_| {
+            Failure::new(format!(
+                "what answers at {} (status {status}) isn't firedoor's admin listener; \
+                 name that one with --admin or FIREDOOR_ADMIN",
+                self.address
+            ))
+        })?;
+        Ok(Answer { status, body })
+    }
+
+    /// A connection, and what to call its other end.
+    async fn dial(&self) -> Result<(Box<dyn Socket>, String), Failure> {
         match &self.address {
             Address::Tcp(address) => {
                 let stream = self.connected(TcpStream::connect(address)).await?;
@@ -120,12 +199,11 @@ impl Client {
                 let host = stream
                     .peer_addr()
                     .map_err(|error| self.unreachable(&error.to_string()))?;
-                self.exchange(stream, &host.to_string(), method, path, body)
-                    .await
+                Ok((Box::new(stream), host.to_string()))
             }
             Address::Unix(socket) => {
                 let stream = self.connected(UnixStream::connect(socket)).await?;
-                self.exchange(stream, "localhost", method, path, body).await
+                Ok((Box::new(stream), "localhost".to_owned()))
             }
         }
     }
@@ -141,59 +219,7 @@ impl Client {
         }
     }
 
-    async fn exchange<S>(
-        &self,
-        stream: S,
-        host: &str,
-        method: Method,
-        path: &str,
-        body: Bytes,
-    ) -> Result<Answer, Failure>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(HOST, host)
-            .header(ACCEPT, "application/json, application/problem+json");
-        if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/json");
-        }
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, token);
-        }
-        let request = request
-            .body(Full::new(body))
-            .map_err(|error| Failure::new(format!("{path} can't be asked for: {error}")))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| self.broken(&error))?;
-        let asked = async {
-            let response = sender.send_request(request).await?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), MAX_ANSWER)
-                .collect()
-                .await?
-                .to_bytes();
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>((status, body))
-        };
-        let (status, body) = tokio::select! {
-            answer = asked => answer.map_err(|error| self.broken(&*error))?,
-            // The connection may end right after the answer's last byte; `asked` then still has it.
-            Err(error) = connection => return Err(self.broken(&error)),
-        };
-        let body = serde_json::from_slice(&body).map_err(|_| {
-            Failure::new(format!(
-                "what answers at {} (status {status}) isn't firedoor's admin listener; \
-                 name that one with --admin or FIREDOOR_ADMIN",
-                self.address
-            ))
-        })?;
-        Ok(Answer { status, body })
-    }
-
-    fn accept(&self, answer: Answer, fine: &[StatusCode]) -> Result<Answer, Failure> {
+    pub(super) fn accept(&self, answer: Answer, fine: &[StatusCode]) -> Result<Answer, Failure> {
         if answer.status.is_success() || fine.contains(&answer.status) {
             return Ok(answer);
         }
@@ -223,7 +249,7 @@ impl Client {
         ))
     }
 
-    fn silent(&self) -> Failure {
+    pub(super) fn silent(&self) -> Failure {
         Failure::new(format!(
             "{} gave no answer within {} s",
             self.address,
@@ -231,12 +257,18 @@ impl Client {
         ))
     }
 
-    fn broken(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
+    pub(super) fn broken(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
         Failure::new(format!(
             "{} broke off before it answered: {error}",
             self.address
         ))
     }
+}
+
+fn operator() -> Option<HeaderValue> {
+    let name = ["USER", "LOGNAME"].map(std::env::var_os);
+    let name = name.into_iter().flatten().find(|name| !name.is_empty())?;
+    HeaderValue::try_from(segment(&name.to_string_lossy()).to_string()).ok()
 }
 
 /// A name as one segment of a path.

@@ -7,12 +7,13 @@ use clap::Args;
 use serde_json::Value;
 
 use super::client::Client;
+use super::events::Events;
 use super::status::{clock, text};
-use super::terminal::{Paint, Tone, complain, print};
+use super::terminal::{Paint, Tone, complain, print, remark, write};
 use super::{ClientArgs, FINE, Failure};
 
-/// Between two looks of `--follow`.
-const POLL: Duration = Duration::from_millis(500);
+/// Between two attempts of `--follow` to get its stream back.
+const PAUSE: Duration = Duration::from_millis(500);
 /// Entries fetched at once.
 const PAGE: usize = 1000;
 
@@ -32,45 +33,76 @@ pub(super) struct Journal {
 impl Journal {
     pub(super) async fn run(self, client: Client) -> Result<ExitCode, Failure> {
         let paint = Paint::for_stdout();
+        let show = |entry: &Value| {
+            if client.json {
+                format!("{entry}\n")
+            } else {
+                render(entry, paint)
+            }
+        };
         let mut after = self.after;
-        let mut unreachable = false;
         loop {
             let path = match after {
                 Some(after) => format!("/v1/journal?after={after}&limit={PAGE}"),
                 None => "/v1/journal".to_owned(),
             };
-            match client.get(&path, &[]).await {
-                Ok(answer) => {
-                    unreachable = false;
-                    let entries = answer.body["entries"].as_array();
-                    let mut lines = String::new();
-                    for entry in entries.into_iter().flatten() {
-                        if client.json {
-                            lines.push_str(&format!("{entry}\n"));
-                        } else {
-                            lines.push_str(&render(entry, paint));
-                        }
-                    }
-                    print(&lines)?;
-                    after = answer.body["last"].as_u64();
-                    if entries.is_some_and(|entries| entries.len() == PAGE) {
-                        continue;
-                    }
-                }
-                // Whoever follows wants to see what comes after a restart, too.
-                Err(failure) if self.follow && after.is_some() => {
-                    if !unreachable {
-                        complain(&failure.message);
-                    }
-                    unreachable = true;
-                }
-                Err(failure) => return Err(failure),
+            let answer = client.get(&path, &[]).await?.body;
+            let entries = answer["entries"].as_array().map_or(&[][..], Vec::as_slice);
+            print(&entries.iter().map(show).collect::<String>())?;
+            after = answer["last"].as_u64();
+            if entries.len() < PAGE {
+                break;
             }
-            if !self.follow {
-                return Ok(ExitCode::from(FINE));
-            }
-            tokio::time::sleep(POLL).await;
         }
+        if self.follow {
+            follow(&client, after, show).await?;
+        }
+        Ok(ExitCode::from(FINE))
+    }
+}
+
+/// Prints what comes, for as long as somebody reads it; across restarts, too.
+async fn follow(
+    client: &Client,
+    mut last: Option<u64>,
+    show: impl Fn(&Value) -> String,
+) -> Result<(), Failure> {
+    let mut lost = false;
+    loop {
+        let broken = match Events::open(client, last).await {
+            Ok(mut events) => {
+                if std::mem::take(&mut lost) {
+                    remark("following again");
+                }
+                let failure = loop {
+                    match events.next(client).await {
+                        Ok(event) if event.name == "journal" => {
+                            if !write(show(&event.data).as_bytes())? {
+                                return Ok(());
+                            }
+                        }
+                        Ok(event) if event.name == "gap" => remark(&format!(
+                            "entries {} to {} are no longer in memory: they are in journal.jsonl",
+                            event.data["after"].as_u64().map_or(0, |after| after + 1),
+                            event.data["next"].as_u64().map_or(0, |next| next - 1),
+                        )),
+                        Ok(_) => {}
+                        Err(failure) => break failure,
+                    }
+                };
+                last = events.last;
+                failure
+            }
+            Err(failure) => failure,
+        };
+        if !lost {
+            complain(&format!(
+                "{}\ntrying again until it is back",
+                broken.message
+            ));
+        }
+        lost = true;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -79,6 +111,7 @@ fn render(entry: &Value, paint: Paint) -> String {
     let tone = match kind.as_str() {
         "flip" => Tone::Strong,
         "nowhere_to_go" | "withheld" => Tone::Bad,
+        "order" if entry["result"] == "refused" => Tone::Doubtful,
         _ => Tone::Plain,
     };
     format!(

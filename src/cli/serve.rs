@@ -38,7 +38,7 @@ impl Serve {
         for warning in config.warnings() {
             warn!("{}: {}", file.display(), in_words(&warning));
         }
-        Ok(crate::serve::run(config, Some(file)))
+        Ok(crate::serve::run(config, Some(file), None))
     }
 }
 

@@ -15,10 +15,15 @@ pub(super) fn print(text: &str) -> Result<ExitCode, Failure> {
 
 /// As [`print()`].
 pub(super) fn print_bytes(bytes: &[u8]) -> Result<ExitCode, Failure> {
+    write(bytes).map(|_| ExitCode::from(FINE))
+}
+
+/// Writes to stdout; false when its reader is gone.
+pub(super) fn write(bytes: &[u8]) -> Result<bool, Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(ExitCode::from(FINE)),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::from(FINE)),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Failure::new(format!("stdout can't be written: {error}"))),
     }
 }
@@ -33,6 +38,12 @@ pub(super) fn complain(message: &str) {
     let message = message.lines().map(plain).collect::<Vec<_>>().join("\n");
     // With stderr gone there is nobody left to tell.
     let _gone = writeln!(io::stderr(), "{mark}error:{mark:#} {message}");
+}
+
+/// Writes to stderr what is worth a word and no error.
+pub(super) fn remark(message: &str) {
+    // With stderr gone there is nobody left to tell.
+    let _gone = writeln!(io::stderr(), "{}", plain(message));
 }
 
 /// Whether colour is wanted there: a terminal, and nobody said no (<https://no-color.org>).

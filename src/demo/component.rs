@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 /// How a component is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Condition {
+pub(crate) enum Condition {
     /// It answers.
     Well,
     /// It accepts, but never answers.
@@ -21,6 +21,13 @@ pub(super) enum Condition {
 }
 
 impl Condition {
+    /// The one that `verb` brings about.
+    pub(crate) fn of(verb: &str) -> Option<Self> {
+        [Self::Well, Self::Hung, Self::Broken]
+            .into_iter()
+            .find(|condition| condition.verb() == verb)
+    }
+
     /// What brings it about, as commands and paths name it.
     pub(super) fn verb(self) -> &'static str {
         match self {

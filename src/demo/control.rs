@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, HOST};
@@ -18,34 +17,31 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::Target;
-use super::component::{Component, Condition};
+use super::component::Condition;
+use super::stage::Stage;
 use crate::admin::{Caller, check_origin};
 use crate::cli::{FAILED, FINE, Failure};
 
 /// Answers for as long as the demo runs.
-pub(super) async fn serve(
-    listener: TcpListener,
-    components: Vec<Arc<Component>>,
-) -> io::Result<()> {
+pub(super) async fn serve(listener: TcpListener, stage: Stage) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let components = Arc::new(components);
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await?;
         while connections.try_join_next().is_some() {}
-        connections.spawn(connection(stream, Arc::clone(&components)));
+        connections.spawn(connection(stream, stage.clone()));
     }
 }
 
-async fn connection(stream: TcpStream, components: Arc<Vec<Arc<Component>>>) {
+async fn connection(stream: TcpStream, stage: Stage) {
     let Ok(own) = stream.local_addr() else { return };
     let caller = Caller::Tcp { own: own.ip() };
     let service = service_fn(|request: Request<Incoming>| {
-        let components = Arc::clone(&components);
+        let stage = stage.clone();
         async move {
             let (head, _) = request.into_parts();
-            Ok::<_, Infallible>(answer(&head, caller, &components))
+            Ok::<_, Infallible>(answer(&head, caller, &stage))
         }
     });
     let connection = http1::Builder::new()
@@ -54,18 +50,14 @@ async fn connection(stream: TcpStream, components: Arc<Vec<Arc<Component>>>) {
     connection.await.ok();
 }
 
-fn answer(
-    head: &request::Parts,
-    caller: Caller,
-    components: &[Arc<Component>],
-) -> Response<Full<Bytes>> {
+fn answer(head: &request::Parts, caller: Caller, stage: &Stage) -> Response<Full<Bytes>> {
     if let Err(problem) = check_origin(caller, head) {
         return problem.into_response();
     }
     let segments: Vec<&str> = head.uri.path().trim_start_matches('/').split('/').collect();
     match segments[..] {
-        [""] if head.method == Method::GET => text(StatusCode::OK, listing(components)),
-        [verb, name] => match condition(verb) {
+        [""] if head.method == Method::GET => text(StatusCode::OK, listing(stage)),
+        [verb, name] => match Condition::of(verb) {
             None => unknown(),
             Some(_) if head.method != Method::POST => {
                 let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "POST it\n".into());
@@ -74,50 +66,23 @@ fn answer(
                     .insert(ALLOW, HeaderValue::from_static("POST"));
                 response
             }
-            Some(condition) => put(components, name, condition),
+            Some(condition) => put(stage, name, condition),
         },
         _ => unknown(),
     }
 }
 
-fn put(components: &[Arc<Component>], name: &str, condition: Condition) -> Response<Full<Bytes>> {
-    let whole_zone = format!("{name}:");
-    let meant: Vec<_> = components
-        .iter()
-        .filter(|component| component.name == name || component.name.starts_with(&whole_zone))
-        .collect();
-    if meant.is_empty() {
-        let known: Vec<&str> = components.iter().map(|c| &*c.name).collect();
-        return text(
-            StatusCode::NOT_FOUND,
-            format!("there is no {name:?}; there are {}\n", known.join(", ")),
-        );
+fn put(stage: &Stage, name: &str, condition: Condition) -> Response<Full<Bytes>> {
+    match stage.put(name, condition) {
+        Ok(said) => text(StatusCode::OK, said.join("\n") + "\n"),
+        Err(unknown) => text(StatusCode::NOT_FOUND, unknown + "\n"),
     }
-    let said = meant
-        .into_iter()
-        .map(|component| {
-            component.put(condition);
-            format!("{} is {}\n", component.name, condition.as_str())
-        })
-        .collect();
-    text(StatusCode::OK, said)
 }
 
-fn condition(verb: &str) -> Option<Condition> {
-    [Condition::Well, Condition::Hung, Condition::Broken]
-        .into_iter()
-        .find(|condition| condition.verb() == verb)
-}
-
-fn listing(components: &[Arc<Component>]) -> String {
+fn listing(stage: &Stage) -> String {
     let mut said = String::from("POST /break/{name}, /hang/{name} or /heal/{name}\n\n");
-    for component in components {
-        said.push_str(&format!(
-            "{:<14} {:<6} {}\n",
-            component.name,
-            component.condition().as_str(),
-            component.address
-        ));
+    for (name, condition, address) in stage.conditions() {
+        said.push_str(&format!("{name:<14} {condition:<6} {address}\n"));
     }
     said
 }

@@ -40,11 +40,11 @@ impl Guide {
             "
 firedoor demo: two zones, fz-1 and fz-2, each with app-1, app-2 and a database; fz-1 is preferred.
 
-  proxy    http://{proxy}
-  admin    http://{admin}
-  control  http://{control}   (the demo's own: breaks and heals)
+  proxy      http://{proxy}
+  dashboard  http://{admin}   (open it in a browser: it shows everything, and breaks and heals)
+  control    http://{control}   (the demo's own, for scripts)
 
-Try this in another terminal, in this directory:
+Or try this in another terminal, in this directory:
 
   ask the app                    curl http://{proxy}/
   how is everything?             curl http://{admin}/health

@@ -15,6 +15,7 @@ use super::component::Component;
 use super::control;
 use super::database::Database;
 use super::guide::Guide;
+use super::stage::Stage;
 
 const NAMES: [&str; 2] = ["fz-1", "fz-2"];
 
@@ -48,9 +49,23 @@ impl Zones {
         self.0.iter().map(Zone::configuration).collect()
     }
 
+    /// All components, to break and heal.
+    pub(super) fn stage(&self) -> Stage {
+        let all = |zone: &Zone| {
+            let apps = zone.apps.iter();
+            apps.chain([&zone.database]).cloned().collect::<Vec<_>>()
+        };
+        Stage::new(self.0.iter().flat_map(all))
+    }
+
     /// Starts everything on a thread of its own, until the guard is dropped. Returns once the components listen: firedoor's
     /// first probes would otherwise find nobody.
-    pub(super) fn start(self, control: TcpListener, guide: Guide) -> io::Result<Running> {
+    pub(super) fn start(
+        self,
+        control: TcpListener,
+        stage: Stage,
+        guide: Guide,
+    ) -> io::Result<Running> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -61,7 +76,7 @@ impl Zones {
             .spawn(move || {
                 runtime.block_on(async {
                     tokio::select! {
-                        () = self.run(control, guide, started) => {}
+                        () = self.run(control, stage, guide, started) => {}
                         _ = stopped => {}
                     }
                 });
@@ -75,18 +90,18 @@ impl Zones {
         })
     }
 
-    async fn run(self, control: TcpListener, guide: Guide, started: mpsc::Sender<()>) {
-        let components: Vec<Arc<Component>> = self
-            .0
-            .iter()
-            .flat_map(|zone| zone.apps.iter().chain([&zone.database]))
-            .map(Arc::clone)
-            .collect();
+    async fn run(
+        self,
+        control: TcpListener,
+        stage: Stage,
+        guide: Guide,
+        started: mpsc::Sender<()>,
+    ) {
         let mut parts = JoinSet::new();
         for zone in self.0 {
             zone.start(&mut parts);
         }
-        parts.spawn(control::serve(control, components));
+        parts.spawn(control::serve(control, stage));
         parts.spawn(guide.show());
         // Every part has been polled once, so every listener is there.
         tokio::task::yield_now().await;

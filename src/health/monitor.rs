@@ -18,6 +18,7 @@ mod request;
 mod resolver;
 mod scribe;
 mod stopwatch;
+mod turns;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use tracing::error;
 use crate::config::Config;
 use crate::health::checker::{Checker, Input};
 use crate::health::probe::Prober;
-use crate::health::report::Report;
+use crate::health::report::{Event, Report};
 use crate::journal::Entry;
 use crate::memory::Memory;
 use crate::moment::Moment;
@@ -54,6 +55,7 @@ use stopwatch::Stopwatch;
 pub use disk::OUTCOMES_FAIL;
 pub use handle::{Done, MonitorHandle};
 pub use ledger::{Account, Checks, Ledger, Phase, Refused};
+pub use turns::Turns;
 
 /// How long a flip waits for its memory to become durable. Past that it is committed all the same: a disk must never stop
 /// traffic.
@@ -102,6 +104,8 @@ pub struct Monitor {
     own_fault_told: Option<Instant>,
     /// Who waits for the input that is being settled.
     asker: Option<Asker>,
+    /// Orders that are to be told before what came of them.
+    notes: Vec<Event>,
     /// Who waits for a planned flip, and to which zone.
     planned: Option<(Arc<str>, Reply)>,
 }
@@ -140,6 +144,7 @@ impl Monitor {
             requests: sender,
             report: Arc::clone(&report),
             entries: chronicle.subscription(),
+            turns: chronicle.turns(),
             snapshot: subscriber.clone(),
         };
         let monitor = Self {
@@ -166,6 +171,7 @@ impl Monitor {
             tally_due: now.instant,
             own_fault_told: None,
             asker: None,
+            notes: Vec::new(),
             planned: None,
         };
         (monitor, handle, subscriber)
@@ -277,6 +283,9 @@ impl Monitor {
     async fn settle(&mut self) {
         let now = Moment::now();
         let mut entries: Vec<Arc<Entry>> = Vec::new();
+        for order in self.notes.drain(..) {
+            entries.push(self.chronicle.take(order, now.instant));
+        }
         while let Some(event) = self.checker.poll_event() {
             self.stopwatch.note(&event, now.instant);
             entries.push(self.chronicle.take(event, now.instant));

@@ -2,6 +2,8 @@
 //! renders it, the journal keeps it, the log says it.
 
 mod drill;
+mod order;
+mod stamp;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use crate::outcome::{Outcome, Sign};
 use crate::zone::{ComponentKey, Operator, Status, Verdict};
 
 pub use drill::{DrillOutcome, DrillReport, DrillState, Share};
+pub use order::{Giver, Order, OrderEnd, Way};
+pub use stamp::{Condition, Stamp};
 
 /// The state of everything at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,8 +78,8 @@ pub struct ComponentReport {
     pub gray: bool,
     /// What live requests saw first, where that hastened the probes which found it down.
     pub hastened_by: Option<Sign>,
-    /// Newest last, at most 8: the evidence.
-    pub outcomes: Vec<(Timestamp, Outcome)>,
+    /// Newest last, at most [`KEPT`](crate::health::status::KEPT); as evidence of a flip, at most 8.
+    pub outcomes: Vec<Arc<(Timestamp, Outcome)>>,
 }
 
 /// Which kind of component.
@@ -235,6 +239,8 @@ pub enum What {
         /// Which, or why none.
         explanation: String,
     },
+    /// An operator gave an order. It stands before what came of it.
+    Order(Order),
     /// A new configuration is in force.
     Reloaded {
         /// Its number.

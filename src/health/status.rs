@@ -25,7 +25,9 @@ use crate::moment::Moment;
 use crate::outcome::{Outcome, Sign};
 use crate::zone::{ComponentId, ComponentKey, Operator, Status};
 
-/// How many outcomes are kept as evidence.
+/// How many outcomes are kept.
+pub const KEPT: usize = 32;
+/// How many of them are told as the evidence of a change.
 pub const EVIDENCE: usize = 8;
 
 /// A component and all that is known of it.
@@ -73,7 +75,8 @@ pub struct Component {
     composure: Composure,
     /// When trouble at a backend last was a reason for a probe.
     suspected: Option<Instant>,
-    outcomes: VecDeque<(Timestamp, Outcome)>,
+    /// Shared with the reports, which are made by the dozen each second.
+    outcomes: VecDeque<Arc<(Timestamp, Outcome)>>,
 }
 
 /// What a component is for its zone.
@@ -143,7 +146,7 @@ impl Component {
             doubt: None,
             composure: Composure::default(),
             suspected: None,
-            outcomes: VecDeque::with_capacity(EVIDENCE),
+            outcomes: VecDeque::with_capacity(KEPT),
         }
     }
 
@@ -167,10 +170,10 @@ impl Component {
             Some((round, _)) if round > flight.round => {}
             _ => self.newest = Some((flight.round, passed)),
         }
-        if self.outcomes.len() == EVIDENCE {
+        if self.outcomes.len() == KEPT {
             self.outcomes.pop_front();
         }
-        self.outcomes.push_back((now.wall, outcome));
+        self.outcomes.push_back(Arc::new((now.wall, outcome)));
 
         let transition = match (self.status, passed) {
             (Status::Unknown, true) => Some(self.turn(Status::Up, 1, now)),
@@ -270,8 +273,8 @@ impl Component {
         self.operator == Operator::Ready && self.joined
     }
 
-    /// Newest last, at most [`EVIDENCE`].
-    pub fn outcomes(&self) -> impl Iterator<Item = &(Timestamp, Outcome)> {
+    /// Newest last, at most [`KEPT`].
+    pub fn outcomes(&self) -> impl DoubleEndedIterator<Item = &Arc<(Timestamp, Outcome)>> {
         self.outcomes.iter()
     }
 
@@ -307,11 +310,10 @@ impl Component {
         self.schedule.make_late();
         let doubt = self.doubt.take().filter(|_| to == Status::Down);
         self.hastened_by = doubt.and_then(|doubt| doubt.sign);
-        let first = self
-            .outcomes
-            .len()
-            .saturating_sub(usize::try_from(streak).unwrap_or(usize::MAX));
-        let evidence: Vec<_> = self.outcomes.iter().skip(first).cloned().collect();
+        let told = usize::try_from(streak).map_or(EVIDENCE, |streak| streak.min(EVIDENCE));
+        let first = self.outcomes.len().saturating_sub(told);
+        let outcomes = self.outcomes.iter().skip(first);
+        let evidence: Vec<_> = outcomes.map(|outcome| (**outcome).clone()).collect();
         self.because = match (evidence.last(), streak) {
             (Some((_, outcome)), 1) => outcome.to_string(),
             (Some((_, outcome)), _) => format!("{outcome}, {streak} in a row"),

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::health::report::{Cause, ComponentReport, DrillReport, Event, Flip, Share, What};
+use crate::health::report::{
+    Cause, ComponentReport, DrillReport, Event, Flip, Giver, Order, OrderEnd, Share, Way, What,
+};
 use crate::outcome::{Outcome, Sign};
 
 /// The whole line: what every entry has, and the fields of its kind.
@@ -172,6 +174,7 @@ fn fields(what: &What) -> (&'static str, Value) {
             "standby",
             json!({"ready": ready, "explanation": explanation}),
         ),
+        What::Order(order) => ("order", self::order(order)),
         What::Reloaded {
             generation,
             changes,
@@ -191,7 +194,30 @@ fn component(component: &ComponentReport) -> Value {
         "operator": component.operator.to_string(),
         "gray": component.gray,
         "hastened_by": component.hastened_by.map(sign),
-        "outcomes": component.outcomes.iter().map(outcome).collect::<Vec<_>>(),
+        "outcomes": component.outcomes.iter().map(|told| outcome(told)).collect::<Vec<_>>(),
+    })
+}
+
+fn order(order: &Order) -> Value {
+    let Giver { name, way, token } = &order.by;
+    let mut by = json!({"name": name, "token": token});
+    let (way, from) = match way {
+        Way::Tcp(address) => ("tcp", json!(address)),
+        Way::Unix(user) => ("unix", json!(user)),
+        Way::Signal(name) => ("signal", json!(name)),
+    };
+    by["way"] = way.into();
+    by["from"] = from;
+    let refusal = match &order.end {
+        OrderEnd::Refused(why) => Some(why),
+        OrderEnd::Done | OrderEnd::Begun => None,
+    };
+    json!({
+        "by": by,
+        "order": order.what,
+        "reason": order.reason,
+        "result": order.end.as_str(),
+        "refusal": refusal,
     })
 }
 
@@ -318,7 +344,7 @@ mod tests {
                     lasted: Duration::from_millis(104),
                     usual: Some(Duration::from_micros(12_340)),
                 })),
-                outcomes: vec![(at, refused)],
+                outcomes: vec![std::sync::Arc::new((at, refused))],
             }],
             epoch: 8,
             from: "fz-1".into(),

@@ -155,6 +155,7 @@ impl fmt::Display for What {
                         .map(String::as_str),
                 )
             }
+            Self::Order(order) => order.fmt(f),
             Self::Reloaded {
                 generation,
                 changes,

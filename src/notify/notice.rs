@@ -67,6 +67,7 @@ fn occasion(event: &Event) -> Option<Occasion> {
         | What::Promotion { .. }
         | What::Gray { .. }
         | What::DrillBegun { .. }
+        | What::Order(_)
         | What::Pin { .. }
         | What::Reloaded { .. } => None,
     }

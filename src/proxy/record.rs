@@ -87,15 +87,11 @@ impl Record {
 
     /// Something came that isn't a request; hyper has answered it.
     pub(crate) fn malformed(state: &Rc<Downstream>, error: &hyper::Error) -> Self {
-        let (reason, status) = if error.is_parse_too_large() {
-            (
-                Reason::TooLarge,
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            )
-        } else {
-            (Reason::Malformed, StatusCode::BAD_REQUEST)
-        };
-        Self::unread(state, reason, status, "PR")
+        if error.is_parse_too_large() {
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return Self::unread(state, Reason::TooLarge, status, "PR");
+        }
+        Self::unread(state, Reason::Malformed, StatusCode::BAD_REQUEST, "PR")
     }
 
     /// The client has broken the rules of HTTP/2, so that the connection can't go on.

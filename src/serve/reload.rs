@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info};
 
@@ -11,13 +13,38 @@ use super::acme;
 use super::listeners::Listeners;
 use crate::config::error::ConfigError;
 use crate::config::{Config, LoadError, load};
+use crate::health::checker::Refusal;
 use crate::health::monitor::MonitorHandle;
+use crate::health::report::{Condition, Giver, Order, OrderEnd, Way};
 use crate::telemetry::access_log::AccessLog;
 use crate::worker::crew::Foreman;
 
-/// Asks for a reload, by signal or by the admin API. Cheap to clone.
+/// Asks for a reload, and knows how the last one went. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct ReloadHandle(pub(crate) mpsc::Sender<oneshot::Sender<Result<Reloaded, ReloadError>>>);
+pub struct ReloadHandle {
+    requests: mpsc::Sender<Request>,
+    standing: Arc<ArcSwap<Standing>>,
+}
+
+/// Somebody asks for a reload.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) by: Giver,
+    pub(crate) reason: Option<String>,
+    pub(crate) condition: Option<Condition>,
+    pub(crate) reply: oneshot::Sender<Result<Reloaded, ReloadError>>,
+}
+
+/// What is known of the configuration that is in force.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The file; `None`: there is none (demo).
+    pub path: Option<PathBuf>,
+    /// When it was read.
+    pub loaded_at: Timestamp,
+    /// The last reload, by whomever: when it ended, and why it failed.
+    pub last_reload: Option<(Timestamp, Option<ReloadError>)>,
+}
 
 /// What a reload did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +66,8 @@ pub enum ReloadError {
     Bind(String),
     /// There is no file (demo).
     NoFile,
+    /// It was ordered in another state of affairs; what has changed since.
+    Overtaken(Vec<String>),
 }
 
 impl fmt::Display for ReloadError {
@@ -50,6 +79,7 @@ impl fmt::Display for ReloadError {
             Self::Invalid(error) => error.fmt(f),
             Self::Bind(message) => f.write_str(message),
             Self::NoFile => f.write_str("there is no configuration file to read again"),
+            Self::Overtaken(changes) => Refusal::Overtaken(changes.clone()).fmt(f),
         }
     }
 }
@@ -57,10 +87,52 @@ impl fmt::Display for ReloadError {
 impl std::error::Error for ReloadError {}
 
 impl ReloadHandle {
-    /// Reads the file again and puts it in force as a whole, or not at all.
-    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+    /// A handle, and where its requests come out. The configuration has just been read from `path`.
+    pub(crate) fn new(path: Option<PathBuf>) -> (Self, mpsc::Receiver<Request>) {
+        let (requests, received) = mpsc::channel(1);
+        let standing = Standing {
+            path,
+            loaded_at: Timestamp::now(),
+            last_reload: None,
+        };
+        let handle = Self {
+            requests,
+            standing: Arc::new(ArcSwap::from_pointee(standing)),
+        };
+        (handle, received)
+    }
+
+    /// What is known of the configuration that is in force.
+    pub fn standing(&self) -> Arc<Standing> {
+        self.standing.load_full()
+    }
+
+    /// A reload has ended so.
+    pub(crate) fn ended(&self, result: &Result<Reloaded, ReloadError>) {
+        let now = Timestamp::now();
+        let mut standing = Standing::clone(&self.standing.load());
+        if result.is_ok() {
+            standing.loaded_at = now;
+        }
+        standing.last_reload = Some((now, result.as_ref().err().cloned()));
+        self.standing.store(Arc::new(standing));
+    }
+
+    /// Reads the file again and puts it in force as a whole, or not at all, as ordered by `by` and if `condition` holds.
+    pub async fn reload(
+        &self,
+        by: Giver,
+        reason: Option<String>,
+        condition: Option<Condition>,
+    ) -> Result<Reloaded, ReloadError> {
         let (reply, answer) = oneshot::channel();
-        if self.0.send(reply).await.is_err() {
+        let request = Request {
+            by,
+            reason,
+            condition,
+            reply,
+        };
+        if self.requests.send(request).await.is_err() {
             return Err(ReloadError::NoFile);
         }
         answer.await.unwrap_or(Err(ReloadError::NoFile))
@@ -75,12 +147,60 @@ pub(super) struct Reloader {
     pub(super) foremen: Arc<Vec<Foreman>>,
     pub(super) monitor: MonitorHandle,
     pub(super) access_log: AccessLog,
+    pub(super) handle: ReloadHandle,
 }
 
 impl Reloader {
+    /// Does what somebody asks for.
+    pub(super) async fn answer(&mut self, request: Request) {
+        let checked = request.condition.map_or(Ok(()), |condition| {
+            let checked = condition.check(&self.monitor.stamp());
+            checked.map_err(ReloadError::Overtaken)
+        });
+        let result = match checked {
+            Ok(()) => self.reload().await,
+            Err(overtaken) => Err(overtaken),
+        };
+        self.note(request.by, request.reason, &result).await;
+        // An error means that the asker has left.
+        let _ = request.reply.send(result);
+    }
+
+    /// Reloads because of a signal.
+    pub(super) async fn obey(&mut self, signal: &'static str) {
+        let by = Giver {
+            name: None,
+            way: Way::Signal(signal),
+            token: false,
+        };
+        let result = self.reload().await;
+        self.note(by, None, &result).await;
+    }
+
+    async fn note(
+        &self,
+        by: Giver,
+        reason: Option<String>,
+        result: &Result<Reloaded, ReloadError>,
+    ) {
+        let end = match result {
+            Ok(_) => OrderEnd::Done,
+            Err(error) => OrderEnd::Refused(error.to_string()),
+        };
+        let what = "reload the configuration".to_owned();
+        let order = Order {
+            by,
+            what,
+            reason,
+            end,
+        };
+        self.monitor.note(order).await;
+    }
+
     /// Reloads, and says what came of it.
-    pub(super) async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
+    async fn reload(&mut self) -> Result<Reloaded, ReloadError> {
         let result = self.replace().await;
+        self.handle.ended(&result);
         self.monitor.ledger().reloaded(result.is_ok());
         match &result {
             Ok(done) if done.changes.is_empty() => {

@@ -21,7 +21,8 @@ impl Worker {
         }
         if self.awaits_response.get() && !upstream.is_left() {
             self.awaits_response.set(false);
-            let epoch = self.view().snapshot.epoch;
+            // Not looked at anew: it is the view by which this one's zone is active.
+            let epoch = self.view.borrow().snapshot.epoch;
             self.counters().first_response(epoch, self.micros());
         }
         self.heard(upstream);

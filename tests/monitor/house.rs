@@ -16,6 +16,7 @@ use firedoor::config::Config;
 use firedoor::config::parse::Environment;
 use firedoor::health::checker::Command;
 use firedoor::health::monitor::{Monitor, MonitorHandle};
+use firedoor::health::report::{Giver, Way};
 use firedoor::journal::Entry;
 use firedoor::outcome::Observation;
 use firedoor::snapshot::{Admission, Snapshot, Subscriber};
@@ -33,6 +34,14 @@ pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(value) => value,
         Err(_) => panic!("not within {PATIENCE:?}: {what}"),
+    }
+}
+
+pub fn somebody() -> Giver {
+    Giver {
+        name: Some("anna".into()),
+        way: Way::Unix(None),
+        token: false,
     }
 }
 

@@ -10,7 +10,7 @@ use firedoor::health::report::What;
 use firedoor::snapshot::Admission;
 use serde_json::Value;
 
-use crate::house::{House, Running, in_time};
+use crate::house::{House, Running, in_time, somebody};
 
 async fn recording(outcomes: &str) -> House<Running> {
     let mut house = House::of_two_zones().await;
@@ -128,7 +128,7 @@ async fn what_operators_write_stands_in_the_journal_only() {
         zone: "fz-2".into(),
         reason: words(),
     };
-    house.handle.command(pin).await.unwrap();
+    house.handle.command(pin, somebody(), None).await.unwrap();
     // A new process remembers why its zone is active.
     let house = house.stop().await.build().run();
     house

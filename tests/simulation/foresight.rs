@@ -142,7 +142,7 @@ impl Running {
             Status::Unknown => component
                 .outcomes
                 .last()
-                .is_some_and(|(_, last)| !last.passed()),
+                .is_some_and(|last| !last.1.passed()),
         });
         let mut broken: BTreeSet<_> = failing.map(|component| component.key.clone()).collect();
         broken.retain(|key| !hypothesis.up.contains(key));

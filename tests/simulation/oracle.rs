@@ -68,11 +68,7 @@ impl Oracle {
 
     /// Whether a probe of a component that counts has failed last, though it is up.
     pub(crate) fn in_doubt(&self, zone: &ZoneReport) -> bool {
-        let failed = |c: &ComponentReport| {
-            c.outcomes
-                .last()
-                .is_some_and(|(_, outcome)| !outcome.passed())
-        };
+        let failed = |c: &ComponentReport| c.outcomes.last().is_some_and(|last| !last.1.passed());
         let mut all = zone.components.iter().enumerate();
         all.any(|(index, c)| c.status == Status::Up && failed(c) && self.counts(zone, index))
     }

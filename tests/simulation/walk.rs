@@ -198,7 +198,7 @@ impl Place {
                     .iter()
                     .rev()
                     .take(2)
-                    .map(|(_, o)| o.passed())
+                    .map(|o| o.1.passed())
                     .collect();
                 (component.status, component.operator, last)
             });

@@ -368,6 +368,7 @@ fn name(what: &What) -> &'static str {
         What::DrillEnded(_) => "drill ended",
         What::Pin { .. } => "pin",
         What::Standby { .. } => "standby",
+        What::Order(_) => "order",
         What::Reloaded { .. } => "reloaded",
     }
 }

@@ -85,6 +85,7 @@ impl Door {
             meter,
             traffic,
             orders: OrderBook::default(),
+            demo: None,
         };
         let serving = tokio::spawn(serve(listener, context, async {
             stopped.await.ok();
@@ -147,14 +148,16 @@ impl Door {
 }
 
 fn reload_handle(answer: Arc<Mutex<Result<Reloaded, ReloadError>>>) -> ReloadHandle {
-    let (sender, mut reloads) = mpsc::channel::<oneshot::Sender<_>>(1);
+    let (handle, mut reloads) = ReloadHandle::new(Some("firedoor.toml".into()));
+    let ended = handle.clone();
     tokio::spawn(async move {
         while let Some(asker) = reloads.recv().await {
             let answer = answer.lock().unwrap().clone();
-            asker.send(answer).unwrap();
+            ended.ended(&answer);
+            asker.reply.send(answer).unwrap();
         }
     });
-    ReloadHandle(sender)
+    handle
 }
 
 fn configuration(state: &Path, components: &HashMap<&str, StdTcpListener>) -> String {
@@ -247,6 +250,7 @@ pub(super) async fn exchange(
         };
         let length: usize = match request.starts_with("HEAD ") {
             true => 0,
+            false if status == 304 => 0,
             false => answer.header("content-length").unwrap().parse().unwrap(),
         };
         while received.len() < head_end + 4 + length {

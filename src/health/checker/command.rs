@@ -1,5 +1,7 @@
 //! What operators may ask of the checker, and what becomes of it. Pure.
 
+mod words;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +93,8 @@ pub enum Refusal {
     GivenUp(String, String),
     /// A drill isn't possible now, or there is none; why, and the remedy.
     NoDrill(String),
+    /// It was given in another state of affairs; what has changed since.
+    Overtaken(Vec<String>),
     /// The process is ending.
     Stopping,
 }
@@ -358,6 +362,11 @@ impl fmt::Display for Refusal {
                 write!(f, "the planned flip to {zone} was given up: {why}")
             }
             Self::NoDrill(why) => f.write_str(why),
+            Self::Overtaken(changes) => write!(
+                f,
+                "things have changed since the status that this was ordered by: {}; look again, and order it again if it is still right",
+                changes.join("; ")
+            ),
             Self::Stopping => f.write_str("firedoor is stopping: ask the next one"),
         }
     }

@@ -3,6 +3,7 @@
 use crate::health::checker::{Checker, Zone};
 use crate::health::failover::{self, Plan};
 use crate::health::report::{Cause, ComponentKind, ComponentReport};
+use crate::health::status::EVIDENCE;
 use crate::zone::{Operator, Status};
 
 /// Components told of one flip at most, so that a zone of hundreds doesn't make a line that nobody can read.
@@ -10,7 +11,7 @@ const MOST: usize = 16;
 
 impl Checker {
     /// The components behind `plan`: those that ail the zone which is left, or, where a flip needs no failure, the zone which
-    /// is entered, each with its last outcome. Whoever ailed first comes first.
+    /// is entered, each with its last outcomes. Whoever ailed first comes first.
     pub(super) fn evidence(&self, plan: &Plan) -> Vec<ComponentReport> {
         let (zone, failed) = match plan.cause {
             Cause::Failover => (&self.zones[self.active], true),
@@ -25,8 +26,9 @@ impl Checker {
             known.sort_by_key(|component| component.since);
         }
         known.truncate(MOST);
-        for component in known.iter_mut().filter(|component| !ails(component)) {
-            let past = component.outcomes.len().saturating_sub(1);
+        for component in &mut known {
+            let told = if ails(component) { EVIDENCE } else { 1 };
+            let past = component.outcomes.len().saturating_sub(told);
             component.outcomes.drain(..past);
         }
         known

@@ -89,13 +89,13 @@ impl Future {
         // What was told before has to be told again here.
         checker.told = None;
         let well = checker.components().map(|component| {
-            let last = component.outcomes().last();
+            let last = component.outcomes().next_back();
             let well = match component.status {
                 _ if hypothesis.down.contains(&component.key) => false,
                 _ if hypothesis.up.contains(&component.key) => true,
                 Status::Up => true,
                 Status::Down => false,
-                Status::Unknown => last.is_none_or(|(_, outcome)| outcome.passed()),
+                Status::Unknown => last.is_none_or(|last| last.1.passed()),
             };
             (component.id, well)
         });

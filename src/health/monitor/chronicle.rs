@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use tokio::sync::{broadcast, oneshot};
 use tracing::{error, info, warn};
 
 use super::handle::Done;
+use super::turns::{TurnKeeper, Turns};
 use crate::health::checker::Refusal;
 use crate::health::report::{Event, What};
 use crate::journal::{Entry, KEPT, Past};
@@ -26,6 +28,7 @@ pub(super) struct Chronicle {
     /// Not durable yet, oldest first, with the time when each stops waiting.
     waiting: VecDeque<(Instant, Arc<Entry>)>,
     entries: broadcast::Sender<Arc<Entry>>,
+    turns: TurnKeeper,
     /// Given once the entry of that number is announced.
     answers: Vec<(u64, Reply, Result<Done, Refusal>)>,
 }
@@ -34,9 +37,12 @@ pub(super) type Reply = oneshot::Sender<Result<Done, Refusal>>;
 
 impl Chronicle {
     pub(super) fn new(past: Past, epoch: u64) -> Self {
+        let mut turns = TurnKeeper::default();
+        turns.take(&past.entries);
         Self {
             last_number: past.last_number,
             epoch,
+            turns,
             kept: past.entries.into(),
             waiting: VecDeque::new(),
             entries: broadcast::Sender::new(KEPT),
@@ -46,6 +52,10 @@ impl Chronicle {
 
     pub(super) fn subscription(&self) -> broadcast::Sender<Arc<Entry>> {
         self.entries.clone()
+    }
+
+    pub(super) fn turns(&self) -> Arc<ArcSwap<Turns>> {
+        self.turns.shown()
     }
 
     /// Numbers an event. It is announced by [`Self::announce`].
@@ -70,6 +80,8 @@ impl Chronicle {
         let ripe = self
             .waiting
             .partition_point(|(_, entry)| entry.number <= number);
+        let announced = self.waiting.iter().take(ripe).map(|(_, entry)| entry);
+        self.turns.take(announced);
         for (_, entry) in self.waiting.drain(..ripe) {
             say(&entry);
             if self.kept.len() == KEPT {
@@ -155,6 +167,7 @@ fn say(entry: &Entry) {
         | What::Promotion { .. }
         | What::Gray { .. }
         | What::Standby { .. }
+        | What::Order(_)
         | What::Reloaded { .. } => info!(number, "{event}"),
     }
 }

@@ -7,9 +7,10 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::ledger::Ledger;
 use super::request::Request;
+use super::turns::Turns;
 use crate::config::Config;
 use crate::health::checker::{Checker, Command, Refusal};
-use crate::health::report::Report;
+use crate::health::report::{Condition, Giver, Order, Report, Stamp};
 use crate::journal::Entry;
 use crate::snapshot::Subscriber;
 
@@ -21,6 +22,7 @@ pub struct MonitorHandle {
     pub(super) entries: broadcast::Sender<Arc<Entry>>,
     pub(super) snapshot: Subscriber,
     pub(super) troubles: Arc<ArcSwap<Vec<String>>>,
+    pub(super) turns: Arc<ArcSwap<Turns>>,
     pub(super) ledger: Ledger,
 }
 
@@ -36,13 +38,37 @@ pub struct Done {
 }
 
 impl MonitorHandle {
-    /// Carries out `command`; answers when it is committed and journaled (a planned flip: after drain and promotion). A planned
+    /// Carries out `command` as ordered by `by`, if `condition` holds; answers when it is committed and journaled (a planned flip: after drain and promotion). A planned
     /// flip whose target fails meanwhile, or whose promotion does, is answered with [`Refusal::GivenUp`].
-    pub async fn command(&self, command: Command) -> Result<Done, Refusal> {
+    pub async fn command(
+        &self,
+        command: Command,
+        by: Giver,
+        condition: Option<Condition>,
+    ) -> Result<Done, Refusal> {
         let (reply, answer) = oneshot::channel();
+        let request = Request::Command {
+            command,
+            by,
+            condition,
+            reply,
+        };
         // Both fail only when the monitor has ended.
-        let _ = self.requests.send(Request::Command(command, reply)).await;
+        let _ = self.requests.send(request).await;
         answer.await.unwrap_or(Err(Refusal::Stopping))
+    }
+
+    /// Puts an order that isn't the monitor's to carry out into the journal, and returns when it is there.
+    pub async fn note(&self, order: Order) {
+        let (reply, noted) = oneshot::channel();
+        // Both fail only when the monitor has ended.
+        let _ = self.requests.send(Request::Note(order, reply)).await;
+        let _ = noted.await;
+    }
+
+    /// All that orders change, as it is now.
+    pub fn stamp(&self) -> Stamp {
+        Stamp::of(&self.report(), self.snapshot.current().config_generation)
     }
 
     /// Puts a configuration in force and returns its generation, once the snapshot with it is published. When the monitor has
@@ -67,6 +93,11 @@ impl MonitorHandle {
     /// What the disk refuses now, in words: journal and memory are behind, traffic and flips are not.
     pub fn troubles(&self) -> Arc<Vec<String>> {
         self.troubles.load_full()
+    }
+
+    /// The last transitions of each component, as the journal has announced them.
+    pub fn turns(&self) -> Arc<Turns> {
+        self.turns.load_full()
     }
 
     /// What the monitor has counted.

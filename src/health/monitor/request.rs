@@ -10,14 +10,20 @@ use super::chronicle::Reply;
 use super::handle::Done;
 use crate::config::Config;
 use crate::health::checker::{Accepted, Checker, Command, Input, Refusal};
-use crate::health::report::What;
+use crate::health::report::{Condition, Event, Giver, Order, OrderEnd, Stamp, What};
 use crate::journal::Entry;
 use crate::moment::Moment;
 
 /// By way of the [`MonitorHandle`](super::MonitorHandle).
 #[derive(Debug)]
 pub(super) enum Request {
-    Command(Command, Reply),
+    Command {
+        command: Command,
+        by: Giver,
+        condition: Option<Condition>,
+        reply: Reply,
+    },
+    Note(Order, Reply),
     Reconfigure(Arc<Config>, oneshot::Sender<u64>),
     Journal {
         after: u64,
@@ -31,29 +37,52 @@ pub(super) enum Request {
 #[derive(Debug)]
 pub(super) enum Asker {
     Command(Reply),
+    Refused(Reply, Refusal),
     Reconfigure(oneshot::Sender<u64>),
 }
 
 impl Monitor {
     pub(super) fn handle_request(&mut self, request: Request) {
         let now = Moment::now();
-        if matches!(request, Request::Command(Command::Drill { .. }, _)) {
+        let command = match &request {
+            Request::Command { command, .. } => Some(command),
+            _ => None,
+        };
+        if matches!(command, Some(Command::Drill { .. })) {
             // A drill compares with what was before it, up to now.
             self.count(now);
         }
         match request {
-            Request::Command(command, reply) => match self.order(command, now) {
-                Ok(Accepted::Now) => self.asker = Some(Asker::Command(reply)),
-                Ok(Accepted::FlipBegun(to)) => {
-                    let zone = Arc::clone(&self.config.zones[to].name);
-                    // The one before was given up by the very step that began this one.
-                    if let Some((_, before)) = self.planned.replace((Arc::clone(&zone), reply)) {
-                        let refusal = Refusal::FlipPending(zone.to_string());
-                        self.chronicle.answer(before, Err(refusal));
+            Request::Command {
+                command,
+                by,
+                condition,
+                reply,
+            } => {
+                let mut order = Order {
+                    by,
+                    what: command.to_string(),
+                    reason: command.reason().map(str::to_owned),
+                    end: OrderEnd::Done,
+                };
+                let taken = self.check(condition, now);
+                match taken.and_then(|()| self.order(command, now)) {
+                    Ok(Accepted::Now) => self.asker = Some(Asker::Command(reply)),
+                    Ok(Accepted::FlipBegun(to)) => {
+                        order.end = OrderEnd::Begun;
+                        self.wait_for_flip(to, reply);
+                    }
+                    Err(refusal) => {
+                        order.end = OrderEnd::Refused(refusal.to_string());
+                        self.asker = Some(Asker::Refused(reply, refusal));
                     }
                 }
-                Err(refusal) => self.chronicle.answer(reply, Err(refusal)),
-            },
+                self.note(order, now);
+            }
+            Request::Note(order, reply) => {
+                self.asker = Some(Asker::Command(reply));
+                self.note(order, now);
+            }
             Request::Reconfigure(config, reply) => {
                 self.config = Arc::clone(&config);
                 self.resolver.configure(&config, now.instant);
@@ -75,6 +104,30 @@ impl Monitor {
         }
     }
 
+    /// An order that was meant for another state of affairs is refused.
+    fn check(&self, condition: Option<Condition>, now: Moment) -> Result<(), Refusal> {
+        let Some(condition) = condition else {
+            return Ok(());
+        };
+        let report = self.checker.report(now);
+        let stamp = Stamp::of(&report, self.checker.config_generation());
+        condition.check(&stamp).map_err(Refusal::Overtaken)
+    }
+
+    fn note(&mut self, order: Order, now: Moment) {
+        let (at, what) = (now.wall, What::Order(order));
+        self.notes.push(Event { at, what });
+    }
+
+    fn wait_for_flip(&mut self, to: usize, reply: Reply) {
+        let zone = Arc::clone(&self.config.zones[to].name);
+        // The one before was given up by the very step that began this one.
+        if let Some((_, before)) = self.planned.replace((Arc::clone(&zone), reply)) {
+            let refusal = Refusal::FlipPending(zone.to_string());
+            self.chronicle.answer(before, Err(refusal));
+        }
+    }
+
     /// Answers those who waited for what has just been settled.
     pub(super) fn answer(&mut self, entries: &[Arc<Entry>]) {
         match self.asker.take() {
@@ -87,6 +140,7 @@ impl Monitor {
                 let done = self.done(entries);
                 self.chronicle.answer(reply, Ok(done));
             }
+            Some(Asker::Refused(reply, refusal)) => self.chronicle.answer(reply, Err(refusal)),
         }
         let Some((zone, reply)) = self.planned.take() else {
             return;
@@ -113,6 +167,8 @@ impl Monitor {
         let said: Vec<String> = entries
             .iter()
             .filter_map(|entry| entry.event.as_ref())
+            // Whoever gave the order knows it.
+            .filter(|event| !matches!(event.what, What::Order(_)))
             .map(ToString::to_string)
             .collect();
         Done {

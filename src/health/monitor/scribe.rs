@@ -15,6 +15,7 @@ use super::Monitor;
 use crate::config::Detail;
 use crate::health::checker::{Accepted, Checker, Command, Input, Refusal};
 use crate::health::recording::notes::Notes;
+use crate::health::report::What;
 use crate::journal::{self, Appended, Entry, Outcomes, ROTATE_AT};
 use crate::memory::Memory;
 use crate::moment::Moment;
@@ -85,6 +86,8 @@ impl Scribe {
         now: Instant,
     ) {
         let told = entries.iter().filter_map(|entry| entry.event.as_ref());
+        // A replay is told what was ordered by the command itself.
+        let told = told.filter(|event| !matches!(event.what, What::Order(_)));
         self.notes.conclude(checker, told, began);
         self.write_down();
         if std::mem::take(&mut self.gap) {

@@ -55,16 +55,14 @@ impl Stopwatch {
             What::FlipAborted { .. } => self.begun = None,
             What::Flip(flip) => {
                 self.ledger.flipped(flip);
-                let mut decided = self.input;
-                if flip.cause == Cause::Failover {
-                    decided = now;
-                    if let Some(failed) = self.failed.get(&flip.from) {
-                        let took = now.saturating_duration_since(*failed);
-                        self.ledger.took(Phase::Decide, took);
-                    }
+                let begun = self.begun.take().unwrap_or(self.input);
+                let failover = flip.cause == Cause::Failover;
+                let failed = self.failed.get(&flip.from);
+                if let Some(failed) = failed.filter(|_| failover) {
+                    let took = now.saturating_duration_since(*failed);
+                    self.ledger.took(Phase::Decide, took);
                 }
-                let since = self.begun.take().unwrap_or(decided);
-                self.decided = Some((flip.epoch, since));
+                self.decided = Some((flip.epoch, if failover { now } else { begun }));
             }
             _ => {}
         }

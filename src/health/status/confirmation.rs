@@ -41,7 +41,7 @@ impl Component {
         let corroborated = self.doubt.as_ref().is_some_and(|doubt| doubt.corroborated);
         let recent = self.outcomes.iter().rev();
         let mut fails = recent.take(usize::try_from(self.streak).unwrap_or(usize::MAX));
-        !corroborated && fails.all(|(_, outcome)| outcome.is_silent())
+        !corroborated && fails.all(|fail| fail.1.is_silent())
     }
 }
 

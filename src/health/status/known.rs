@@ -1,5 +1,6 @@
 //! What is known of a component, taken out for a recording and put back for its replay. Pure.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Component;
@@ -21,7 +22,7 @@ impl Component {
             streak: self.streak,
             joined: self.joined,
             probing: !self.schedule.flights().is_empty(),
-            last: self.outcomes.back().map(|(_, outcome)| outcome.clone()),
+            last: self.outcomes.back().map(|outcome| outcome.1.clone()),
         }
     }
 
@@ -38,7 +39,7 @@ impl Component {
             if known.status == Status::Down {
                 self.because = last.to_string();
             }
-            self.outcomes.push_back((now.wall, last.clone()));
+            self.outcomes.push_back(Arc::new((now.wall, last.clone())));
         }
     }
 

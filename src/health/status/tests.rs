@@ -133,15 +133,18 @@ fn a_reason_is_what_an_operator_would_say() {
 }
 
 #[test]
-fn only_the_last_eight_outcomes_are_kept() {
+fn outcomes_are_kept_within_bounds_and_the_last_eight_are_evidence() {
     let mut now = Moment::some();
     let mut component = component(now);
-    probe(&mut component, "+++++++---", &mut now);
-    let kept: String = component
-        .outcomes()
-        .map(|(_, o)| if o.passed() { '+' } else { '-' })
-        .collect();
-    assert_eq!(kept, "+++++---");
+    let transitions = probe(&mut component, &"+-".repeat(KEPT), &mut now);
+    assert_eq!(transitions, [(Status::Up, 1)]);
+    assert_eq!(component.outcomes().count(), KEPT);
+    assert!(!component.outcomes().next_back().unwrap().1.passed());
+
+    let mut component = self::component(now);
+    Arc::make_mut(&mut component.check).fall = 12.try_into().unwrap();
+    let transitions = probe(&mut component, &format!("+{}", "-".repeat(12)), &mut now);
+    assert_eq!(transitions[1], (Status::Down, EVIDENCE));
 }
 
 #[test]

@@ -1,0 +1,54 @@
+//! Optimised builds, and no others, are told which code is hot.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What a compiler that cargo calls with `arguments` is really called with.
+#[track_caller]
+fn called_with(arguments: &[&str]) -> Vec<String> {
+    let settings = std::fs::read_to_string(root().join(".cargo/config.toml")).unwrap();
+    let settings: toml::Table = settings.parse().unwrap();
+    let wrapper = settings["build"]["rustc-wrapper"].as_str().unwrap();
+    let output = Command::new(root().join(wrapper))
+        .args(["printf", "%s\\n"])
+        .args(arguments)
+        .current_dir("/")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn an_optimised_build_gets_the_profile() {
+    let given = ["--crate-name", "hyper", "-C", "opt-level=3"];
+    let called = called_with(&given);
+    assert_eq!(called[..given.len()], given);
+    let profile = called
+        .iter()
+        .find_map(|argument| argument.strip_prefix("-Cprofile-use="))
+        .map(PathBuf::from)
+        .unwrap();
+    assert!(profile.is_absolute(), "{}", profile.display());
+    // 0xff "lprofi" 0x81: an indexed profile of LLVM's.
+    let begin = std::fs::read(&profile).unwrap();
+    assert_eq!(begin[..8], *b"\xfflprofi\x81");
+}
+
+#[test]
+fn other_calls_are_as_cargo_made_them() {
+    for given in [
+        &["-vV"][..],
+        &["--crate-name", "firedoor", "-C", "debuginfo=1"],
+        &["-C", "opt-level=3", "-Cprofile-generate=counts"],
+    ] {
+        assert_eq!(called_with(given), given);
+    }
+}
