@@ -154,6 +154,7 @@ def reload(chromium, binary):
         tab.says("#dialog .preview", str(firedoor.file), "All or nothing")
         tab.page.locator("#dialog button[type=submit]:enabled").click()
         tab.says("#dialog .result", "Not done", 'unknown key "intervall"', 'did you mean "interval"?')
+        tab.says("#setup .pairs", "refused; the old one stays in force", 'unknown key "intervall"')
         firedoor.file.write_text(firedoor.text.replace("200ms", "300ms"))
         tab.page.locator("#dialog button[type=submit]:enabled").click()
         tab.says("#dialog .result", "Done.", "Configuration 2 is in force")

@@ -53,6 +53,6 @@ const kind = (entry) => ({
   transition: entry.to === 'down' ? 'bad' : 'good',
   verdict: entry.to === 'failed' ? 'bad' : 'good',
   nowhere_to_go: 'bad', withheld: 'warn', standby: entry.ready ? 'good' : 'warn', gray: entry.gray ? 'warn' : 'good',
-  pin: 'order', operator_state: 'order', drill_begun: 'order', flip_begun: 'order', reloaded: 'order', order: 'order',
+  pin: 'order', operator_state: 'order', drill_begun: 'order', flip_begun: 'order', reloaded: 'order', order: entry.result === 'refused' ? 'warn' : 'order',
   drill_ended: entry.outcome === 'passed' ? 'good' : 'warn', flip_aborted: 'warn', promotion: entry.succeeded ? 'good' : 'bad',
 }[entry.kind] ?? 'plain');

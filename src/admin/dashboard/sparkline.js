@@ -35,8 +35,8 @@ function told(outcomes, failed) {
   return `last ${count(outcomes.length, 'check')}: ${failed} failed, ${latency(took[took.length >> 1])} in the middle`;
 }
 
-// Requests (area) and errors (line) a second over the last two minutes.
-export function course(points) {
+// Requests (area) and errors (line) a second over the last two minutes, and when there were `flips`.
+export function course(points, flips) {
   const [width, height, room] = [480, 96, 120];
   const top = Math.max(1, ...points.map((point) => point.requests)) * 1.1;
   const x = (index) => width - (points.length - 1 - index) * (width / (room - 1));
@@ -53,5 +53,7 @@ export function course(points) {
     svg('path', { class: 'edge', d: `M${path('requests')}` }),
     svg('path', { class: 'errors', d: `M${path('errors')}` }),
   ],
+  flips.map((flip) => points.findIndex((point) => point.at >= flip)).filter((index) => index > 0)
+    .map((index) => svg('path', { class: 'flipped', d: `M${x(index).toFixed(1)} 0V${height}` })),
   svg('path', { class: 'floor', d: `M0 ${height - 0.5}H${width}` }));
 }

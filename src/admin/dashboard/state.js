@@ -54,7 +54,7 @@ export function takeStatus(status) {
 
 export function takeTraffic(traffic) {
   state.traffic = traffic;
-  state.course.push({ requests: traffic.requests_per_second, errors: traffic.errors_per_second });
+  state.course.push({ at: Date.parse(traffic.at), requests: traffic.requests_per_second, errors: traffic.errors_per_second });
   if (state.course.length > COURSE) state.course.shift();
 }
 

@@ -3,7 +3,8 @@ import { h } from './element.js';
 import { course } from './sparkline.js';
 import { rate } from './words.js';
 
-export function traffic({ status, traffic: seen, course: points }) {
+export function traffic({ status, entries, traffic: seen, course: points }) {
+  const flips = entries.filter((entry) => entry.kind === 'flip').map((flip) => Date.parse(flip.at));
   const cell = (term, value, kind) => h('div', { 'data-kind': kind }, h('dt', {}, term), h('dd', {}, value));
   const own = Object.entries(seen?.by_proxy_per_second ?? {}).filter(([, value]) => value > 0);
   return [
@@ -14,8 +15,8 @@ export function traffic({ status, traffic: seen, course: points }) {
       cell('waiting', String(status.holds), status.holds > 0 ? 'warn' : null),
       cell('clients', seen ? String(seen.connections.downstream) : '–'),
       cell('to backends', seen ? String(seen.connections.upstream) : '–')),
-    course(points),
-    h('p', { class: 'key' }, h('span', { class: 'key-requests' }, 'requests/s'), h('span', { class: 'key-errors' }, 'errors/s'),
+    course(points, flips),
+    h('p', { class: 'key' }, h('span', { class: 'key-requests' }, 'requests/s'), h('span', { class: 'key-errors' }, 'errors/s'), h('span', { class: 'key-flips' }, 'flip'),
       points.length > 0 && `highest ${rate(Math.max(...points.map((point) => point.requests)))} requests/s`),
     own.length > 0 && h('p', {}, `Answered by firedoor itself: ${own.map(([reason, value]) => `${reason} ${rate(value)}/s`).join(', ')}`),
     h('p', { class: 'faint' }, 'Since the start: ',
