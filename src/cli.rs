@@ -13,6 +13,7 @@ mod serve;
 mod status;
 mod table;
 mod terminal;
+mod top;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use crate::demo;
 use crate::telemetry::log;
 use client::{Address, Client};
+use terminal::Color;
 pub(crate) use terminal::coloured;
 
 /// Everything was fine.
@@ -58,6 +60,8 @@ enum Command {
     Demo(demo::Demo),
     /// Show zones, components and the decision
     Status(ClientArgs),
+    /// Watch zones, components, traffic and the journal in this terminal, and steer
+    Top(ClientArgs),
     /// Ask whether anything can serve: exit 0 for pass and warn, 1 for fail
     Health(ClientArgs),
     /// Why the active zone is active
@@ -110,6 +114,9 @@ struct ClientArgs {
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
+    /// When to use colours; JSON has none
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    color: Color,
 }
 
 /// How the log looks.
@@ -182,6 +189,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Demo(demo) => demo.run(),
         Command::Replay(replay) => replay.run(),
         Command::Status(args) => ask(args, status::run),
+        Command::Top(args) => ask(args, top::run),
         Command::Health(args) => ask(args, health::run),
         Command::Explain(args) => ask(args, explain::run),
         Command::Reload(args) => ask(args, order::reload),
@@ -227,6 +235,7 @@ fn ask(
     args: ClientArgs,
     command: impl AsyncFnOnce(Client) -> Result<ExitCode, Failure>,
 ) -> Result<ExitCode, Failure> {
+    terminal::choose(args.color);
     let client = Client::new(args)?;
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

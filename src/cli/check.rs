@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::serve::{in_words, rendered};
-use super::terminal::{coloured, plain, print};
+use super::terminal::{Color, choose, coloured, plain, print};
 use super::{FINE, Failure, INVALID};
 use crate::config::Config;
 use crate::config::{LoadError, load};
@@ -21,6 +21,9 @@ pub(super) struct Check {
     /// How problems are printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+    /// When to use colours; JSON has none
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    color: Color,
 }
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -34,6 +37,7 @@ enum Format {
 
 impl Check {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
+        choose(self.color);
         let results: Vec<_> = self
             .files
             .iter()

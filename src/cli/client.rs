@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HOST, IF_MATCH};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -83,10 +83,17 @@ impl Socket for UnixStream {}
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// Of all that orders change, where the answer tells it.
+    pub(super) tag: Option<HeaderValue>,
     pub(super) body: Value,
 }
 
 impl Client {
+    /// Where it asks.
+    pub(super) fn address(&self) -> &Address {
+        &self.address
+    }
+
     pub(super) fn new(args: ClientArgs) -> Result<Self, Failure> {
         let token = match &args.token_file {
             Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
@@ -111,7 +118,7 @@ impl Client {
 
     /// Asks; every answer of status 400 and above is a failure, except those in `fine`.
     pub(super) async fn get(&self, path: &str, fine: &[StatusCode]) -> Result<Answer, Failure> {
-        let asked = self.send(Method::GET, path, Bytes::new());
+        let asked = self.send(Method::GET, path, Bytes::new(), None);
         let answer = tokio::time::timeout(PATIENCE, asked)
             .await
             .map_err(|_| self.silent())??;
@@ -120,13 +127,28 @@ impl Client {
 
     /// Orders; answers when it is done.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
-        let answer = self
-            .send(Method::POST, path, body.to_string().into())
-            .await?;
+        self.post_if(None, path, body).await
+    }
+
+    /// The same, if what orders change is still as it was when `tag` was given.
+    pub(super) async fn post_if(
+        &self,
+        tag: Option<&HeaderValue>,
+        path: &str,
+        body: &Value,
+    ) -> Result<Answer, Failure> {
+        let body = body.to_string().into();
+        let answer = self.send(Method::POST, path, body, tag).await?;
         self.accept(answer, &[])
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, Failure> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        tag: Option<&HeaderValue>,
+    ) -> Result<Answer, Failure> {
         let mut request = Request::builder()
             .method(&method)
             .uri(path)
@@ -138,6 +160,9 @@ impl Client {
             && let Some(operator) = &self.operator
         {
             request = request.header(OPERATOR, operator);
+        }
+        if let Some(tag) = tag {
+            request = request.header(IF_MATCH, tag);
         }
         let (response, mut connection) = self.ask(request, body).await?;
         self.whole(response, &mut connection).await
@@ -175,6 +200,7 @@ impl Client {
         connection: &mut Connection,
     ) -> Result<Answer, Failure> {
         let status = response.status();
+        let tag = response.headers().get(ETAG).cloned();
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect();
         let body = tokio::select! {
             body = body => body.map_err(|error| self.broken(&*error))?.to_bytes(),
@@ -187,7 +213,7 @@ impl Client {
                 self.address
             ))
         })?;
-        Ok(Answer { status, body })
+        Ok(Answer { status, tag, body })
     }
 
     /// A connection, and what to call its other end.

@@ -37,10 +37,14 @@ pub(super) struct Event {
 }
 
 impl Events {
-    /// Opens the stream, to go on after the entry `after`.
-    pub(super) async fn open(client: &Client, after: Option<u64>) -> Result<Self, Failure> {
+    /// Opens the stream, to go on after the entry `after`, and with what `with` lists beside the journal.
+    pub(super) async fn open(
+        client: &Client,
+        with: &str,
+        after: Option<u64>,
+    ) -> Result<Self, Failure> {
         let mut request = Request::builder()
-            .uri("/v1/events")
+            .uri(format!("/v1/events?with={with}"))
             .header(ACCEPT, "text/event-stream, application/problem+json");
         if let Some(after) = after {
             request = request.header("last-event-id", after);

@@ -69,7 +69,7 @@ async fn follow(
 ) -> Result<(), Failure> {
     let mut lost = false;
     loop {
-        let broken = match Events::open(client, last).await {
+        let broken = match Events::open(client, "", last).await {
             Ok(mut events) => {
                 if std::mem::take(&mut lost) {
                     remark("following again");

@@ -47,7 +47,8 @@ impl Plan {
     }
 }
 
-fn render(plan: &Value, supposition: &str, paint: Paint) -> String {
+/// What would follow, in words.
+pub(super) fn render(plan: &Value, supposition: &str, paint: Paint) -> String {
     let title = |text: &str| paint.tone(Tone::Strong, text).to_string();
     let flips = plan["kind"] == "flip";
     let mut out = format!("{}\n", title(supposition));
@@ -228,6 +229,7 @@ This was a question: nothing has changed.
             admin: "127.0.0.1:1".parse().unwrap(),
             token_file: None,
             json: false,
+            color: super::super::terminal::Color::Auto,
         };
         let plan = |down: &[&str], up: &[&str]| Plan {
             down: down.iter().map(ToString::to_string).collect(),

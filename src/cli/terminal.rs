@@ -3,7 +3,9 @@
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
+use clap::ValueEnum;
 use clap::builder::styling::{AnsiColor, Style};
 
 use super::{FINE, Failure};
@@ -46,11 +48,37 @@ pub(super) fn remark(message: &str) {
     let _gone = writeln!(io::stderr(), "{}", plain(message));
 }
 
-/// Whether colour is wanted there: a terminal, and nobody said no (<https://no-color.org>).
+/// When colours are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal that has them, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// In pipes and files, too
+    Always,
+    /// Nowhere
+    Never,
+}
+
+/// What the command line says: of this process, as its stdout and stderr are.
+static CHOICE: OnceLock<Color> = OnceLock::new();
+
+/// Takes the command line's word for all that is written from now on. Only the first one counts.
+pub(super) fn choose(color: Color) {
+    CHOICE.get_or_init(|| color);
+}
+
+/// Whether colour is wanted there: a terminal, and nobody said no (<https://no-color.org>), or the command line says so.
 pub(crate) fn coloured(stream: &impl IsTerminal) -> bool {
-    stream.is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    match CHOICE.get() {
+        Some(Color::Always) => true,
+        Some(Color::Never) => false,
+        Some(Color::Auto) | None => {
+            stream.is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
 }
 
 /// Text that came from elsewhere, with its control characters escaped: a backend's answer must not move an operator's cursor.
@@ -78,6 +106,8 @@ pub(super) enum Tone {
     Good,
     Doubtful,
     Bad,
+    /// An operator's word, never to be taken for what was observed.
+    Ordered,
 }
 
 impl Tone {
@@ -86,7 +116,8 @@ impl Tone {
         match word {
             "up" | "serving" | "pass" => Self::Good,
             "down" | "failed" | "fail" => Self::Bad,
-            "unknown" | "warn" | "gray" | "drain" | "maintenance" => Self::Doubtful,
+            "unknown" | "warn" | "gray" => Self::Doubtful,
+            "drain" | "maintenance" | "pinned" => Self::Ordered,
             _ => Self::Plain,
         }
     }
@@ -100,6 +131,7 @@ impl Tone {
             Self::Good => colour(AnsiColor::Green),
             Self::Doubtful => colour(AnsiColor::Yellow),
             Self::Bad => colour(AnsiColor::Red).bold(),
+            Self::Ordered => colour(AnsiColor::Magenta),
         }
     }
 }
@@ -115,7 +147,6 @@ impl Paint {
     }
 
     /// Never any colour.
-    #[cfg(test)]
     pub(super) fn none() -> Self {
         Self(false)
     }
