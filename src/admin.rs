@@ -13,6 +13,7 @@ mod health;
 mod journal;
 mod listener;
 mod metrics;
+mod openapi;
 mod order;
 mod plan;
 mod problem;

@@ -246,6 +246,8 @@ pub struct Upstream {
     pub balance: Balance,
     /// By which fields apps are told of their clients.
     pub forwarded: Forwarding,
+    /// How much of a client's address apps are told: `Masked` or `Full`.
+    pub client_ip: ClientIp,
 }
 
 /// By which fields an app is told who its client is, and how that one came.

@@ -80,3 +80,34 @@ fn a_session_s_cookie_knows_by_it_that_the_client_came_over_tls() {
         assert_eq!(cookie.contains("Secure"), secure, "{cookie}");
     }
 }
+
+#[test]
+fn apps_that_may_not_know_their_clients_are_told_networks() {
+    let origin = Origin::start(behaviour::ok("hello"));
+    for (listener, chain, standard) in [
+        (
+            TRUST,
+            "192.0.2.0, 127.0.0.0",
+            "for=192.0.2.0;proto=https, for=\"[2001:db8::]\", for=127.0.0.0;host=\"192.0.2.7:8080\";proto=http;by=_firedoor",
+        ),
+        (
+            "",
+            "127.0.0.0",
+            "for=127.0.0.0;host=\"192.0.2.7:8080\";proto=http;by=_firedoor",
+        ),
+    ] {
+        let proxy = Proxy::builder()
+            .listener(listener)
+            .toml("[upstream]\nforwarded = \"both\"\nclient_ip = \"masked\"")
+            .zone("fz-1", &[&origin])
+            .start();
+        // A host may be an address, too: it is nobody's, and the app needs it.
+        let request = CLAIMS.replace("GET /a", &format!("GET /{}", proxy.address.port()));
+        let request = request.replace("app.example", "192.0.2.7");
+        assert_eq!(proxy.client().exchange(request).status, 200);
+        let seen = origin.saw(&format!("/{}", proxy.address.port()));
+        assert_eq!(seen.all("x-forwarded-for"), [chain]);
+        assert_eq!(seen.all("x-forwarded-host"), ["192.0.2.7:8080"]);
+        assert_eq!(seen.all("forwarded"), [standard]);
+    }
+}

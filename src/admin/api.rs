@@ -13,7 +13,8 @@ use super::endpoint::{Endpoint, INDEX};
 use super::events::{self, Body, Outlet};
 use super::problem::Problem;
 use super::{
-    Caller, Context, dashboard, demo, guard, health, journal, metrics, order, plan, status, traffic,
+    Caller, Context, dashboard, demo, guard, health, journal, metrics, openapi, order, plan,
+    status, traffic,
 };
 
 /// Bytes of a request body.
@@ -78,6 +79,7 @@ async fn respond(
             Ok(index)
         }
         Endpoint::Asset(asset) => Ok(asset.answer(&head.headers)),
+        Endpoint::OpenApi => openapi::openapi(),
         Endpoint::Demo => demo::listing(context),
         Endpoint::DemoCondition {
             component,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::api::bad_request;
+use super::order::reason;
 use super::problem::Problem;
 use crate::config::parse::duration;
 use crate::health::checker::Command;
@@ -23,7 +24,7 @@ pub(super) fn begin(mut members: Map<String, Value>) -> Result<Command, Problem>
     if !(SHORTEST..=LONGEST).contains(&length) {
         return Err(bad_request("\"for\" must be from 1s to 24h"));
     }
-    let reason = text(&mut members, "reason")?;
+    let reason = reason(&mut members)?;
     all_known(&members, "\"zone\", \"for\" and \"reason\"")?;
     Ok(Command::Drill {
         zone,
@@ -34,7 +35,7 @@ pub(super) fn begin(mut members: Map<String, Value>) -> Result<Command, Problem>
 
 /// `{"reason": "…"}`
 pub(super) fn abort(mut members: Map<String, Value>) -> Result<Command, Problem> {
-    let reason = text(&mut members, "reason")?;
+    let reason = reason(&mut members)?;
     all_known(&members, "\"reason\"")?;
     Ok(Command::AbortDrill { reason })
 }

@@ -19,6 +19,7 @@ pub(super) enum Endpoint {
     Status,
     Journal,
     Events,
+    OpenApi,
     Activate {
         zone: String,
     },
@@ -59,6 +60,7 @@ GET  /v1/traffic                              requests a second, errors, duratio
 GET  /metrics                                 the same and more for Prometheus
 GET  /v1/journal                              flips and transitions (?after=N, ?limit=N, ?kind=flip)
 GET  /v1/events                               the same as server-sent events (?after=N, ?with=status,traffic)
+GET  /v1/openapi.json                         all of this as OpenAPI 3.1
 POST /v1/zones/{zone}/activate                {\"reason\": \"…\", \"hold\": true}
 POST /v1/zones/{zone}/pin                     {\"reason\": \"…\"}
 POST /v1/zones/{zone}/unpin                   {\"reason\": \"…\"}
@@ -93,6 +95,7 @@ impl Endpoint {
             ["v1", "traffic"] => Self::Traffic,
             ["v1", "journal"] => Self::Journal,
             ["v1", "events"] => Self::Events,
+            ["v1", "openapi.json"] => Self::OpenApi,
             ["v1", "plan"] => Self::Plan,
             ["v1", "failback"] => Self::Failback,
             ["v1", "drill"] => Self::Drill,
@@ -136,7 +139,8 @@ impl Endpoint {
             | Self::Traffic
             | Self::Metrics
             | Self::Journal
-            | Self::Events => &[Method::GET, Method::HEAD],
+            | Self::Events
+            | Self::OpenApi => &[Method::GET, Method::HEAD],
             Self::Activate { .. }
             | Self::Pin { .. }
             | Self::Unpin { .. }

@@ -20,9 +20,12 @@ pub(super) async fn journal(
     query: Option<&str>,
 ) -> Result<Response<Full<Bytes>>, Problem> {
     let after: Option<u64> = number(query, "after")?;
-    let limit = number(query, "limit")?
-        .unwrap_or(DEFAULT_LIMIT)
-        .clamp(1, MAX_LIMIT);
+    let limit = number(query, "limit")?.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(bad_request(format!(
+            "limit={limit}: 1 to {MAX_LIMIT} are possible"
+        )));
+    }
     let mut entries = context
         .monitor
         .journal(after.unwrap_or(0), usize::MAX)

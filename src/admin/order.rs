@@ -20,6 +20,8 @@ use crate::telemetry::mask::shown;
 
 /// How whoever orders calls themselves, percent-encoded where it isn't plain ASCII. Nobody verifies it.
 pub(crate) const OPERATOR: &str = "firedoor-operator";
+/// Characters of a reason: it is written into the journal as often as it has consequences.
+const REASON: usize = 1000;
 /// Characters of such a name that are kept.
 const NAME: usize = 64;
 
@@ -143,11 +145,7 @@ struct Words {
 
 /// An empty body is an order without a reason, with a hold.
 fn words(mut members: Map<String, Value>) -> Result<Words, Problem> {
-    let reason = match members.remove("reason") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(reason)) => Some(reason),
-        Some(_) => return Err(bad_request("\"reason\" must be a string")),
-    };
+    let reason = reason(&mut members)?;
     let hold = match members.remove("hold") {
         None => true,
         Some(Value::Bool(hold)) => hold,
@@ -158,6 +156,18 @@ fn words(mut members: Map<String, Value>) -> Result<Words, Problem> {
         Some(unknown) => Err(bad_request(format!(
             "unknown member {unknown:?}; known are \"reason\" and \"hold\""
         ))),
+    }
+}
+
+/// Why an order is given.
+pub(super) fn reason(members: &mut Map<String, Value>) -> Result<Option<String>, Problem> {
+    match members.remove("reason") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(reason)) if reason.chars().count() <= REASON => Ok(Some(reason)),
+        Some(Value::String(_)) => Err(bad_request(format!(
+            "\"reason\" may have {REASON} characters"
+        ))),
+        Some(_) => Err(bad_request("\"reason\" must be a string")),
     }
 }
 

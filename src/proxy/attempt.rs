@@ -18,9 +18,10 @@ use super::inflow::Inflow;
 use super::interim::Interim;
 use super::multiplex::{Stream, Unusable};
 use super::upstream::Upstream;
-use crate::config::{Config, Pool, Upstream as Settings};
+use crate::config::{ClientIp, Config, Upstream as Settings};
 use crate::introduction::{Announcement, Introduction};
 use crate::outcome::{Trouble, is_own_fault};
+use crate::telemetry::mask::masked;
 
 /// How an attempt ended without a response head.
 pub(crate) enum Lost {
@@ -51,8 +52,8 @@ pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody
 }
 
 /// How the client is announced to the backends of `pool`, where that is wanted.
-pub(crate) fn announcement(state: &Exchange, pool: &Pool) -> Option<Announcement> {
-    let version = pool.send_proxy?;
+pub(crate) fn announcement(state: &Exchange, config: &Config, pool: usize) -> Option<Announcement> {
+    let version = config.pools[pool].send_proxy?;
     let unknown = || match state.peer {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -60,7 +61,11 @@ pub(crate) fn announcement(state: &Exchange, pool: &Pool) -> Option<Announcement
     Some(Announcement {
         version,
         client: Introduction {
-            source: state.peer,
+            source: match config.upstream.client_ip {
+                ClientIp::Full => state.peer,
+                // With its port it would name one person's connection all the same.
+                ClientIp::Masked | ClientIp::None => SocketAddr::new(masked(state.peer.ip()), 0),
+            },
             // Only a connection from before the reload that brought `send_proxy` doesn't know where it came to.
             destination: state.destination.unwrap_or_else(unknown),
         },

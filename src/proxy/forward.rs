@@ -142,7 +142,7 @@ async fn forward<B: Body + Into<ClientBody>>(
         poor = None;
 
         // 6. checkout
-        let announced = attempt::announcement(state, &config.pools[pool]);
+        let announced = attempt::announcement(state, config, pool);
         let idle = if fresh_only {
             None
         } else {

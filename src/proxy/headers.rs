@@ -16,7 +16,8 @@ use http::{StatusCode, Version};
 
 use super::identity::Identity;
 use super::survey::{ConnectionField, Survey, is_certificate, is_claim};
-use crate::config::Forwarding;
+use crate::config::{ClientIp, Forwarding};
+use crate::telemetry::mask::shown_in;
 
 pub(crate) use context::{TraceContext, trace_id};
 
@@ -47,6 +48,8 @@ pub(crate) struct Additions<'a> {
     pub(crate) client: &'a HeaderValue,
     /// Whether what the peer says of its own clients is believed.
     pub(crate) trusted: bool,
+    /// How much of clients' addresses the app is told.
+    pub(crate) client_ip: ClientIp,
     /// By which fields the app is told of its client.
     pub(crate) forwarding: Forwarding,
     /// `http` or `https`.
@@ -122,7 +125,8 @@ fn add_x_forwarded(headers: &mut HeaderMap, add: &Additions<'_>) {
     } else {
         None
     };
-    headers.insert(X_FORWARDED_FOR, chain.unwrap_or_else(|| add.client.clone()));
+    let chain = chain.unwrap_or_else(|| add.client.clone());
+    headers.insert(X_FORWARDED_FOR, shown(chain, add.client_ip));
     if !(add.trusted && headers.contains_key(X_FORWARDED_PROTO)) {
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(add.scheme));
     }
@@ -131,6 +135,18 @@ fn add_x_forwarded(headers: &mut HeaderMap, add: &Additions<'_>) {
     {
         headers.insert(X_FORWARDED_HOST, host);
     }
+}
+
+/// As far as the app may know it. What isn't ASCII holds no address.
+fn shown(chain: HeaderValue, client_ip: ClientIp) -> HeaderValue {
+    if client_ip == ClientIp::Full {
+        return chain;
+    }
+    let masked = chain.to_str().map(|text| shown_in(text, client_ip));
+    let masked = masked
+        .ok()
+        .and_then(|text| HeaderValue::try_from(text).ok());
+    masked.unwrap_or_else(|| HeaderValue::from_static("unknown"))
 }
 
 /// Stamps the zone that the attempt goes to and the epoch it was decided in, so that a fenced-off zone can refuse it. Anew for

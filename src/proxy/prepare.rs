@@ -67,6 +67,7 @@ impl Prepared {
             &Additions {
                 client: &state.client,
                 trusted: state.trusted,
+                client_ip: view.snapshot.config.upstream.client_ip,
                 forwarding: view.snapshot.config.upstream.forwarded,
                 scheme: state.scheme,
                 version: self.version,

@@ -19,13 +19,21 @@ impl Worker {
             let took = self.micros().saturating_sub(sent_at) as f32;
             upstream.answered(took, self.now());
         }
-        if self.awaits_response.get() && !upstream.is_left() {
+        if self.awaits_response.get() {
+            self.note_first_response(upstream);
+        }
+        self.heard(upstream);
+    }
+
+    /// The first response after a flip, if it comes from the zone that has been entered.
+    #[cold]
+    fn note_first_response(&self, upstream: &Upstream) {
+        if !upstream.is_left() {
             self.awaits_response.set(false);
             // Not looked at anew: it is the view by which this one's zone is active.
             let epoch = self.view.borrow().snapshot.epoch;
             self.counters().first_response(epoch, self.micros());
         }
-        self.heard(upstream);
     }
 
     /// Something has come from a backend. What comes between two looks at the clock counts as having come at the first.

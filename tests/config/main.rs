@@ -350,3 +350,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_log_with_secrets_and_a_collector_that_speaks_something_else_are_warned_of() {
+    let text = format!(
+        "[access_log]\nheaders = [\"Referer\", \"cookie\", \"Authorization\"]\n\
+         [tracing]\notlp_endpoint = \"http://127.0.0.1:4317\"\n{LISTENER}{ZONES}"
+    );
+    let told: Vec<String> = parse(&text)
+        .unwrap()
+        .warnings()
+        .iter()
+        .map(|warning| format!("{}: {}", warning.key, warning.message))
+        .collect();
+    let expected = [
+        "access_log.headers: cookie lets whoever reads the log pose as the people in it",
+        "access_log.headers: authorization lets whoever reads the log pose as the people in it",
+        "tracing.otlp_endpoint: at 4317 collectors usually speak gRPC, and firedoor sends OTLP over HTTP",
+    ];
+    assert_eq!(told, expected);
+}

@@ -5,6 +5,7 @@ from datetime import datetime
 from stage import Demo, Serve, eventually, exchange
 
 BUDGET = 150 * 1024
+# On a machine that is busy with other work everything takes longer, and so does the least that can be asked.
 STRAIN = 5
 
 # Remembers, by the browser's clock, when the headline first says something.
@@ -18,6 +19,14 @@ STOPWATCH = """(words) => new Promise((resolve) => {
   watcher.observe(document.getElementById('summary'), { childList: true, subtree: true, characterData: true });
   look();
 })"""
+
+# What the least takes now: a question, an answer, a frame.
+ROUND = """async () => {
+  const begun = performance.now();
+  await (await fetch('/livez')).text();
+  await new Promise(requestAnimationFrame);
+  return performance.now() - begun;
+}"""
 
 
 def _first_paint(tab):
@@ -53,7 +62,6 @@ def load(chromium, binary):
                 )
         print(f"first paint {min(paints):.0f} ms at best, {max(paints):.0f} ms at worst; two letters alone take {min(bare):.0f} ms; {weight} bytes")
         assert weight <= BUDGET, weight
-        # On a machine that is busy with other work everything takes longer, and so does a page of two letters.
         assert min(paints) < max(200, STRAIN * min(bare)), (paints, bare)
 
         status, headers, text = demo.ask("GET", "/", headers={"Accept": "*/*"})
@@ -73,13 +81,14 @@ def flip(chromium, binary):
         tab.headline("fz-1 is active and serving.")
         tab.page.locator("li.part", has_text="database").first.locator("button.name").click()
         tab.says(".panel:not([hidden])", "Last transitions", "Last checks")
-        took = []
+        took, bare = [], []
         for turn in range(3):
+            bare.append(tab.page.evaluate(ROUND))
             tab.page.evaluate(f"globalThis.shown = ({STOPWATCH})('fz-2 is active instead of fz-1'); undefined")
             demo.put("break", "fz-1:database")
             shown = tab.page.evaluate("globalThis.shown")
-            last = demo.flips()[-1]
-            assert (last["from"], last["to"], last["cause"]) == ("fz-1", "fz-2", "failover"), last
+            last = eventually("it is in the journal", lambda: (flips := demo.flips()) and flips[-1]["to"] == "fz-2" and flips[-1])
+            assert (last["from"], last["cause"]) == ("fz-1", "failover"), last
             took.append(shown - datetime.fromisoformat(last["at"][:23] + "+00:00").timestamp() * 1000)
             if turn == 2:
                 break
@@ -88,8 +97,8 @@ def flip(chromium, binary):
             tab.says(".hint", "fz-1 is well again")
             eventually("fz-1 can be gone back to", lambda: demo.ask("POST", "/v1/failback", {})[0] == 200)
             tab.headline("fz-1 is active and serving.")
-        print(f"from a flip to the page: {', '.join(f'{ms:.0f}' for ms in took)} ms")
-        assert min(took) < 300, took
+        print(f"from a flip to the page: {', '.join(f'{ms:.0f}' for ms in took)} ms; two letters and a frame alone take {min(bare):.0f} ms")
+        assert min(took) < max(300, STRAIN * min(bare)), (took, bare)
 
         tab.says("#summary", "No standby is ready: the next failure is an outage", "fz-1:database is down", "L4CON")
         tab.says("#announcer", "fz-2 is active instead of fz-1")

@@ -252,6 +252,38 @@ fn a_client_that_leaves_and_a_response_that_breaks_off_are_counted_as_what_they_
 }
 
 #[test]
+fn streams_of_http_2_are_requests_like_any_other() {
+    let origin = Origin::start(as_told());
+    let proxy = Proxy::builder()
+        .listener("h2c = true")
+        .zone("fz-1", &[&origin])
+        .start();
+    proxy.until_all_up();
+    let urls = [200, 404, 503].map(|code| format!("http://{}/{code}", proxy.address));
+    let output = std::process::Command::new("h2load")
+        .args(["-n", "600", "-c", "5", "-m", "20"])
+        .args(&urls)
+        .output()
+        .expect("h2load; tests/run installs it");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let all = "status codes: 200 2xx, 0 3xx, 200 4xx, 200 5xx";
+    assert!(said.contains(all), "{said}");
+    let page = until(&proxy, "all streams are counted", |page| {
+        page.sum(REQUESTS, &[]) == 600.0
+    });
+    for code in ["200", "404", "503"] {
+        let labels = [("zone", "fz-1"), ("pool", "default"), ("code", code)];
+        assert_eq!(page.value(REQUESTS, &labels), 200.0, "{code}");
+    }
+    assert_eq!(page.value(COUNT, &[("zone", "fz-1")]), 600.0);
+    assert_eq!(
+        page.value("firedoor_request_errors_total", &[("zone", "fz-1")]),
+        200.0
+    );
+    assert_eq!(page.value("firedoor_in_flight", &[("zone", "fz-1")]), 0.0);
+}
+
+#[test]
 fn a_tunnel_is_counted_but_its_time_is_not_and_its_connections_are_active() {
     let origin = Origin::start(behaviour::upgrade());
     let proxy = Proxy::in_front_of(&[&origin]);

@@ -34,7 +34,7 @@ fn a_failover_under_load_has_all_its_parts_measured_and_a_planned_flip_those_tha
         .sum();
     assert!(all > 0.0 && all < most, "{all} of {most}");
     // Nothing keeps this one waiting: the decision is computing time.
-    assert!(took(&page, "decide") < 0.25, "{}", took(&page, "decide"));
+    assert!(took(&page, "decide") < 1.0, "{}", took(&page, "decide"));
     let labels = [("from", "fz-1"), ("to", "fz-2"), ("cause", "failover")];
     assert_eq!(page.value("firedoor_flips_total", &labels), 1.0);
     assert_eq!(page.value("firedoor_epoch", &[]), 2.0);
@@ -66,7 +66,7 @@ fn a_failover_under_load_has_all_its_parts_measured_and_a_planned_flip_those_tha
 #[test]
 fn a_decision_that_a_rule_keeps_waiting_is_measured_with_the_wait() {
     let mut pair = Pair::start();
-    let proxy = pair.proxy("[failover]\nmin_stay = \"2s\"\nmax_flips_per_hour = 1000\n");
+    let proxy = pair.proxy("[failover]\nmin_stay = \"4s\"\nmax_flips_per_hour = 1000\n");
     assert_eq!(proxy.admin_post("/v1/zones/fz-2/activate", "").status, 200);
     // One of two app servers: fz-2 could still serve something, so that min_stay holds.
     pair.standby.servers[0].refuse();
@@ -75,7 +75,7 @@ fn a_decision_that_a_rule_keeps_waiting_is_measured_with_the_wait() {
         page.value(FLIP, &[("phase", "decide")]) == 1.0
     });
     let sum = page.value("firedoor_flip_seconds_sum", &[("phase", "decide")]);
-    assert!((0.5..2.5).contains(&sum), "{sum}");
+    assert!((0.5..6.0).contains(&sum), "{sum}");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn requests_that_wait_are_held_and_each_end_of_a_wait_has_its_name() {
 fn each_answer_of_firedoor_itself_has_its_reason_and_no_other_is_counted() {
     let origin = Origin::named("app");
     let proxy = Proxy::builder()
-        .toml("[limits]\nmax_body_size = \"1KiB\"\n[upstream]\nresponse_timeout = \"300ms\"\nretries = 0\n[[route]]\nhost = \"app.example\"\npath = \"/app\"\npool = \"default\"\n")
+        .toml("[limits]\nmax_body_size = \"1KiB\"\n[upstream]\nretries = 0\n[[route]]\nhost = \"app.example\"\npath = \"/app/hangs\"\npool = \"default\"\nresponse_timeout = \"300ms\"\n[[route]]\nhost = \"app.example\"\npath = \"/app\"\npool = \"default\"\n")
         .zone("fz-1", &[&origin])
         .start();
     proxy.until_all_up();
@@ -168,7 +168,7 @@ fn each_answer_of_firedoor_itself_has_its_reason_and_no_other_is_counted() {
         raw(&format!("{post}{}", "x".repeat(5000))),
     );
     origin.behave(behaviour::hang());
-    expect("response_timeout", 504, get("/app", "app.example"));
+    expect("response_timeout", 504, get("/app/hangs", "app.example"));
     origin.behave(behaviour::close());
     expect("reset", 502, get("/app", "app.example"));
     origin.behave(behaviour::raw("nonsense\r\n\r\n", Next::Close));

@@ -160,7 +160,11 @@ fn prometheus_understands_all_of_it_and_finds_what_the_dashboard_and_the_alerts_
     let mut pair = Pair::start();
     let folder = tempfile::tempdir().unwrap();
     let tls = certificate(folder.path());
-    let second = format!("[[listener]]\nbind = \"{}\"\n{tls}\n{EAGER}", port::free());
+    let notify = "[[notify]]\nname = \"pager\"\ncommand = [\"/bin/true\"]\n";
+    let second = format!(
+        "[[listener]]\nbind = \"{}\"\n{tls}\n{EAGER}{notify}",
+        port::free()
+    );
     let proxy = pair.proxy(&second);
     let prometheus = Prometheus::start(&proxy);
     let load = Plan::to(proxy.address).start();

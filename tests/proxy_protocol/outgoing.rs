@@ -102,6 +102,20 @@ fn nginx_learns_who_each_client_is_and_a_connection_is_of_one_client_only() {
 }
 
 #[test]
+fn a_backend_that_may_not_know_its_clients_is_told_their_network() {
+    for version in VERSIONS {
+        let nginx = nginx();
+        let masked = format!("{}\n[upstream]\nclient_ip = \"masked\"", sends(version));
+        let proxy = in_front_of(nginx.address, &masked, "");
+        proxy.until_all_up();
+        let (told, _) = ask(&mut proxy.client());
+        let to = proxy.address;
+        // nginx shows port 0 as none.
+        assert_eq!(told, format!("127.0.0.0  {} {}", to.ip(), to.port()));
+    }
+}
+
+#[test]
 fn the_header_comes_before_the_handshake_with_a_backend() {
     let site = Site::new();
     let lines = "ssl_certificate app.pem; ssl_certificate_key app.key;";

@@ -157,6 +157,7 @@ fn upstream() -> Upstream {
         retry_on_status: Vec::new(),
         replay_buffer: 65536,
         balance: Balance::LeastLoaded,
+        client_ip: ClientIp::Full,
         forwarded: Forwarding::XForwarded,
     }
 }

@@ -64,8 +64,9 @@ async function listen() {
       state.heard = Date.now();
       state.link = 'live';
       failures = 0;
-      for (const event of events.of(value)) await take(event);
-      changed();
+      let urgent = false;
+      for (const event of events.of(value)) urgent = (await take(event)) || urgent;
+      changed(urgent);
     }
   } finally {
     clearTimeout(silence);
@@ -73,15 +74,17 @@ async function listen() {
   }
 }
 
+// Whether that was urgent.
 async function take({ type, data }) {
   const body = JSON.parse(data);
   if (type === 'status') {
-    takeStatus(body);
+    const urgent = takeStatus(body);
     // Another process may have another journal, and numbers that say nothing about what we have.
     const start = Date.parse(body.at) - body.uptime_seconds * 1000;
     const restarted = started !== null && Math.abs(start - started) > 3000;
     started = start;
     if (restarted) await recall(true);
+    return urgent;
   } else if (type === 'traffic') {
     takeTraffic(body);
   } else if (type === 'gap') {
@@ -89,6 +92,7 @@ async function take({ type, data }) {
   } else if (type === 'journal') {
     heardNews(takeEntries([body]));
   }
+  return false;
 }
 
 // The journal so far; flips are rarer than the rest, and must not be crowded out by it.

@@ -94,10 +94,11 @@ place('journal').addEventListener('change', (event) => {
   changed();
 });
 
-// The same for the button that opened a dialog.
+// The same for the button that opened a dialog. Until the next frame what had the focus in the dialog has it still.
 dialog.addEventListener('close', () => {
   dialog.turn = null;
-  if (document.activeElement === document.body) place('summary').focus();
+  const focused = document.activeElement;
+  if (focused === document.body || dialog.contains(focused)) place('summary').focus();
 });
 
 // Ages grow although nothing comes.

@@ -24,33 +24,42 @@ const ENTRIES = 500;
 const watchers = [];
 let due = false;
 let rested = 0;
+let timer = null;
 
 export const watch = (watcher) => watchers.push(watcher);
 
 // Shows the state, once however many changes there were, and in at most a quarter of the time: hundreds of components take a while.
-// A tab in the background has no frames, but its title must tell.
-export function changed() {
-  if (due) return;
+// A tab in the background has no frames, but its title must tell. What is urgent doesn't rest.
+export function changed(urgent = false) {
+  if (due && !(urgent && timer)) return;
   due = true;
+  clearTimeout(timer);
+  timer = null;
   const run = () => {
     due = false;
+    timer = null;
     const begun = performance.now();
     for (const watcher of watchers) watcher(state);
     const ended = performance.now();
     rested = ended + 3 * (ended - begun);
   };
-  const rest = rested - performance.now();
-  if (document.hidden || rest > 16) setTimeout(run, Math.max(0, rest));
+  const rest = urgent ? 0 : rested - performance.now();
+  if (document.hidden || rest > 16) timer = setTimeout(run, Math.max(0, rest));
   else requestAnimationFrame(run);
 }
 
 // Now, by firedoor's clock; it stands still while nothing is heard, since nobody knows what has happened since.
 export const now = () => (state.link === 'live' ? Date.now() : state.heard) + state.ahead;
 
+// Whether it tells what nobody should wait for.
 export function takeStatus(status) {
+  const urgent = gist(status) !== gist(state.status);
   state.status = status;
   state.ahead = Date.parse(status.at) - Date.now();
+  return urgent;
 }
+
+const gist = (status) => status && [status.epoch, status.status, status.pinned, status.flip_pending, status.admission, status.drill?.until].join();
 
 export function takeTraffic(traffic) {
   state.traffic = traffic;

@@ -271,6 +271,28 @@ impl Scrape {
             "firedoor_access_log_dropped_total",
             "Lines of the access log that were lost, since it could not keep up",
             [([], self.totals.log_lines_dropped)],
+        )?;
+        let [exported, dropped] = self.spans;
+        let spans = [("exported", exported), ("dropped", dropped)];
+        page.counter(
+            "firedoor_spans_total",
+            "Spans of traced requests that a collector has taken (exported), and those that nobody will see (dropped)",
+            spans.map(|(result, count)| ([("result", result)], count)),
+        )?;
+        page.counter(
+            "firedoor_notices_total",
+            "Events that each [[notify]] was told (delivered), and those that were given up (failed)",
+            self.notices.iter().flat_map(|target| {
+                let results = [("delivered", target.delivered()), ("failed", target.failed())];
+                results.map(|(result, count)| ([("target", &*target.name), ("result", result)], count))
+            }),
+        )?;
+        page.gauge(
+            "firedoor_notices_waiting",
+            "Events that it is still to be told",
+            self.notices
+                .iter()
+                .map(|target| ([("target", &*target.name)], target.waiting())),
         )
     }
 

@@ -11,6 +11,7 @@ use crate::admin::Context;
 use crate::config::Config;
 use crate::health::monitor::Account;
 use crate::health::report::Report;
+use crate::notify::Progress;
 use crate::snapshot::Snapshot;
 use crate::telemetry::counters::Totals;
 use crate::telemetry::meter::{PoolKey, Sum};
@@ -27,6 +28,10 @@ pub(super) struct Scrape {
     /// ... of requests; none of those that nobody can have made.
     pub(super) sums: Vec<(PoolKey, Sum)>,
     pub(super) held: usize,
+    /// Those that were exported, and those that were dropped.
+    pub(super) spans: [u64; 2],
+    /// How it stands with those who are told of events.
+    pub(super) notices: Vec<Arc<Progress>>,
     /// By DNS name, the end of the certificate that ends first, in seconds since 1970.
     pub(super) certificates: BTreeMap<String, i64>,
     pub(super) process: Process,
@@ -50,6 +55,8 @@ impl Scrape {
             account: context.monitor.ledger().account(),
             totals: context.counters.totals(),
             sums,
+            spans: [context.spans.exported(), context.spans.dropped()],
+            notices: context.board.targets(),
             held: context.held.load(Ordering::Relaxed),
             certificates: certificates(&snapshot.config),
             process: Process::now(),

@@ -27,6 +27,38 @@ async fn pages_of_other_origins_are_refused() {
     ] {
         assert_eq!(ask(fields).await, 403, "{fields}");
     }
+    for (fields, status) in [
+        ("Sec-Fetch-Site: same-origin", 200),
+        ("Sec-Fetch-Site: none", 200),
+        ("Sec-Fetch-Site: cross-site", 403),
+        // Another port of this host.
+        ("Sec-Fetch-Site: same-site", 403),
+        ("Sec-Fetch-Site: anything", 403),
+        // A link, which may stand anywhere; but not within a frame.
+        (
+            "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document",
+            200,
+        ),
+        (
+            "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe",
+            403,
+        ),
+    ] {
+        assert_eq!(
+            ask(&format!("Host: localhost\r\n{fields}")).await,
+            status,
+            "{fields}"
+        );
+        // Whatever would change something comes from our own page, or from no page.
+        let order =
+            post("/v1/zones/fz-1/pin", "").replacen("Host:", &format!("{fields}\r\nHost:"), 1);
+        let expected = if fields.contains("navigate") {
+            403
+        } else {
+            status
+        };
+        assert_eq!(door.ask(&order).await.status, expected, "{fields}");
+    }
     assert_eq!(ask("Accept: */*").await, 400, "no Host");
     assert_eq!(ask("Host: localhost\r\nHost: localhost").await, 400);
     let absolute = "GET http://rebound.example/health HTTP/1.1\r\nHost: localhost\r\n\r\n";

@@ -73,6 +73,13 @@ pub(super) fn upstream(section: &Section<'_>) -> Upstream {
                 &[],
             )
             .unwrap_or_default(),
+        client_ip: section
+            .choice(
+                "client_ip",
+                &[("full", ClientIp::Full), ("masked", ClientIp::Masked)],
+                &[],
+            )
+            .unwrap_or(ClientIp::Full),
         forwarded: section
             .choice(
                 "forwarded",

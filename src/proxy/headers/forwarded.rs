@@ -9,6 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use http::HeaderMap;
 use http::header::{FORWARDED, HOST, HeaderValue};
 
+use crate::config::ClientIp;
+use crate::telemetry::mask::shown_in;
+
 use super::{Additions, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
 
 /// What one proxy says.
@@ -79,11 +82,17 @@ pub(super) fn add(headers: &mut HeaderMap, add: &Additions<'_>) {
     } else {
         Vec::new()
     };
+    let mut client = Cow::Borrowed(add.client);
+    if add.client_ip != ClientIp::Full {
+        // Not what comes after: our own Host may be an address, and is nobody's.
+        chain = shown_in(&String::from_utf8_lossy(&chain), add.client_ip).into_bytes();
+        client = Cow::Owned(super::shown(add.client.clone(), add.client_ip));
+    }
     if !chain.is_empty() {
         chain.extend_from_slice(b", ");
     }
     chain.extend_from_slice(b"for=");
-    push_node(&mut chain, add.client.as_bytes());
+    push_node(&mut chain, client.as_bytes());
     if let Some(host) = headers.get(HOST) {
         chain.extend_from_slice(b";host=");
         push_value(&mut chain, host.as_bytes());

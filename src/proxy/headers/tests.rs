@@ -26,6 +26,7 @@ fn clean_and_add(headers: &mut HeaderMap, trusted: bool) {
     let add = Additions {
         client: &CLIENT,
         trusted,
+        client_ip: ClientIp::Full,
         forwarding: Forwarding::XForwarded,
         scheme: "http",
         version: Version::HTTP_11,
@@ -76,6 +77,7 @@ fn a_trace_state_without_its_parent_does_not_go_on() {
     let add = Additions {
         client: &HeaderValue::from_static("203.0.113.7"),
         trusted: false,
+        client_ip: ClientIp::Full,
         forwarding: Forwarding::XForwarded,
         scheme: "http",
         version: Version::HTTP_11,

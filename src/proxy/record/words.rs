@@ -74,6 +74,8 @@ fn field(headers: &HeaderMap, name: &HeaderName) -> Option<(HeaderName, String)>
 
 impl Record {
     pub(super) fn write(&self, words: &Words, elapsed: Duration) {
+        // Most requests are timed by a look at the clock that was before the response head.
+        let elapsed = elapsed.max(words.first_byte);
         let text = |value: &Option<HeaderValue>| {
             value
                 .as_ref()

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::super::{Survey, add_to_request, clean_request, is_https};
 use super::*;
-use crate::config::Forwarding;
+use crate::config::{ClientIp, Forwarding};
 use crate::fuzz;
 use crate::proxy::identity::Identity;
 
@@ -28,6 +28,7 @@ fn added(
     let add = Additions {
         client: &HeaderValue::from_str(client).expect("an address"),
         trusted,
+        client_ip: ClientIp::Full,
         forwarding,
         scheme: "http",
         version: Version::HTTP_11,
