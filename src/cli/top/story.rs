@@ -92,7 +92,7 @@ fn told(picture: &Picture) -> (String, String) {
                 text(&drill["zone"])
             ),
             format!(
-                "It goes back by itself at {}, earlier if requests fare worse. {standby}",
+                "It goes back by itself at {}, earlier if requests fare worse (D ends it). {standby}",
                 picture.clock(&drill["until"])
             ),
         );

@@ -100,7 +100,7 @@ fn screen(state: &State, size: (u16, u16), now: Instant) -> String {
         .collect()
 }
 
-fn press(state: &mut State, keys: &str, now: Instant) -> Option<Effect> {
+fn press(state: &mut State, keys: &str) -> Option<Effect> {
     let mut effect = None;
     for key in keys.chars() {
         let key = match key {
@@ -112,7 +112,7 @@ fn press(state: &mut State, keys: &str, now: Instant) -> Option<Effect> {
             '←' => Press::Left,
             key => Press::Character(key),
         };
-        effect = state.press(key, now);
+        effect = state.press(key);
     }
     effect
 }

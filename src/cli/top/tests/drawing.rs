@@ -137,7 +137,7 @@ fn no_size_and_no_panel_is_too_small_to_be_drawn() {
     for status in [well(), status(&zones), status(&zones[..1])] {
         for keys in ["", "?", "\n", "↓\n", "↓↓x"] {
             let (mut state, now) = state(status.clone());
-            press(&mut state, keys, now);
+            press(&mut state, keys);
             for columns in [1, 2, 3, 5, 8, 13, 21, 34, 55, 80, 120] {
                 for rows in [1, 2, 3, 5, 8, 13, 21, 34] {
                     buffer(&state, (columns, rows), COLOURED, now);
@@ -162,7 +162,7 @@ fn what_is_selected_is_in_sight_in_large_zones_and_in_many() {
     for status in [large, status(&narrow)] {
         let (mut state, now) = state(status);
         for _ in 0..100 {
-            press(&mut state, "↓", now);
+            press(&mut state, "↓");
             let said = screen(&state, (80, 24), now);
             assert_eq!(
                 said.matches('▶').count() - usize::from(said.contains("──▶")),
@@ -179,7 +179,7 @@ fn what_comes_from_elsewhere_moves_no_cursor() {
     hostile["zones"][0]["components"][0]["name"] = "a\u{1b}[2Jb\r\nc".into();
     hostile["notes"] = json!(["disk \u{7}\u{1b}]0;x"]);
     let (mut state, now) = state(hostile);
-    press(&mut state, "↓\n", now);
+    press(&mut state, "↓\n");
     let buffer = buffer(&state, (120, 40), COLOURED, now);
     for cell in &buffer.content {
         assert!(
