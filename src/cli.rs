@@ -61,6 +61,7 @@ enum Command {
     /// Show zones, components and the decision
     Status(ClientArgs),
     /// Watch zones, components, traffic and the journal in this terminal, and steer
+    #[command(mut_arg("json", |json| json.hide(true)))]
     Top(ClientArgs),
     /// Ask whether anything can serve: exit 0 for pass and warn, 1 for fail
     Health(ClientArgs),

@@ -138,6 +138,12 @@ fn check_tells_valid_files_from_invalid_ones() {
             assert!(said.contains(part), "{part} is missing in:\n{said}");
         }
         assert!(!said.contains('\u{1b}'), "no colour in a pipe: {said}");
+        let output = firedoor(&[name, "--color", "always", &valid, &invalid]);
+        assert_eq!(
+            stdout(&output).matches("\u{1b}[32mvalid").count(),
+            1,
+            "{output:?}"
+        );
     }
 
     let output = firedoor(&[
@@ -188,13 +194,17 @@ fn completions_and_manual_pages_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let output = firedoor(&["completion", shell]);
         assert_eq!(output.status.code(), Some(0));
-        assert!(stdout(&output).contains("failback"), "{shell}");
+        for command in ["failback", "top"] {
+            assert!(stdout(&output).contains(command), "{shell}");
+        }
     }
     let output = firedoor(&["man"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(stdout(&output).starts_with(".ie") && stdout(&output).contains(".TH firedoor"));
     let output = firedoor(&["man", "zone", "activate"]);
     assert!(stdout(&output).contains("no\\-hold"), "{}", stdout(&output));
+    let output = firedoor(&["man", "top"]);
+    assert!(stdout(&output).contains("and steer"), "{}", stdout(&output));
 }
 
 #[test]

@@ -243,20 +243,33 @@ fn the_terminal_is_given_back_however_it_ends() {
         if !keys.is_empty() {
             pane.press(keys);
         }
-        let shell: i32 = pane.tells("pane_pid").parse().unwrap();
-        let top = eventually_some(PATIENCE, "the shell has started it", || {
-            let children = format!("/proc/{shell}/task/{shell}/children");
-            let children = std::fs::read_to_string(children).ok()?;
-            children
-                .split_whitespace()
-                .next()?
-                .parse()
-                .ok()
-                .and_then(Pid::from_raw)
-        });
-        kill_process(top, signal).unwrap();
+        kill_process(pane.child(), signal).unwrap();
         assert!(pane.until_given_back().contains("ended with 0"));
     }
+}
+
+#[test]
+fn it_ends_with_its_terminal() {
+    let house = House::start();
+    let pane = house.top();
+    let process = format!("/proc/{}", pane.child().as_raw_nonzero());
+    pane.close();
+    eventually(PATIENCE, "it has ended", || {
+        !std::path::Path::new(&process).exists()
+    });
+}
+
+#[test]
+fn what_is_pasted_gives_no_order() {
+    let house = House::start();
+    let pane = house.top();
+    pane.press(&["Right", "a"]);
+    pane.until("Reason, for the journal:");
+    pane.paste("ticket 7\ny\n");
+    pane.until("Reason, for the journal: ticket 7 y");
+    pane.press(&["Escape"]);
+    pane.until("q quit");
+    assert!(house.entries("order").is_empty());
 }
 
 #[test]

@@ -127,22 +127,14 @@ impl Client {
 
     /// Orders; answers when it is done.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
-        self.post_if(None, path, body).await
-    }
-
-    /// The same, if what orders change is still as it was when `tag` was given.
-    pub(super) async fn post_if(
-        &self,
-        tag: Option<&HeaderValue>,
-        path: &str,
-        body: &Value,
-    ) -> Result<Answer, Failure> {
         let body = body.to_string().into();
-        let answer = self.send(Method::POST, path, body, tag).await?;
+        let answer = self.send(Method::POST, path, body, None).await?;
         self.accept(answer, &[])
     }
 
-    async fn send(
+    /// Sends a request, with a `tag` only for the case that what orders change is still as it was when that was given.
+    /// The answer may be an error.
+    pub(super) async fn send(
         &self,
         method: Method,
         path: &str,

@@ -21,7 +21,8 @@ use std::pin::{Pin, pin};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crossterm::event::{Event, EventStream};
+use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste, Event, EventStream};
+use crossterm::execute;
 use futures_core::Stream;
 use ratatui::DefaultTerminal;
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,9 +43,10 @@ const QUEUE: usize = 64;
 
 /// Runs until the operator leaves.
 pub(super) async fn run(client: Client) -> Result<ExitCode, Failure> {
-    if client.json || !stdout().is_terminal() || !stdin().is_terminal() {
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if client.json || dumb || !stdout().is_terminal() || !stdin().is_terminal() {
         return Err(Failure::new(
-            "top draws on a terminal, and reads keys from it: use \"firedoor status --json\" in scripts",
+            "top draws on a terminal with a cursor (TERM isn't \"dumb\"), and reads keys from it: use \"firedoor status --json\" in scripts",
         )
         .with_code(USAGE));
     }
@@ -62,7 +64,12 @@ struct Screen(DefaultTerminal);
 impl Screen {
     fn take() -> Result<Self, Failure> {
         match ratatui::try_init() {
-            Ok(terminal) => Ok(Self(terminal)),
+            Ok(terminal) => {
+                let screen = Self(terminal);
+                // So that a pasted line break and letter give no order.
+                execute!(stdout(), EnableBracketedPaste).map_err(|error| lost(&error))?;
+                Ok(screen)
+            }
             Err(error) => {
                 ratatui::restore();
                 Err(lost(&error))
@@ -74,8 +81,12 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         // The terminal may be gone itself.
+        let _gone = execute!(stdout(), DisableBracketedPaste);
         let _gone = self.0.show_cursor();
-        let _gone = ratatui::try_restore();
+        // Before a panic was told: once more, and the shell would write over it.
+        if !std::thread::panicking() {
+            let _gone = ratatui::try_restore();
+        }
     }
 }
 
@@ -116,8 +127,10 @@ async fn watch(
                 None
             }
             event = poll_fn(|context| Pin::new(&mut keys).poll_next(context)) => match event {
-                Some(Ok(Event::Key(key))) => {
-                    key::press(key).and_then(|press| state.press(press, Instant::now()))
+                Some(Ok(Event::Key(key))) => key::press(key).and_then(|press| state.press(press)),
+                Some(Ok(Event::Paste(text))) => {
+                    state.paste(&text);
+                    None
                 }
                 Some(Ok(_)) => None,
                 Some(Err(error)) => return Err(lost(&error)),

@@ -49,6 +49,7 @@ Or try this in another terminal, in this directory:
   ask the app                    curl http://{proxy}/
   how is everything?             curl http://{admin}/health
                                  {program} status{admin_flag}
+  the same, live                 {program} top{admin_flag}
 
   break fz-1's database          {program} demo break fz-1:database{control_flag}
   a second later all requests

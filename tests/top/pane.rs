@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::support::wait::{PATIENCE, eventually};
+use rustix::process::Pid;
+
+use crate::support::wait::{PATIENCE, eventually, eventually_some};
 
 /// A tmux server of its own, which ends with this.
 pub(crate) struct Pane {
@@ -77,6 +79,29 @@ impl Pane {
         self.tmux(&["send-keys", "-l", text]);
     }
 
+    /// Pastes text, as a terminal does it for a program that wants to know.
+    pub(crate) fn paste(&self, text: &str) {
+        self.tmux(&["set-buffer", text]);
+        self.tmux(&["paste-buffer", "-p"]);
+    }
+
+    /// The process that the shell has started.
+    #[track_caller]
+    pub(crate) fn child(&self) -> Pid {
+        let shell = self.tells("pane_pid");
+        eventually_some(PATIENCE, "the shell has started something", || {
+            let children = format!("/proc/{shell}/task/{shell}/children");
+            let children = std::fs::read_to_string(children).ok()?;
+            let first = children.split_whitespace().next()?;
+            first.parse().ok().and_then(Pid::from_raw)
+        })
+    }
+
+    /// The terminal is gone, as when its window is closed.
+    pub(crate) fn close(&self) {
+        self.tmux(&["kill-server"]);
+    }
+
     pub(crate) fn resize(&self, columns: u16, rows: u16) {
         let (columns, rows) = (columns.to_string(), rows.to_string());
         self.tmux(&["resize-window", "-x", &columns, "-y", &rows]);
@@ -131,7 +156,7 @@ impl Drop for Pane {
         if std::thread::panicking() {
             eprintln!("--- the screen\n{}", self.screen());
         }
-        self.tmux(&["kill-server"]);
+        self.close();
     }
 }
 

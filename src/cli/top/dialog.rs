@@ -115,6 +115,20 @@ impl Dialog {
         }
     }
 
+    /// What is pasted is never more than a part of a reason.
+    pub(super) fn paste(&mut self, text: &str) {
+        if self.stage == Stage::Reason {
+            for character in text.trim().chars() {
+                let character = if character.is_control() {
+                    ' '
+                } else {
+                    character
+                };
+                self.type_reason(Press::Character(character));
+            }
+        }
+    }
+
     fn type_reason(&mut self, press: Press) -> Step {
         match press {
             Press::Enter => self.stage = Stage::Confirm,

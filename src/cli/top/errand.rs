@@ -1,6 +1,6 @@
 //! What `top` asks for beside the stream: a look before an order, the order itself, and what would follow from a failure.
 
-use http::HeaderValue;
+use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
 use super::super::client::Client;
@@ -48,12 +48,28 @@ pub(super) async fn run(client: &Client, errand: Errand) -> Answer {
     match errand {
         Errand::Look(supposition) => Answer::Looked(look(client, supposition).await),
         Errand::Order { path, body, tag } => {
-            let answer = client.post_if(tag.as_ref(), &path, &body).await;
-            Answer::Ordered(match answer {
-                Ok(answer) => Ok(said(&answer.body)),
-                Err(failure) => Err(failure.message),
-            })
+            Answer::Ordered(order(client, &path, &body, tag.as_ref()).await)
         }
+    }
+}
+
+async fn order(
+    client: &Client,
+    path: &str,
+    body: &Value,
+    tag: Option<&HeaderValue>,
+) -> Result<String, String> {
+    let body = body.to_string().into();
+    match client.send(Method::POST, path, body, tag).await {
+        Ok(answer) => match client.accept(answer, &[]) {
+            Ok(answer) => Ok(said(&answer.body)),
+            Err(failure) => Err(failure.message),
+        },
+        // Nobody has answered, which doesn't mean that nothing was done.
+        Err(failure) => Err(format!(
+            "{}\nIf it was done all the same, the journal tells.",
+            failure.message
+        )),
     }
 }
 

@@ -14,7 +14,9 @@ pub(super) enum Order {
     Activate {
         zone: String,
     },
-    Failback,
+    Failback {
+        to: String,
+    },
     Pin {
         zone: String,
     },
@@ -27,6 +29,7 @@ pub(super) enum Order {
         name: String,
         state: &'static str,
     },
+    EndDrill,
     Reload,
 }
 
@@ -37,7 +40,7 @@ impl Order {
     pub(super) fn title(&self) -> String {
         match self {
             Self::Activate { zone } => format!("Activate {zone}"),
-            Self::Failback => "Go back to the preferred zone".to_owned(),
+            Self::Failback { to } => format!("Go back to {to}"),
             Self::Pin { zone } => format!("Pin {zone}"),
             Self::Unpin { zone } => format!("Unpin {zone}"),
             Self::Put { zone, name, state } => match *state {
@@ -45,6 +48,7 @@ impl Order {
                 "ready" => format!("{zone}:{name} takes part again"),
                 _ => format!("Maintenance of {zone}:{name}"),
             },
+            Self::EndDrill => "End the drill".to_owned(),
             Self::Reload => "Reload the configuration".to_owned(),
         }
     }
@@ -53,7 +57,8 @@ impl Order {
     pub(super) fn path(&self) -> String {
         match self {
             Self::Activate { zone } => format!("/v1/zones/{}/activate", segment(zone)),
-            Self::Failback => "/v1/failback".to_owned(),
+            Self::Failback { .. } => "/v1/failback".to_owned(),
+            Self::EndDrill => "/v1/drill/abort".to_owned(),
             Self::Pin { zone } => format!("/v1/zones/{}/pin", segment(zone)),
             Self::Unpin { zone } => format!("/v1/zones/{}/unpin", segment(zone)),
             Self::Put { zone, name, state } => {
@@ -93,8 +98,11 @@ impl Order {
         let Sight { status, plan, .. } = sight;
         let plan = plan.as_ref().unwrap_or(&Value::Null);
         match self {
-            Self::Activate { zone } => planned(zone, status),
-            Self::Failback => planned(status["zones"][0]["name"].as_str().unwrap_or("?"), status),
+            Self::Activate { zone } | Self::Failback { to: zone } => planned(zone, status),
+            Self::EndDrill => vec![plain(format!(
+                "All requests go back to {} now, as planned: new ones wait until those in flight are finished.",
+                text(&status["drill"]["zone"])
+            ))],
             Self::Pin { zone } => pinned(zone, status, plan),
             Self::Unpin { .. } => vec![
                 plain("Failures move the traffic again."),

@@ -84,10 +84,6 @@ impl State {
             }
             Answer::Ordered(done) => {
                 self.busy = false;
-                let done = done.map_err(|why| match self.picture.lost {
-                    Some(_) => format!("{why}\nIt isn't known whether it was done: the journal tells, once firedoor is back."),
-                    None => why,
-                });
                 match &mut self.panel {
                     Panel::Dialog(dialog) if dialog.stage == Stage::UnderWay => {
                         dialog.ordered(done)
@@ -103,7 +99,7 @@ impl State {
         }
     }
 
-    pub(super) fn press(&mut self, press: Press, _now: Instant) -> Option<Effect> {
+    pub(super) fn press(&mut self, press: Press) -> Option<Effect> {
         self.notice = None;
         match &mut self.panel {
             Panel::Dialog(dialog) => {
@@ -134,6 +130,13 @@ impl State {
         }
     }
 
+    /// Text from the clipboard: it can be a reason, and never a key that gives an order.
+    pub(super) fn paste(&mut self, text: &str) {
+        if let Panel::Dialog(dialog) = &mut self.panel {
+            dialog.paste(text);
+        }
+    }
+
     fn command(&mut self, press: Press) -> Option<Effect> {
         match press {
             Press::Interrupt | Press::Character('q') => return Some(Effect::Quit),
@@ -158,8 +161,18 @@ impl State {
         let zone = self.zone()?["name"].as_str()?.to_owned();
         Some(match key {
             'a' => Order::Activate { zone },
-            'f' => Order::Failback,
+            'f' => {
+                let preferred = self.picture.zones().first()?;
+                let to = preferred["name"].as_str()?.to_owned();
+                Order::Failback { to }
+            }
             'R' => Order::Reload,
+            'D' if self.picture.status["drill"].is_object() => Order::EndDrill,
+            'D' => {
+                let how = format!("To begin one: firedoor drill --zone {zone} --for 10m");
+                self.notice = Some(how);
+                return None;
+            }
             'p' => match self.picture.status["pinned"].as_str() {
                 Some(pinned) => Order::Unpin {
                     zone: pinned.to_owned(),

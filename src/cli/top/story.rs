@@ -92,7 +92,7 @@ fn told(picture: &Picture) -> (String, String) {
                 text(&drill["zone"])
             ),
             format!(
-                "It goes back by itself at {}, earlier if requests fare worse. {standby}",
+                "It goes back by itself at {}, earlier if requests fare worse (D ends it). {standby}",
                 picture.clock(&drill["until"])
             ),
         );
@@ -214,19 +214,18 @@ pub(super) fn taken_out(picture: &Picture) -> Vec<Fault> {
     .collect()
 }
 
-/// Why the active zone is active.
-pub(super) fn why(picture: &Picture) -> String {
+/// Why the active zone is active: the rule and the evidence, or in brief only the latter.
+pub(super) fn why(picture: &Picture, brief: bool) -> String {
     let Some(flip) = picture.last_flip() else {
         return format!("{}.", opening(&text(&picture.status["active_because"])));
     };
     let rule = text(&flip["rule"]);
     let reasons: Vec<String> = texts(&flip["reasons"]).filter(|one| *one != rule).collect();
-    let reasons = if reasons.is_empty() {
-        String::new()
-    } else {
-        format!(" {}.", reasons.join("; "))
-    };
-    format!("{}.{reasons}", opening(&rule))
+    match (reasons.is_empty(), brief) {
+        (true, _) => format!("{}.", opening(&rule)),
+        (false, true) => reasons.join("; "),
+        (false, false) => format!("{}. {}.", opening(&rule), reasons.join("; ")),
+    }
 }
 
 /// What has been decided, where the sentence doesn't say it.

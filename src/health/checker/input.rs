@@ -78,14 +78,15 @@ impl Checker {
         })
     }
 
-    /// Whose probes a sign of trouble at that component has asked for, at just this moment: its own, or those of what it needs.
-    pub fn asked_by(&self, component: ComponentId, now: Moment) -> Vec<ComponentId> {
+    /// Whose probes a sign of trouble at that component has asked for, at just this moment: its own, or those of what it needs. And
+    /// whether live requests go with probes of it that nothing comes back from.
+    pub fn asked_by(&self, component: ComponentId, now: Moment) -> Vec<(ComponentId, bool)> {
         let Some((zone, slot)) = self.find(component) else {
             return Vec::new();
         };
         let components = self.zones[zone].components.iter().enumerate();
         let heard = components.filter(|(at, c)| *at == slot || c.role == Role::REQUIRED);
         let asked = heard.filter(|(_, c)| c.asked() == Some(now.instant));
-        asked.map(|(_, c)| c.id).collect()
+        asked.map(|(_, c)| (c.id, c.is_corroborated())).collect()
     }
 }

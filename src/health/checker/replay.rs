@@ -224,7 +224,14 @@ impl<'r> Run<'r> {
                     let pace = (known.interval, known.timeout);
                     self.paces.insert(known.key.clone(), pace);
                 }
-                self.checker.handle_timeout(now);
+                match begin.why {
+                    // Even one that changes nothing ends a trial.
+                    Why::Reload => {
+                        let config = Arc::clone(&self.config);
+                        self.checker.handle_config(config, now);
+                    }
+                    Why::Start | Why::Rotation | Why::Journal => self.checker.handle_timeout(now),
+                }
             }
             Recorded::End => self.detail = Detail::Transitions,
             Recorded::Tick { .. }

@@ -32,8 +32,9 @@ pub struct Notes {
     noted: bool,
     /// Of the last record.
     last: Moment,
-    /// Those of which a sign that asked for a probe is noted since one last began or ended: more of them change nothing.
-    asked: BTreeSet<ComponentId>,
+    /// Those of which a sign that asked for a probe is noted since one last began or ended, and whether it goes with probes that
+    /// nothing comes back from: more of the same change nothing.
+    asked: BTreeSet<(ComponentId, bool)>,
     /// What each component's probes find, where only changes are noted.
     runs: BTreeMap<ComponentId, Run>,
     promoting: Option<u64>,
@@ -105,7 +106,7 @@ impl Notes {
         let matters = sees.is_none_or(|component| {
             let asked = checker.asked_by(component, now).into_iter();
             // All of them are noted, so no `any`, which would stop at the first that is new.
-            asked.filter(|id| self.asked.insert(*id)).count() > 0
+            asked.filter(|one| self.asked.insert(*one)).count() > 0
         });
         let what = match noteworthy {
             Some(what) if matters => what,
@@ -140,7 +141,7 @@ impl Notes {
             flip_begun |= matches!(event.what, What::FlipBegun { .. });
         }
         for (component, _) in began {
-            self.asked.remove(component);
+            self.forget_signs(*component);
         }
         let quiet = self
             .moment
@@ -209,7 +210,7 @@ impl Notes {
         match input {
             Input::Outcome(id, round, outcome) => {
                 let key = checker.key(*id).filter(|_| checker.awaits(*id, *round))?;
-                self.asked.remove(id);
+                self.forget_signs(*id);
                 let steady = checker.is_steady(*id);
                 let left_out = match all {
                     true => 0,
@@ -256,6 +257,10 @@ impl Notes {
             }),
             Input::Config(_) | Input::Timeout => None,
         }
+    }
+
+    fn forget_signs(&mut self, component: ComponentId) {
+        self.asked.retain(|(id, _)| *id != component);
     }
 
     /// What was kept until it proved to be of interest.

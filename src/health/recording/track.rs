@@ -132,19 +132,32 @@ impl Recording {
 
 /// Where a recording goes on after a time of which less is known, what was known then tells what was missed.
 fn tell_what_was_missed(records: Vec<Record>) -> Vec<Record> {
-    let mut found: BTreeMap<&ComponentKey, bool> = BTreeMap::new();
+    // Whether the last probe that counted had passed, and when it began.
+    let mut found: BTreeMap<&ComponentKey, (bool, Instant)> = BTreeMap::new();
+    // Nothing can have been missed: what no record tells of, a lost probe, a replay finds by itself.
+    let mut complete = false;
     let mut missed = Vec::new();
     for (index, record) in records.iter().enumerate() {
+        let moment = record.moment.instant;
         match &record.what {
             Recorded::Outcome {
-                component, outcome, ..
+                component,
+                outcome,
+                began,
+                ..
             } => {
-                found.insert(component, outcome.passed());
+                let new = (outcome.passed(), began.unwrap_or(moment));
+                let known = found.entry(component).or_insert(new);
+                // One that was overtaken, and says otherwise, has counted for nothing.
+                if new.1 >= known.1 {
+                    *known = new;
+                }
             }
             Recorded::Begin(begin) => {
                 for known in &begin.components {
                     let Some(last) = &known.last else { continue };
-                    if found.insert(&known.key, last.passed()) == Some(!last.passed()) {
+                    let before = found.insert(&known.key, (last.passed(), moment));
+                    if !complete && before.is_some_and(|(passed, _)| passed != last.passed()) {
                         let outcome = Recorded::Outcome {
                             component: known.key.clone(),
                             outcome: last.clone(),
@@ -155,7 +168,9 @@ fn tell_what_was_missed(records: Vec<Record>) -> Vec<Record> {
                         missed.push((index, outcome));
                     }
                 }
+                complete = begin.detail == Detail::All;
             }
+            Recorded::Gap { .. } | Recorded::End => complete = false,
             _ => {}
         }
     }
@@ -163,19 +178,19 @@ fn tell_what_was_missed(records: Vec<Record>) -> Vec<Record> {
         return records;
     }
     let mut missed = missed.into_iter().peekable();
-    let mut complete = Vec::with_capacity(records.len());
+    let mut all = Vec::with_capacity(records.len());
     for (index, record) in records.into_iter().enumerate() {
         let moment = record.moment;
-        complete.push(record);
+        all.push(record);
         while let Some((_, what)) = missed.next_if(|(place, _)| *place == index) {
-            complete.push(Record {
+            all.push(Record {
                 moment,
                 overdue: Duration::ZERO,
                 what,
             });
         }
     }
-    complete
+    all
 }
 
 /// When the probes of one component began in one process, as far as that is recorded.

@@ -36,12 +36,16 @@ impl Component {
         }
     }
 
+    /// Whether what live requests saw goes with probes that nothing comes back from.
+    pub fn is_corroborated(&self) -> bool {
+        self.doubt.as_ref().is_some_and(|doubt| doubt.corroborated)
+    }
+
     /// Whether all there is against it is that nothing came back from its probes, if anything.
     fn is_only_silent(&self) -> bool {
-        let corroborated = self.doubt.as_ref().is_some_and(|doubt| doubt.corroborated);
         let recent = self.outcomes.iter().rev();
         let mut fails = recent.take(usize::try_from(self.streak).unwrap_or(usize::MAX));
-        !corroborated && fails.all(|fail| fail.1.is_silent())
+        !self.is_corroborated() && fails.all(|fail| fail.1.is_silent())
     }
 }
 

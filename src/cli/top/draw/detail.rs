@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use serde_json::Value;
 
@@ -110,7 +111,8 @@ fn of_component(
             state.picture.clock(&known["time"]),
             outcome(known)
         );
-        rows.push(Line::styled(cut(&line, columns), style(tone)));
+        let look = style(tone).remove_modifier(Modifier::BOLD);
+        rows.push(Line::styled(cut(&line, columns), look));
     }
     Window {
         title: full_name(zone, component),

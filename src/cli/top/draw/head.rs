@@ -93,7 +93,12 @@ pub(super) fn story(state: &State, columns: u16, now: Instant, rows: u16) -> Vec
     if !beside {
         section("active", Tone::Plain, &since, 1);
     }
-    section("why", Tone::Plain, &why(picture), if short { 1 } else { 3 });
+    section(
+        "why",
+        Tone::Plain,
+        &why(picture, short),
+        if short { 1 } else { 3 },
+    );
     let found = faults(picture, now);
     if found.is_empty() {
         section("broken", Tone::Plain, "nothing", 1);

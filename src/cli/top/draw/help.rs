@@ -8,7 +8,7 @@ use super::window::Window;
 
 /// The keys, and what the signs mean.
 pub(super) fn help() -> Window<'static> {
-    const KEYS: [(&str, &str); 12] = [
+    const KEYS: [(&str, &str); 13] = [
         ("arrows, h j k l", "select a zone or a component"),
         ("Enter", "all that is known of it"),
         ("a", "activate the selected zone: a planned flip"),
@@ -19,6 +19,7 @@ pub(super) fn help() -> Window<'static> {
             "drain, maintenance, ready: the selected component",
         ),
         ("R", "reload the configuration"),
+        ("D", "end the drill under way"),
         ("x", "what if the selected one fails? Changes nothing"),
         ("q", "quit"),
         ("", ""),

@@ -70,6 +70,22 @@ pub(super) fn height(columns: u16) -> u16 {
 
 /// What flows in one zone.
 pub(super) fn of_zone(flow: Option<&Value>, in_flight: u64, columns: u16) -> Vec<Line<'static>> {
+    let room = usize::from(columns);
+    if height(columns) == 1 {
+        return vec![in_one_row(flow, in_flight, room)];
+    }
+    let mut rates = parts(flow, in_flight);
+    let rest = rates.split_off(2);
+    vec![joined(rates, room), joined(rest, room)]
+}
+
+/// As much of it as has room in one row.
+pub(super) fn in_one_row(flow: Option<&Value>, in_flight: u64, columns: usize) -> Line<'static> {
+    joined(parts(flow, in_flight), columns)
+}
+
+/// Two rates, and two more figures.
+fn parts(flow: Option<&Value>, in_flight: u64) -> Vec<(Tone, String)> {
     let none = Value::Null;
     let flow = flow.unwrap_or(&none);
     let errors = &flow["errors_per_second"];
@@ -79,20 +95,12 @@ pub(super) fn of_zone(flow: Option<&Value>, in_flight: u64, columns: u16) -> Vec
         latency(&flow["p50_ms"]),
         latency(&flow["p99_ms"])
     );
-    let mut rates = vec![
+    vec![
         (Tone::Strong, requests),
         (tone(errors), format!("{} err/s", rate(errors))),
-    ];
-    let rest = vec![
         (Tone::Plain, latencies),
         (Tone::Plain, format!("{in_flight} in flight")),
-    ];
-    let room = usize::from(columns);
-    if height(columns) == 1 {
-        rates.extend(rest);
-        return vec![joined(rates, room)];
-    }
-    vec![joined(rates, room), joined(rest, room)]
+    ]
 }
 
 /// As many of `parts` as have room.

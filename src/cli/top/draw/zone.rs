@@ -161,6 +161,10 @@ fn below(frame: &mut Frame<'_>, area: Rect, state: &State, now: Instant) {
                 style(door.tone),
             ));
         }
+        let room = columns.saturating_sub(title.width() + 1);
+        let flow = traffic::in_one_row(state.picture.flow(zone), in_flight(zone), room);
+        title.push_span(Span::raw(" "));
+        title.spans.extend(flow.spans);
         rows.push(title);
         rows.extend(components(state, index, zone, columns, usize::MAX, now));
     }
