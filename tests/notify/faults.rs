@@ -151,11 +151,10 @@ fn whoever_is_never_there_costs_events_after_a_while_and_these_are_counted() {
         (0, 0)
     );
     assert_eq!(proxy.status()["notify"][0]["name"], "127.0.0.1");
-    assert!(
-        proxy
-            .log()
-            .contains("notify 127.0.0.1: it is not told of flip: can't connect")
-    );
+    eventually(PATIENCE, "it is logged", || {
+        let told = "notify 127.0.0.1: it is not told of flip: can't connect";
+        proxy.log().contains(told)
+    });
     // Nobody else minds.
     pair.preferred.database.refuse();
     until_active(&proxy, "fz-2");
