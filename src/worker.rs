@@ -38,7 +38,7 @@ use crate::proxy::retry::Budget;
 use crate::proxy::upstream::Upstream;
 use crate::proxy::view::View;
 use crate::snapshot::Snapshot;
-use crate::telemetry::access_log::{Line, Style};
+use crate::telemetry::access_log::{Batch, Line, Style};
 use crate::telemetry::counters::WorkerCounters;
 use crate::telemetry::meter::PoolMeter;
 use crate::telemetry::trace::otlp::Span;
@@ -75,7 +75,7 @@ pub(crate) struct Worker {
     date: RefCell<(u64, HeaderValue)>,
     queue: RefCell<Queue>,
     budget: RefCell<Budget>,
-    log: RefCell<Vec<u8>>,
+    log: RefCell<Batch>,
     spans: RefCell<Vec<Span>>,
     complaints: Complaints,
     /// Places for TLS handshakes.
@@ -349,7 +349,7 @@ impl Worker {
         let style = Style::of(&self.view.borrow().snapshot.config.access_log);
         let full = {
             let mut log = self.log.borrow_mut();
-            line.write(style, &mut log);
+            log.push(line, style);
             log.len() >= LOG_BATCH
         };
         if full {
@@ -358,7 +358,7 @@ impl Worker {
     }
 
     fn flush_log(&self) {
-        let batch = self.log.take();
+        let batch = self.log.borrow_mut().take();
         if batch.is_empty() {
             return;
         }

@@ -119,7 +119,7 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     worker.count_request();
     identify(state, request.headers(), &found, record);
     if config.traces.collector.is_some() {
-        sampling::consider(state, &mut request, config, record);
+        sampling::consider(state, &mut request, &found, config, record);
     }
 
     // 2. admit

@@ -165,9 +165,7 @@ impl Record {
     /// `trace`: the id of the trace that the client has begun.
     pub(crate) fn identified(&mut self, identity: Identity, trace: Option<&str>) {
         if let Some(words) = &mut self.words {
-            trace
-                .unwrap_or(identity.trace_id())
-                .clone_into(&mut words.trace_id);
+            words.trace_id = trace.map(str::to_owned);
         }
         self.identity = Some(identity);
     }

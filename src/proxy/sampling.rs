@@ -8,17 +8,22 @@ use http::Request;
 use super::exchange::Exchange;
 use super::headers::{self, TraceContext};
 use super::record::Record;
+use super::survey::Survey;
 use crate::config::{Config, Tracing};
 
 /// Decides about `request`, which `record` has identified already.
 pub(super) fn consider<B>(
     state: &Exchange,
     request: &mut Request<B>,
+    found: &Survey,
     config: &Config,
     record: &mut Record,
 ) {
     let headers = request.headers();
-    let came = headers.get(headers::TRACEPARENT);
+    let came = match found.has_traceparent() {
+        true => headers.get(headers::TRACEPARENT),
+        false => None,
+    };
     let came = came.and_then(TraceContext::read);
     let sampled = match came {
         Some(context) if state.trusted => context.is_sampled(),

@@ -1,9 +1,12 @@
 //! One line per request. Workers format into a buffer of their own and hand it over in batches; one thread writes. A full disk
 //! or a slow pipe drops lines and counts them; it never holds up a request.
 
+mod batch;
 mod line;
+mod stamps;
 mod writer;
 
+pub use batch::Batch;
 pub use line::{Line, Style};
 pub use writer::{AccessLog, Writer};
 

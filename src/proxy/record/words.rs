@@ -23,7 +23,8 @@ pub(super) struct Words {
     pub(super) user_agent: Option<HeaderValue>,
     /// What is asked for besides.
     pub(super) fields: Vec<(HeaderName, String)>,
-    pub(super) trace_id: String,
+    /// The client's own; otherwise it is in the identity.
+    pub(super) trace_id: Option<String>,
     pub(super) bytes_in: u64,
     pub(super) connect: Duration,
     pub(super) first_byte: Duration,
@@ -53,7 +54,7 @@ impl Words {
             host: None,
             user_agent: None,
             fields: Vec::new(),
-            trace_id: String::new(),
+            trace_id: None,
             bytes_in: 0,
             connect: Duration::ZERO,
             first_byte: Duration::ZERO,
@@ -73,14 +74,12 @@ fn field(headers: &HeaderMap, name: &HeaderName) -> Option<(HeaderName, String)>
 }
 
 impl Record {
-    pub(super) fn write(&self, words: &Words, elapsed: Duration) {
+    pub(super) fn write<'a>(&self, words: &'a Words, elapsed: Duration) {
         // Most requests are timed by a look at the clock that was before the response head.
         let elapsed = elapsed.max(words.first_byte);
-        let text = |value: &Option<HeaderValue>| {
-            value
-                .as_ref()
-                .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
-                .unwrap_or_default()
+        let text = |value: &'a Option<HeaderValue>| {
+            let value = value.as_ref().map(HeaderValue::as_bytes);
+            String::from_utf8_lossy(value.unwrap_or_default())
         };
         let (host, user_agent) = (text(&words.host), text(&words.user_agent));
         let request_id = self.identity.as_ref().map(Identity::request_id_text);
@@ -102,7 +101,7 @@ impl Record {
             status: self.status,
             bytes_in: words.bytes_in + self.state.body_bytes(),
             bytes_out: self.bytes_out,
-            duration_ms: ms(elapsed),
+            duration: elapsed,
             client: words.client,
             user_agent: &user_agent,
             headers: &words.fields,
@@ -112,20 +111,20 @@ impl Record {
                 _ => "HTTP/1.1",
             },
             request_id: request_id.as_deref().unwrap_or_default(),
-            trace_id: &words.trace_id,
+            trace_id: match (&words.trace_id, &self.identity) {
+                (Some(id), _) => id,
+                (None, Some(identity)) => identity.trace_id(),
+                (None, None) => "",
+            },
             zone: key.map_or("", |key| &*key.zone),
             pool: pool.map_or("", |pool| &**pool),
             backend: key.map_or("", |key| &*key.name),
-            connect_ms: ms(words.connect),
-            ttfb_ms: ms(words.first_byte),
+            connect: words.connect,
+            ttfb: words.first_byte,
             retries: self.retries,
-            held_ms: ms(words.held),
+            held: words.held,
             epoch: words.epoch,
             termination: self.termination,
         });
     }
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
 }

@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -16,7 +17,7 @@ fn line() -> Line<'static> {
         status: 200,
         bytes_in: 0,
         bytes_out: 12,
-        duration_ms: 1.5,
+        duration: Duration::from_micros(1500),
         client: IpAddr::from([203, 0, 113, 77]),
         user_agent: "curl/8 \"x\"",
         headers: &[],
@@ -26,24 +27,24 @@ fn line() -> Line<'static> {
         zone: "fz-1",
         pool: "default",
         backend: "app-1",
-        connect_ms: 0.0,
-        ttfb_ms: 1.2,
+        connect: Duration::ZERO,
+        ttfb: Duration::from_micros(1200),
         retries: 0,
-        held_ms: 0.0,
+        held: Duration::ZERO,
         epoch: 7,
         termination: "--",
     }
 }
 
 fn written(format: LogFormat, client_ip: ClientIp) -> String {
-    let mut out = Vec::new();
+    let mut batch = Batch::default();
     let style = Style {
         format,
         client_ip,
         query: false,
     };
-    line().write(style, &mut out);
-    String::from_utf8(out).expect("UTF-8")
+    batch.push(&line(), style);
+    String::from_utf8(batch.take()).expect("UTF-8")
 }
 
 #[test]
@@ -85,14 +86,14 @@ fn what_is_asked_for_besides_is_there_with_its_addresses_masked() {
         ..line()
     };
     let written = |format| {
-        let mut out = Vec::new();
+        let mut batch = Batch::default();
         let style = Style {
             format,
             client_ip: ClientIp::Masked,
             query: true,
         };
-        line.write(style, &mut out);
-        String::from_utf8(out).expect("UTF-8")
+        batch.push(&line, style);
+        String::from_utf8(batch.take()).expect("UTF-8")
     };
     let json: serde_json::Value = serde_json::from_str(&written(LogFormat::Json)).expect("JSON");
     assert_eq!(json["query"], "b=\"c\"");
@@ -104,4 +105,87 @@ fn what_is_asked_for_besides_is_there_with_its_addresses_masked() {
         written(LogFormat::Combined),
         "203.0.113.0 - - [01/Jan/1970:00:00:00 +0000] \"GET /a?b=\\\"c\\\" HTTP/1.1\" 200 12 \"http://a.example/?\\\"q\\\"\" \"curl/8 \\\"x\\\"\"\n"
     );
+}
+
+#[test]
+fn times_and_durations_have_three_decimals_and_each_line_its_own_second() {
+    let mut batch = Batch::default();
+    let style = Style {
+        format: LogFormat::Json,
+        client_ip: ClientIp::None,
+        query: false,
+    };
+    let times = [
+        (
+            "2026-03-01T23:59:59.999999Z",
+            7,
+            "2026-03-01T23:59:59.999Z",
+            "0.007",
+        ),
+        (
+            "2026-03-02T00:00:00Z",
+            1_002_003,
+            "2026-03-02T00:00:00.000Z",
+            "1002.003",
+        ),
+        (
+            "2026-03-01T23:59:59.05Z",
+            1000,
+            "2026-03-01T23:59:59.050Z",
+            "1.000",
+        ),
+    ];
+    for (time, micros, ..) in times {
+        let line = Line {
+            time: time.parse().expect("a time"),
+            duration: Duration::from_micros(micros),
+            ..line()
+        };
+        batch.push(&line, style);
+    }
+    let text = String::from_utf8(batch.take()).expect("UTF-8");
+    for (line, (_, _, time, duration)) in text.lines().zip(times) {
+        assert!(
+            line.starts_with(&format!("{{\"time\":\"{time}\"")),
+            "{line}"
+        );
+        assert!(
+            line.contains(&format!("\"duration_ms\":{duration},")),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn no_text_whatever_breaks_a_line() {
+    for odd in [
+        "\u{7f}\u{80}\u{2028}é",
+        "\0\t\r\n\u{1b}[2J",
+        "\"\\",
+        "",
+        "ä\"ö",
+    ] {
+        let line = Line {
+            user_agent: odd,
+            ..line()
+        };
+        for format in [LogFormat::Json, LogFormat::Combined] {
+            let mut batch = Batch::default();
+            let style = Style {
+                format,
+                client_ip: ClientIp::Full,
+                query: true,
+            };
+            batch.push(&line, style);
+            let text = String::from_utf8(batch.take()).expect("UTF-8");
+            assert_eq!(text.matches('\n').count(), 1, "{text:?}");
+            if format == LogFormat::Json {
+                let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+                assert_eq!(json["user_agent"], odd);
+            } else {
+                let written = text.trim_end_matches('\n');
+                assert!(!written.contains(char::is_control), "{text:?}");
+            }
+        }
+    }
 }
