@@ -44,6 +44,7 @@ pub(crate) mod session;
 pub mod shed;
 pub(crate) mod silence;
 pub(crate) mod site;
+mod spare;
 pub(crate) mod stream;
 pub(crate) mod stream_tunnel;
 pub(crate) mod survey;

@@ -24,7 +24,7 @@ use http::HeaderValue;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::config::LogTarget;
+use crate::config::{Limits, LogTarget};
 use crate::outcome::{Observation, Sign, Trouble};
 use crate::proxy::accept;
 use crate::proxy::challenge::Challenges;
@@ -269,6 +269,11 @@ impl Worker {
         self.parts.subscriber.reach(self.index, generation);
         self.turn(&old, &new);
         new
+    }
+
+    /// A limit, of the snapshot that was last looked at: one that is a moment old will do.
+    pub(crate) fn limit<T>(&self, which: impl FnOnce(&Limits) -> T) -> T {
+        which(self.view.borrow().limits())
     }
 
     pub(crate) fn counters(&self) -> &WorkerCounters {

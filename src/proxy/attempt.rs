@@ -37,20 +37,6 @@ pub(crate) enum Lost {
     Unsayable,
 }
 
-/// The same request again, for a retry; `None` if its body is passed on as it comes.
-pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let body = match request.body() {
-        RequestBody::Kept(bytes) => RequestBody::Kept(bytes.clone()),
-        RequestBody::Empty => RequestBody::Empty,
-        RequestBody::Streamed(_) => return None,
-    };
-    let mut copy = Request::new(body);
-    copy.method_mut().clone_from(request.method());
-    copy.uri_mut().clone_from(request.uri());
-    copy.headers_mut().clone_from(request.headers());
-    Some(copy)
-}
-
 /// How the client is announced to the backends of `pool`, where that is wanted.
 pub(crate) fn announcement(state: &Exchange, config: &Config, pool: usize) -> Option<Announcement> {
     let version = config.pools[pool].send_proxy?;
@@ -159,7 +145,9 @@ pub(crate) async fn send(
     let mut due = worker.now() + rules.limit;
     state.wait_until(due);
     let _debt = rules.whole.then(|| upstream.owe(worker.now()));
-    let mut answer = pin!(unconstrained(connection.send(request, &state.task())));
+    let mut answer = pin!(unconstrained(
+        connection.send(request, state.sleeper().id())
+    ));
     let result = poll_fn(|_| {
         // First the bytes, then the answer, without a waker: see `Exclusive::drive`. Unconstrained, since the runtime would wake
         // that waker to have us give way, and nobody would come back.

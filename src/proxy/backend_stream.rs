@@ -76,7 +76,7 @@ impl AsyncWrite for BackendStream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
-            Self::Plain { stream, .. } => Pin::new(stream).poll_write(cx, buf),
+            Self::Plain { stream, .. } => write_all_at_once(stream, cx, &[IoSlice::new(buf)]),
             Self::Secured { stream, .. } => Pin::new(&mut **stream).poll_write(cx, buf),
             Self::Tunnel { tunnel, .. } => Pin::new(&mut **tunnel).poll_write(cx, buf),
         }

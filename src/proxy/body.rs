@@ -83,7 +83,7 @@ impl Streamed {
         Poll::Ready(Some(Err(Cut("the request body ended badly"))))
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll(&mut self) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         if let Some(opens_at) = self.opens_at {
             if !self.state.is_continued() && self.state.worker.now() < opens_at {
                 self.state.look_at(opens_at);
@@ -92,7 +92,9 @@ impl Streamed {
             self.opens_at = None;
             self.state.ask_for_body();
         }
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        // Not by whoever polls us: a connection with HTTP/1.1 doesn't say who that is.
+        let task = self.state.sleeper().waker();
+        match Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(&task)) {
             Poll::Pending if self.state.is_body_overdue() => self.fail(BodyTrouble::TooSlow),
             Poll::Pending => {
                 self.state.body_wait(self.bounds.timeout);

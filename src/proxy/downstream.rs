@@ -11,7 +11,7 @@ use std::cell::{Cell, OnceCell, RefCell, RefMut};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::header::STRICT_TRANSPORT_SECURITY;
@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
 use super::certificate::ClientCertificate;
+use super::doorbell::Sleeper;
 use super::headers;
 use super::redirect::{self, Redirect};
 use super::site::Site;
@@ -71,7 +72,7 @@ pub(crate) struct Downstream {
     /// Somebody waits for that.
     breaking: Cell<bool>,
     cut: Cell<Option<Cut>>,
-    waker: RefCell<Option<Waker>>,
+    sleeper: Sleeper,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -139,7 +140,7 @@ impl Downstream {
             flushed: Cell::new(true),
             breaking: Cell::new(false),
             cut: Cell::new(None),
-            waker: RefCell::new(None),
+            sleeper: Sleeper::default(),
             worker,
         })
     }
@@ -195,7 +196,7 @@ impl Downstream {
             Phase::Idle => {
                 self.phase.set(Phase::Head);
                 self.head_begun.set(true);
-                let limit = self.worker.view().limits().header_timeout;
+                let limit = self.worker.limit(|limits| limits.header_timeout);
                 self.due.set(self.worker.now() + millis(limit));
             }
             Phase::Head => self.head_begun.set(true),
@@ -207,7 +208,7 @@ impl Downstream {
         self.flushed.set(false);
         match result {
             Poll::Pending => {
-                let limit = self.worker.view().limits().write_timeout;
+                let limit = self.worker.limit(|limits| limits.write_timeout);
                 self.write.wait(self.worker.now(), limit);
             }
             Poll::Ready(Ok(bytes)) if self.write.due.get() != 0 => {
@@ -253,7 +254,7 @@ impl Downstream {
     pub(in crate::proxy) fn end_request(&self) {
         self.phase.set(Phase::Idle);
         self.head_begun.set(false);
-        let limit = self.worker.view().limits().idle_timeout;
+        let limit = self.worker.limit(|limits| limits.idle_timeout);
         self.due.set(self.worker.now() + millis(limit));
     }
 
@@ -266,24 +267,17 @@ impl Downstream {
 
     /// Lets the task look around.
     pub(crate) fn wake(&self) {
-        if let Some(waker) = &*self.waker.borrow() {
-            waker.wake_by_ref();
-        }
+        self.sleeper.wake();
     }
 
     /// The task that serves this connection.
-    pub(crate) fn task(&self) -> Waker {
-        self.waker
-            .borrow()
-            .clone()
-            .unwrap_or_else(|| Waker::noop().clone())
+    pub(crate) fn sleeper(&self) -> &Sleeper {
+        &self.sleeper
     }
 
+    /// It is the one that is polled with `cx`.
     pub(crate) fn register(&self, cx: &Context<'_>) {
-        let mut waker = self.waker.borrow_mut();
-        if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
-        }
+        self.sleeper.register(cx);
     }
 }
 

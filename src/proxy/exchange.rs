@@ -9,9 +9,10 @@ mod clock;
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::task::Context;
 use std::time::Duration;
 
+use super::doorbell::Sleeper;
 use super::downstream::Downstream;
 use super::error::Refusal;
 use super::upgrade::Tunnel;
@@ -48,8 +49,8 @@ pub(crate) struct Exchange {
 /// What only a stream of HTTP/2 has.
 #[derive(Default)]
 struct Stream {
-    /// Its own task's.
-    waker: RefCell<Option<Waker>>,
+    /// Its own task.
+    sleeper: Sleeper,
     /// What is wrong with the request, found when it was made into one of HTTP/1.1.
     flaw: Cell<Option<Refusal>>,
     /// Its errors are told in gRPC's own way.
@@ -233,36 +234,20 @@ impl Exchange {
 
     /// Lets the task look around.
     pub(crate) fn wake(&self) {
-        match &self.stream {
-            None => self.downstream.wake(),
-            Some(stream) => {
-                if let Some(waker) = &*stream.waker.borrow() {
-                    waker.wake_by_ref();
-                }
-            }
-        }
+        self.sleeper().wake();
     }
 
     /// The task that serves this request.
-    pub(crate) fn task(&self) -> Waker {
+    pub(crate) fn sleeper(&self) -> &Sleeper {
         match &self.stream {
-            None => self.downstream.task(),
-            Some(stream) => {
-                let waker = stream.waker.borrow().clone();
-                waker.unwrap_or_else(|| Waker::noop().clone())
-            }
+            None => self.downstream.sleeper(),
+            Some(stream) => &stream.sleeper,
         }
     }
 
     /// The task that is polled with `cx` serves this request.
     pub(crate) fn register(&self, cx: &Context<'_>) {
-        let Some(stream) = &self.stream else {
-            return self.downstream.register(cx);
-        };
-        let mut waker = stream.waker.borrow_mut();
-        if !waker.as_ref().is_some_and(|w| w.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
-        }
+        self.sleeper().register(cx);
     }
 
     // === only for streams
@@ -294,7 +279,7 @@ impl Exchange {
     /// The client keeps us waiting for its leave to send more.
     pub(crate) fn write_wait(&self) {
         if let Some(stream) = &self.stream {
-            let limit = self.worker.view().limits().write_timeout;
+            let limit = self.worker.limit(|limits| limits.write_timeout);
             stream.write.wait(self.worker.now(), limit);
         }
     }

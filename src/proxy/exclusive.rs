@@ -3,9 +3,14 @@
 //! It is polled by the very task whose request uses it, not by a task of its own: no task switch between a request and its backend, and
 //! no lock, since nothing here ever leaves its thread. What a sibling worker has idle can't be borrowed that way: each worker opens
 //! its own. What that costs an app server with few connections to spare has not been measured.
+//!
+//! hyper's halves (the one that takes requests and gives bodies, the one that moves bytes) wake each other through channels. Here one
+//! task polls both, one right after the other, so they get a waker that wakes nobody: of four looks at a request, two came of such
+//! wakes. Only the socket and the request's body know the task.
 
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -16,12 +21,16 @@ use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
+use tokio::task::unconstrained;
 
 use super::backend_stream::BackendStream;
 use super::body::RequestBody;
-use super::doorbell::Doorbell;
+use super::doorbell::{Doorbell, SleeperId};
 use super::io::{Traffic, UpstreamSocket};
 use crate::introduction::Announcement;
+
+/// hyper gives way after 16 rounds of reading, writing and flushing; one or two are usual. From here on it is looked at again in any case.
+const MANY_ROUNDS: u32 = 8;
 
 /// One connection to a backend.
 pub(crate) struct Exclusive {
@@ -32,8 +41,6 @@ pub(crate) struct Exclusive {
     finished: bool,
     pub(crate) traffic: Rc<Traffic>,
     doorbell: Arc<Doorbell>,
-    /// `doorbell`, as hyper and the runtime know it.
-    waker: Waker,
     /// Worker time in milliseconds.
     pub(crate) idle_since: u64,
     /// It has carried a request before: that it breaks now says little about the backend.
@@ -67,7 +74,6 @@ impl Exclusive {
             driver: Some(driver),
             finished: false,
             traffic,
-            waker: Waker::from(Arc::clone(&doorbell)),
             doorbell,
             idle_since: 0,
             reused: false,
@@ -75,19 +81,16 @@ impl Exclusive {
         }))
     }
 
-    /// Hands a request to the connection, which wakes `task` from now on. It is sent by [`Self::drive`].
+    /// Hands a request to the connection, which wakes `sleeper` from now on. It is sent by [`Self::drive`].
     pub(crate) fn send(
         &mut self,
         request: Request<RequestBody>,
-        task: &Waker,
+        sleeper: SleeperId,
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>> + use<>
     {
         self.traffic.reset();
-        self.doorbell.call(task);
-        let Self {
-            doorbell, sender, ..
-        } = self;
-        doorbell.muffled(|| sender.try_send_request(request))
+        self.doorbell.call(sleeper);
+        self.sender.try_send_request(request)
     }
 
     /// Nobody waits for it any more.
@@ -97,14 +100,26 @@ impl Exclusive {
 
     /// Moves bytes both ways. Whatever this makes ready (response head, body frame) is ready when it returns, so that those
     /// can be polled without a waker of their own.
+    ///
+    /// Two things would wake the waker that wakes nobody, and wait for it: the runtime, to have a busy task give way, wherefore the
+    /// driver is unconstrained (the client's own connection does give way); and hyper itself, after several rounds in one go.
     pub(crate) fn drive(&mut self) {
-        let mut cx = Context::from_waker(&self.waker);
-        if !self.finished
-            && let Some(driver) = &mut self.driver
-            && let Poll::Ready(_) = Pin::new(driver).poll(&mut cx)
+        if self.finished {
+            return;
+        }
+        let Some(driver) = &mut self.driver else {
+            return;
+        };
+        self.traffic.rounds.set(0);
+        let mut driver = pin!(unconstrained(poll_fn(|cx| Pin::new(&mut *driver).poll(cx))));
+        match driver
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
         {
             // An error also reaches whoever waits for the head or the body, with more to say about it.
-            self.finished = true;
+            Poll::Ready(_) => self.finished = true,
+            Poll::Pending if self.traffic.rounds.get() >= MANY_ROUNDS => self.doorbell.ring(),
+            Poll::Pending => {}
         }
     }
 
@@ -114,9 +129,7 @@ impl Exclusive {
         body: &mut Incoming,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         self.drive();
-        let mut unwoken = Context::from_waker(Waker::noop());
-        self.doorbell
-            .muffled(|| Pin::new(body).poll_frame(&mut unwoken))
+        Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()))
     }
 
     /// Gives back a request that the finished connection has not begun to send: hyper returns what is still queued only when the

@@ -32,6 +32,7 @@ use super::hold::Stay;
 use super::inflow::Inflow;
 use super::prepare::prepare;
 use super::record::Record;
+use super::spare::Spare;
 use super::stream::ClientStream;
 use super::survey::{self, Survey};
 use super::upgrade::Tunnel;
@@ -185,7 +186,7 @@ async fn forward<B: Body + Into<ClientBody>>(
         };
 
         // 7. send
-        let spare = attempt::copy(&request);
+        let spare = Spare::of(&request);
         if dressed {
             headers::stamp(request.headers_mut(), view.zone_of(&flight), &view.epoch);
         } else {
@@ -252,7 +253,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                     && settings.retry_on_status.contains(&status.as_u16())
                     && (another || (bad && view.has_standby()))
                     && worker.withdraw_retry();
-                let Some(again) = spare.filter(|_| worth_it) else {
+                let Some(again) = spare.filter(|_| worth_it).and_then(Spare::unpack) else {
                     return Ok(answer);
                 };
                 record.again(Retry::Status);
@@ -269,7 +270,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 request = again;
             }
             Err(Lost::Unsent(unsent)) => {
-                match spare {
+                match spare.and_then(Spare::unpack) {
                     Some(spare) => request = spare,
                     None => {
                         // There is only this one, its body untouched, and it wears already what we add.
@@ -301,7 +302,8 @@ async fn forward<B: Body + Into<ClientBody>>(
                     unsent || ((may_repeat || (repeatable && stale)) && worker.withdraw_retry());
                 // A dying zone can use up all retries before the probes have seen that it is dead.
                 let last_resort = !allowed && reset && repeatable && !crossed && view.has_standby();
-                let Some(again) = spare.filter(|_| allowed || last_resort) else {
+                let again = spare.filter(|_| allowed || last_resort);
+                let Some(again) = again.and_then(Spare::unpack) else {
                     return Err(Refusal::Upstream(trouble));
                 };
                 record.again(if stale { Retry::Stale } else { trouble.into() });
@@ -326,7 +328,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             Err(Lost::Unsayable) => return Err(Refusal::BadTarget),
             Err(Lost::Abandoned) => {
                 // The flip's own retry is not the kind that multiplies load, so it costs no budget.
-                let Some(again) = spare else {
+                let Some(again) = spare.and_then(Spare::unpack) else {
                     return Err(Refusal::Upstream(Trouble::ResponseTimeout));
                 };
                 record.again(Retry::Abandoned);

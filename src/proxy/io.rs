@@ -7,9 +7,10 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::net::SendFlags;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::backend_stream::BackendStream;
@@ -30,6 +31,8 @@ pub(crate) struct UpstreamSocket {
     stream: BackendStream,
     traffic: Rc<Traffic>,
     reading: Reading,
+    /// The doorbell. hyper's own waker wakes nobody, see [`super::exclusive`].
+    waker: Waker,
 }
 
 /// The reading side of a socket: what was found empty is looked at again only when its doorbell has rung.
@@ -43,6 +46,8 @@ struct Reading {
 pub(crate) struct Traffic {
     /// Bytes that the kernel has taken, or TLS for it. Zero: the request may go elsewhere, whatever its method.
     pub(crate) written: Cell<u64>,
+    /// How often hyper has flushed since this was set to 0.
+    pub(crate) rounds: Cell<u32>,
     /// The search for interim responses in what comes back.
     pub(crate) interim: RefCell<Interim>,
 }
@@ -72,7 +77,7 @@ impl<S: ClientStream> DownstreamSocket<S> {
 }
 
 impl UpstreamSocket {
-    /// It must only ever be polled with `doorbell` as the waker.
+    /// It rings `doorbell`, whoever polls it.
     pub(crate) fn new(
         stream: BackendStream,
         traffic: Rc<Traffic>,
@@ -81,6 +86,7 @@ impl UpstreamSocket {
         Self {
             stream,
             traffic,
+            waker: Waker::from(Arc::clone(&doorbell)),
             reading: Reading::new(doorbell),
         }
     }
@@ -152,7 +158,7 @@ impl<S: ClientStream> AsyncWrite for DownstreamSocket<S> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_interim(cx))?;
-        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let result = self.stream.poll_write_together(cx, &[IoSlice::new(buf)]);
         self.state.has_written(&result);
         result
     }
@@ -195,10 +201,11 @@ impl<S: ClientStream> AsyncWrite for DownstreamSocket<S> {
 impl AsyncRead for UpstreamSocket {
     fn poll_read(
         self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let cx = &mut Context::from_waker(&this.waker);
         let before = buf.filled().len();
         let result = this.reading.poll(&mut this.stream, cx, buf);
         if buf.filled().len() > before {
@@ -213,22 +220,26 @@ impl AsyncRead for UpstreamSocket {
 
 impl AsyncWrite for UpstreamSocket {
     fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
-        self.wrote(&result);
+        let this = self.get_mut();
+        let cx = &mut Context::from_waker(&this.waker);
+        let result = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.wrote(&result);
         result
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = self.stream.poll_write_together(cx, bufs);
-        self.wrote(&result);
+        let this = self.get_mut();
+        let cx = &mut Context::from_waker(&this.waker);
+        let result = this.stream.poll_write_together(cx, bufs);
+        this.wrote(&result);
         result
     }
 
@@ -236,17 +247,25 @@ impl AsyncWrite for UpstreamSocket {
         self.stream.is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.traffic.rounds.update(|rounds| rounds + 1);
+        Pin::new(&mut this.stream).poll_flush(&mut Context::from_waker(&this.waker))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        Pin::new(&mut this.stream).poll_shutdown(&mut Context::from_waker(&this.waker))
     }
 }
 
 /// What is copied together rather than gathered by the kernel, in bytes.
 const SMALL: usize = 2048;
+
+thread_local! {
+    /// Where it is copied together.
+    static TOGETHER: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(SMALL));
+}
 
 /// Writes `bufs` with one call. For one buffer, or a few small ones (a head and a short body), that is `send` rather than `writev`,
 /// which spares the kernel the import of a vector; for the rest, nothing is copied.
@@ -256,16 +275,40 @@ pub(super) fn write_all_at_once(
     bufs: &[IoSlice<'_>],
 ) -> Poll<io::Result<usize>> {
     if let [only] = bufs {
-        return Pin::new(stream).poll_write(cx, only);
+        return poll_send(stream, cx, only);
     }
     if bufs.iter().map(|buf| buf.len()).sum::<usize>() > SMALL {
         return Pin::new(stream).poll_write_vectored(cx, bufs);
     }
-    let mut together = [0; SMALL];
-    let mut length = 0;
-    for buf in bufs {
-        together[length..length + buf.len()].copy_from_slice(buf);
-        length += buf.len();
+    TOGETHER.with_borrow_mut(|together| {
+        together.clear();
+        for buf in bufs {
+            together.extend_from_slice(buf);
+        }
+        poll_send(stream, cx, together)
+    })
+}
+
+/// What the runtime's own `poll_write` does, by a system call of rustix. glibc's `send` is a place where a thread may be cancelled, and
+/// says so with two locked instructions whenever there are several threads.
+fn poll_send(stream: &TcpStream, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        let mut sent = 0;
+        let result = stream.try_io(Interest::WRITABLE, || {
+            sent = rustix::net::send(stream, buf, SendFlags::NOSIGNAL)?;
+            if sent < buf.len() {
+                // So the runtime knows, without another call, that there is no more room.
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(())
+        });
+        match result {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                return Poll::Ready(Err(error));
+            }
+            Err(_) if sent == 0 => {}
+            Ok(()) | Err(_) => return Poll::Ready(Ok(sent)),
+        }
     }
-    Pin::new(stream).poll_write(cx, &together[..length])
 }

@@ -250,7 +250,7 @@ async fn keep(
     let streamed = Streamed::new(incoming, Rc::clone(state), bounds, false, Vec::new());
     let limited = Limited::new(RequestBody::Streamed(Box::new(streamed)), max);
     match limited.collect().await {
-        Ok(collected) => Ok(RequestBody::Kept(Some(collected.to_bytes()))),
+        Ok(collected) => Ok(RequestBody::Kept(Some(Rc::new(collected.to_bytes())))),
         Err(_) => Err(Refusal::Body(
             state.body_trouble.take().unwrap_or(BodyTrouble::Broken),
         )),

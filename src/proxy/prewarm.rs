@@ -20,9 +20,11 @@ use std::time::Duration;
 
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderValue, Request};
+use tokio::task::unconstrained;
 
 use super::body::RequestBody;
 use super::connections::Connection;
+use super::doorbell::Sleeper;
 use super::exclusive::Exclusive;
 use super::multiplex::Stream;
 use super::upstream::Upstream;
@@ -171,9 +173,10 @@ impl Opening {
 /// Sends `request` and reads the answer to its end, whatever it says.
 async fn ask(connection: &mut Exclusive, request: Request<RequestBody>) -> Option<()> {
     let mut unwoken = Context::from_waker(Waker::noop());
-    let task = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
-    let mut answer = pin!(connection.send(request, &task));
-    let response = poll_fn(|_| {
+    let sleeper = Sleeper::default();
+    let mut answer = pin!(unconstrained(connection.send(request, sleeper.id())));
+    let response = poll_fn(|cx| {
+        sleeper.register(cx);
         connection.drive();
         match answer.as_mut().poll(&mut unwoken) {
             Poll::Pending if connection.is_finished() => Poll::Ready(None),

@@ -1,6 +1,7 @@
 //! A request's body on its way to a backend.
 
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -8,13 +9,13 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::{Cut, Streamed};
 
-/// See the module's promise.
+/// See the module's promise. Small: it moves several times with its request, and lies in a queue of hyper's whose memory is cold.
 pub(crate) enum RequestBody {
     /// There is none.
     Empty,
     /// Kept whole, so that it can be sent again.
-    Kept(Option<Bytes>),
-    /// Straight from the client. Boxed, since a request moves several times on its way and mostly has no body at all.
+    Kept(Option<Rc<Bytes>>),
+    /// Straight from the client.
     Streamed(Box<Streamed>),
 }
 
@@ -24,12 +25,15 @@ impl Body for RequestBody {
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
+        _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            Self::Kept(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Streamed(body) => body.poll(cx),
+            Self::Kept(bytes) => {
+                let bytes = bytes.take().map(Rc::unwrap_or_clone);
+                Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Self::Streamed(body) => body.poll(),
         }
     }
 

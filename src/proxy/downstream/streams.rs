@@ -81,7 +81,7 @@ impl Downstream {
     /// A header block begins: nothing else can come on this connection before its end (RFC 9113 4.3).
     pub(in crate::proxy) fn begin_block(&self) {
         self.streams.in_head.set(true);
-        let limit = self.worker.view().limits().header_timeout;
+        let limit = self.worker.limit(|limits| limits.header_timeout);
         let due = self.worker.now() + millis(limit);
         // The very first one has its time already.
         if self.phase.get() != Phase::Head {
@@ -104,7 +104,7 @@ impl Downstream {
         let patience = if self.worker.is_draining() || self.is_leaving() {
             DRAIN_PATIENCE
         } else {
-            millis(self.worker.view().limits().idle_timeout)
+            millis(self.worker.limit(|limits| limits.idle_timeout))
         };
         self.due.set(self.worker.now() + patience);
     }

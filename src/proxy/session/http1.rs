@@ -40,7 +40,7 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
     let mut told_to_drain = false;
     let end = poll_fn(|cx| {
         state.register(cx);
-        doorbell.call(cx.waker());
+        doorbell.belong(cx);
         let cx = &mut Context::from_waker(&waker);
         if let Some(cut) = state.is_cut() {
             return Poll::Ready(Err(cut));

@@ -86,7 +86,7 @@ async fn run<S: ClientStream>(
     let waker = Waker::from(Arc::clone(doorbell));
     let begin = |cx: &Context<'_>| {
         state.register(cx);
-        doorbell.call(cx.waker());
+        doorbell.belong(cx);
         state.is_cut()
     };
     let mut handshake = builder(state.worker.view().limits()).handshake::<_, Bytes>(wire);
@@ -177,7 +177,7 @@ async fn part<S: ClientStream>(
     connection.abrupt_shutdown(reason);
     let waker = Waker::from(Arc::clone(doorbell));
     let closed = poll_fn(|cx| {
-        doorbell.call(cx.waker());
+        doorbell.belong(cx);
         let cx = &mut Context::from_waker(&waker);
         let closed = connection.poll_closed(cx);
         let _sent = outlet.borrow_mut().poll_flush(cx);
