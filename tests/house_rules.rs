@@ -25,15 +25,15 @@ const PURE: &[&str] = &[
     "src/health/verdict",
     "src/journal/retelling",
     "src/journal/told",
-    "src/proxy/affinity",
-    "src/proxy/balance",
-    "src/proxy/coding",
-    "src/proxy/headers",
-    "src/proxy/policy/edits",
-    "src/proxy/policy/page",
-    "src/proxy/retry",
-    "src/proxy/route",
-    "src/proxy/silence",
+    "src/proxy/backend/balance",
+    "src/proxy/backend/silence",
+    "src/proxy/message/coding",
+    "src/proxy/message/headers",
+    "src/proxy/request/affinity",
+    "src/proxy/request/policy/edits",
+    "src/proxy/request/policy/page",
+    "src/proxy/request/retry",
+    "src/proxy/request/route",
 ];
 
 /// Where tasks and threads may begin, and what for. Whoever begins one is also the one who ends it.
@@ -104,8 +104,14 @@ fn proxy_and_health_never_import_each_other() {
     holds(
         rule,
         &[
-            ("src/proxy/retry.rs", "use crate::health::verdict::Reason;"),
-            ("src/proxy/retry.rs", "use crate::{config::Config, health};"),
+            (
+                "src/proxy/request/retry.rs",
+                "use crate::health::verdict::Reason;",
+            ),
+            (
+                "src/proxy/request/retry.rs",
+                "use crate::{config::Config, health};",
+            ),
             (
                 "src/proxy.rs",
                 "fn f() { let _ = crate::health::report::Report; }",
@@ -159,10 +165,10 @@ fn pure_code_names_no_runtime_no_socket_no_log_no_dice_no_file_no_clock() {
                 "fn f() { tracing::info!(\"flip\"); }",
             ),
             (
-                "src/proxy/balance.rs",
+                "src/proxy/backend/balance.rs",
                 "fn f() -> usize { fastrand::usize(..2) }",
             ),
-            ("src/proxy/route.rs", "use std::net::TcpStream;"),
+            ("src/proxy/request/route.rs", "use std::net::TcpStream;"),
             (
                 "src/config/parse/zone.rs",
                 "fn f() { std::fs::read(\"x\").unwrap(); }",
@@ -262,7 +268,7 @@ fn tasks_begin_only_where_somebody_ends_them() {
         &[
             ("src/journal.rs", "fn f() { tokio::spawn(async {}); }"),
             (
-                "src/proxy/hold.rs",
+                "src/proxy/request/hold.rs",
                 "fn f() { tokio::task::spawn_local(async {}); }",
             ),
             (
