@@ -125,6 +125,46 @@ fn proxy_and_health_never_import_each_other() {
 }
 
 #[test]
+fn a_message_knows_no_side_and_a_backend_no_client() {
+    let rule = |source: &Source| {
+        let forbidden: &[&str] = if source.is_in("src/proxy/message") {
+            &["client", "request", "backend", "forward"]
+        } else if source.is_in("src/proxy/backend") {
+            &["client", "forward"]
+        } else {
+            return Vec::new();
+        };
+        let found = forbidden.iter().flat_map(|wing| {
+            let inside_a_path = sequence(source, &["proxy", ":", ":", wing]);
+            [imports(source, wing), inside_a_path].concat()
+        });
+        found.collect()
+    };
+    holds(
+        rule,
+        &[
+            (
+                "src/proxy/message/headers.rs",
+                "use crate::proxy::request::record::Record;",
+            ),
+            (
+                "src/proxy/message/headers.rs",
+                "fn f() { crate::proxy::client::downstream::millis(); }",
+            ),
+            (
+                "src/proxy/message/survey.rs",
+                "use super::super::backend::upstream::Upstream;",
+            ),
+            (
+                "src/proxy/backend/multiplex/driver.rs",
+                "use crate::proxy::{client::stream::ClientStream, request};",
+            ),
+            ("src/proxy/backend/prewarm.rs", "use crate::proxy::forward;"),
+        ],
+    );
+}
+
+#[test]
 fn the_snapshot_imports_neither_world() {
     let rule = |source: &Source| {
         if !source.is_in("src/snapshot") {
