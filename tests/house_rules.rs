@@ -25,15 +25,15 @@ const PURE: &[&str] = &[
     "src/health/verdict",
     "src/journal/retelling",
     "src/journal/told",
-    "src/proxy/affinity",
-    "src/proxy/balance",
-    "src/proxy/coding",
-    "src/proxy/headers",
-    "src/proxy/policy/edits",
-    "src/proxy/policy/page",
-    "src/proxy/retry",
-    "src/proxy/route",
-    "src/proxy/silence",
+    "src/proxy/backend/balance",
+    "src/proxy/backend/silence",
+    "src/proxy/message/coding",
+    "src/proxy/message/headers",
+    "src/proxy/request/affinity",
+    "src/proxy/request/policy/edits",
+    "src/proxy/request/policy/page",
+    "src/proxy/request/retry",
+    "src/proxy/request/route",
 ];
 
 /// Where tasks and threads may begin, and what for. Whoever begins one is also the one who ends it.
@@ -104,8 +104,14 @@ fn proxy_and_health_never_import_each_other() {
     holds(
         rule,
         &[
-            ("src/proxy/retry.rs", "use crate::health::verdict::Reason;"),
-            ("src/proxy/retry.rs", "use crate::{config::Config, health};"),
+            (
+                "src/proxy/request/retry.rs",
+                "use crate::health::verdict::Reason;",
+            ),
+            (
+                "src/proxy/request/retry.rs",
+                "use crate::{config::Config, health};",
+            ),
             (
                 "src/proxy.rs",
                 "fn f() { let _ = crate::health::report::Report; }",
@@ -114,6 +120,46 @@ fn proxy_and_health_never_import_each_other() {
                 "src/health/probe/http.rs",
                 "use super::super::super::proxy::body;",
             ),
+        ],
+    );
+}
+
+#[test]
+fn a_message_knows_no_side_and_a_backend_no_client() {
+    let rule = |source: &Source| {
+        let forbidden: &[&str] = if source.is_in("src/proxy/message") {
+            &["client", "request", "backend", "forward"]
+        } else if source.is_in("src/proxy/backend") {
+            &["client", "forward"]
+        } else {
+            return Vec::new();
+        };
+        let found = forbidden.iter().flat_map(|wing| {
+            let inside_a_path = sequence(source, &["proxy", ":", ":", wing]);
+            [imports(source, wing), inside_a_path].concat()
+        });
+        found.collect()
+    };
+    holds(
+        rule,
+        &[
+            (
+                "src/proxy/message/headers.rs",
+                "use crate::proxy::request::record::Record;",
+            ),
+            (
+                "src/proxy/message/headers.rs",
+                "fn f() { crate::proxy::client::downstream::millis(); }",
+            ),
+            (
+                "src/proxy/message/survey.rs",
+                "use super::super::backend::upstream::Upstream;",
+            ),
+            (
+                "src/proxy/backend/multiplex/driver.rs",
+                "use crate::proxy::{client::stream::ClientStream, request};",
+            ),
+            ("src/proxy/backend/prewarm.rs", "use crate::proxy::forward;"),
         ],
     );
 }
@@ -159,10 +205,10 @@ fn pure_code_names_no_runtime_no_socket_no_log_no_dice_no_file_no_clock() {
                 "fn f() { tracing::info!(\"flip\"); }",
             ),
             (
-                "src/proxy/balance.rs",
+                "src/proxy/backend/balance.rs",
                 "fn f() -> usize { fastrand::usize(..2) }",
             ),
-            ("src/proxy/route.rs", "use std::net::TcpStream;"),
+            ("src/proxy/request/route.rs", "use std::net::TcpStream;"),
             (
                 "src/config/parse/zone.rs",
                 "fn f() { std::fs::read(\"x\").unwrap(); }",
@@ -262,7 +308,7 @@ fn tasks_begin_only_where_somebody_ends_them() {
         &[
             ("src/journal.rs", "fn f() { tokio::spawn(async {}); }"),
             (
-                "src/proxy/hold.rs",
+                "src/proxy/request/hold.rs",
                 "fn f() { tokio::task::spawn_local(async {}); }",
             ),
             (

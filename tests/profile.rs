@@ -17,6 +17,8 @@ fn called_with(arguments: &[&str]) -> Vec<String> {
     let wrapper = settings["build"]["rustc-wrapper"].as_str().unwrap();
     let output = Command::new(root().join(wrapper))
         .args(["printf", "%s\\n"])
+        .env("CARGO_PKG_NAME", "hyper")
+        .env("CARGO_PKG_VERSION", "1.2.3")
         .args(arguments)
         .current_dir("/")
         .output()
@@ -43,10 +45,29 @@ fn an_optimised_build_gets_the_profile() {
 }
 
 #[test]
+fn the_profile_outlives_a_change_of_dependencies() {
+    let given = ["-C", "opt-level=3", "-C", "metadata=0123456789abcdef"];
+    let named = ["-C", "opt-level=3", "-C", "metadata=hyper-1.2.3"];
+    assert_eq!(called_with(&given)[..4], named);
+    let counting = ["-Cprofile-generate=a folder"];
+    assert_eq!(
+        called_with(&[&given[..], &counting].concat()),
+        [&named[..], &counting].concat()
+    );
+}
+
+#[test]
 fn other_calls_are_as_cargo_made_them() {
     for given in [
         &["-vV"][..],
-        &["--crate-name", "firedoor", "-C", "debuginfo=1"],
+        &[
+            "--crate-name",
+            "firedoor",
+            "-C",
+            "debuginfo=1",
+            "-C",
+            "metadata=0123",
+        ],
         &["-C", "opt-level=3", "-Cprofile-generate=counts"],
     ] {
         assert_eq!(called_with(given), given);

@@ -8,8 +8,9 @@
 //! 6. **checkout** an idle connection to it, or connect.
 //! 7. **send**: a request that comes back unsent goes elsewhere whatever its method; a sent one only by the retry rule.
 //! 8. **relay** status and header fields; a 101 becomes a tunnel.
-//! 9. **stream** the body ([`super::body`]): from here on an error can only abort, and the client must see that.
-//! 10. **finish** ([`super::body`], [`super::record`]): keep the connection after a clean end only; one log line, one count.
+//! 9. **stream** the body ([`super::request::body`]): from here on an error can only abort, and the client must see that.
+//! 10. **finish** ([`super::request::body`], [`super::request::record`]): keep the connection after a clean end only; one log
+//!     line, one count.
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -19,24 +20,24 @@ use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 
-use super::affinity::Pin;
-use super::attempt::{self, Lost, Rules};
-use super::body::{ClientBody, RequestBody, ResponseBody};
-use super::challenge;
-use super::connections::Connection;
-use super::downstream::millis;
-use super::error::Refusal;
-use super::exchange::Exchange;
-use super::headers;
-use super::hold::Stay;
-use super::inflow::Inflow;
-use super::prepare::prepare;
-use super::record::Record;
-use super::spare::Spare;
-use super::stream::ClientStream;
-use super::survey::{self, Survey};
-use super::upgrade::Tunnel;
-use super::upstream::InFlight;
+use super::backend::connections::Connection;
+use super::backend::inflow::Inflow;
+use super::backend::upstream::InFlight;
+use super::client::challenge;
+use super::client::downstream::millis;
+use super::client::stream::ClientStream;
+use super::message::headers;
+use super::message::survey::{self, Survey};
+use super::request::affinity::Pin;
+use super::request::attempt::{self, Lost, Rules};
+use super::request::body::{ClientBody, RequestBody, ResponseBody};
+use super::request::error::Refusal;
+use super::request::exchange::Exchange;
+use super::request::hold::Stay;
+use super::request::prepare::prepare;
+use super::request::record::Record;
+use super::request::spare::Spare;
+use super::request::upgrade::Tunnel;
 use crate::outcome::{Ending, Trouble};
 use crate::telemetry::reason::Retry;
 use crate::zone::ComponentId;

@@ -21,7 +21,7 @@ use tracing::{error, info};
 
 use crate::config::Certificate;
 use crate::moment::Moment;
-use crate::proxy::challenge::Challenges;
+use crate::proxy::client::challenge::Challenges;
 use crate::snapshot::Subscriber;
 
 use account::Accounts;

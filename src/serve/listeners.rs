@@ -12,7 +12,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use crate::config::Config;
-use crate::proxy::accept::Door;
+use crate::proxy::client::accept::Door;
 use crate::worker::crew::{Foreman, Order};
 
 /// Connections that the kernel completes before we accept them (bounded by `net.core.somaxconn`).

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use super::Worker;
-use crate::proxy::downstream::Downstream;
-use crate::proxy::upstream::Upstream;
+use crate::proxy::backend::upstream::Upstream;
+use crate::proxy::client::downstream::Downstream;
 
 /// What one tick finds.
 #[derive(Default)]

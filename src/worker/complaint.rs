@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 
 use super::Worker;
-use crate::proxy::allowance::Allowances;
+use crate::proxy::request::allowance::Allowances;
 use crate::telemetry::mask::shown;
 
 /// Milliseconds from one to the next.

@@ -10,11 +10,11 @@ use tokio::sync::mpsc;
 
 use super::Worker;
 use crate::outcome::Observation;
-use crate::proxy::accept::Door;
-use crate::proxy::allowance::Allowances;
-use crate::proxy::challenge::Challenges;
-use crate::proxy::hold::Held;
-use crate::proxy::shed::Demands;
+use crate::proxy::client::accept::Door;
+use crate::proxy::client::challenge::Challenges;
+use crate::proxy::request::allowance::Allowances;
+use crate::proxy::request::hold::Held;
+use crate::proxy::request::shed::Demands;
 use crate::snapshot::Subscriber;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::counters::Counters;

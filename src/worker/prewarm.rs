@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::Worker;
-use crate::proxy::prewarm;
+use crate::proxy::backend::prewarm;
 
 impl Worker {
     /// See [`prewarm`]. After the drain has begun there is nothing to open ahead for.

@@ -4,8 +4,8 @@ use std::cell::RefMut;
 use std::sync::Arc;
 
 use super::Worker;
-use crate::proxy::queue::Queue;
-use crate::proxy::view::View;
+use crate::proxy::request::queue::Queue;
+use crate::proxy::request::view::View;
 
 impl Worker {
     /// The requests that wait here.

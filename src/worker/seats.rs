@@ -6,8 +6,8 @@ use std::rc::Rc;
 use slab::Slab;
 
 use super::Worker;
-use crate::proxy::downstream::Downstream;
-use crate::proxy::exchange::Exchange;
+use crate::proxy::client::downstream::Downstream;
+use crate::proxy::request::exchange::Exchange;
 
 /// Those of one kind, by a small index.
 pub(super) struct Seats<T>(RefCell<Slab<Rc<T>>>);

@@ -15,7 +15,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::trouble::{Trouble, printable};
 use crate::config::{Challenge, provider};
-use crate::proxy::challenge::{ALPN, Answer, Challenges, Posed};
+use crate::proxy::client::challenge::{ALPN, Answer, Challenges, Posed};
 
 /// For the whole of it: an authority that goes silent must not keep the names behind this one waiting.
 const PATIENCE: Duration = Duration::from_secs(180);

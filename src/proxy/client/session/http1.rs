@@ -1,0 +1,117 @@
+//! A connection with HTTP/1.1: one request after the other, all of them served by the connection's own task.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+
+use super::{linger, reset};
+use crate::config::Limits;
+use crate::proxy::backend::doorbell::Doorbell;
+use crate::proxy::client::downstream::{Cut, Downstream};
+use crate::proxy::client::stream::ClientStream;
+use crate::proxy::forward;
+use crate::proxy::request::exchange::Exchange;
+use crate::proxy::request::io::DownstreamSocket;
+use crate::proxy::request::record::Record;
+use crate::proxy::request::upgrade;
+
+/// Serves one connection to its end.
+pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
+    let doorbell = Arc::new(Doorbell::default());
+    let waker = Waker::from(Arc::clone(&doorbell));
+    let socket = DownstreamSocket::new(stream, Rc::clone(&state), Arc::clone(&doorbell));
+    let exchange = Exchange::on(&state);
+    let _attended = state.worker.attend(&exchange);
+    let service = {
+        let exchange = Rc::clone(&exchange);
+        service_fn(move |request: Request<Incoming>| {
+            forward::request::<S, Incoming>(Rc::clone(&exchange), request)
+        })
+    };
+    let mut connection =
+        builder(state.worker.view().limits()).serve_connection(TokioIo::new(socket), service);
+    let mut told_to_drain = false;
+    let end = poll_fn(|cx| {
+        state.register(cx);
+        doorbell.belong(cx);
+        let cx = &mut Context::from_waker(&waker);
+        if let Some(cut) = state.is_cut() {
+            return Poll::Ready(Err(cut));
+        }
+        // First what has come already: a request that is here, in part or whole, is still answered.
+        let polled = Pin::new(&mut connection).poll(cx);
+        if polled.is_pending()
+            && state.worker.is_draining()
+            && !told_to_drain
+            && !state.is_expecting_head()
+        {
+            told_to_drain = true;
+            Pin::new(&mut connection).graceful_shutdown();
+            return Pin::new(&mut connection).poll(cx).map(Ok);
+        }
+        polled.map(Ok)
+    })
+    .await;
+
+    // Taken whatever the end: a tunnel left behind would hold on to its own `Exchange`, and neither would ever go.
+    let tunnel = exchange.tunnel.borrow_mut().take();
+    match end {
+        Ok(Ok(())) => {
+            let parts = connection.into_parts();
+            let stream = parts.io.into_inner().into_stream();
+            match tunnel {
+                Some(tunnel) => {
+                    Box::pin(upgrade::relay(&exchange, stream, parts.read_buf, tunnel)).await;
+                }
+                None => Box::pin(linger(stream)).await,
+            }
+        }
+        Ok(Err(error)) => {
+            let stream = connection.into_parts().io.into_inner().into_stream();
+            if error.is_parse() {
+                Record::malformed(&state, &error).finish();
+            }
+            if state.reset.get() {
+                reset(stream.socket());
+            } else {
+                Box::pin(linger(stream)).await;
+            }
+        }
+        Err(cut) => {
+            let mut stream = connection.into_parts().io.into_inner().into_stream();
+            match cut {
+                Cut::Head if state.has_begun_head() => {
+                    Record::overdue_head(&state).finish();
+                    stream.bid_farewell(
+                        b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+                    );
+                    Box::pin(linger(stream)).await;
+                }
+                Cut::Head | Cut::Idle => stream.bid_farewell(b""),
+                // What the client has not read for so long must not stay in our buffers: it is thrown away with the connection.
+                Cut::Write | Cut::Drain | Cut::Flood | Cut::Protocol => reset(stream.socket()),
+            }
+        }
+    }
+}
+
+fn builder(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .header_read_timeout(None)
+        // More than a head may have: what is within this can still be told apart (414, 431) in step 2.
+        .max_buf_size(limits.max_header_size + 256 * 1024);
+    if limits.max_headers != 100 {
+        // Another number than hyper's own moves its header table to the heap.
+        builder.max_headers(limits.max_headers);
+    }
+    builder
+}

@@ -1,0 +1,230 @@
+//! One stream of HTTP/2: a request, and its response as far as its client gives leave to send it.
+//!
+//! No more is handed to h2 than the client's windows have room for. So all that waits for a client lies here, under the request's own
+//! clock (`write_timeout`), and what h2 has only waits for the socket, which has a clock too.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, DATE, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, UPGRADE,
+};
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Body as _;
+
+use crate::proxy::backend::stream_tunnel::StreamTunnel;
+use crate::proxy::client::downgrade::downgrade;
+use crate::proxy::client::stream::ClientStream;
+use crate::proxy::forward;
+use crate::proxy::message::{interim, websocket};
+use crate::proxy::request::body::{ClientBody, ResponseBody};
+use crate::proxy::request::exchange::Exchange;
+use crate::proxy::request::{grpc, upgrade};
+
+/// Serves one stream to its end.
+pub(super) async fn serve<S: ClientStream>(
+    state: Rc<Exchange>,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+) {
+    let (mut head, incoming) = request.into_parts();
+    let grpc = grpc::is_call(&head.headers);
+    let mut key = None;
+    let flaw = downgrade(&mut head, incoming.is_end_stream(), || {
+        key.insert(websocket::key(fastrand::u128(..))).clone()
+    });
+    state.foresee(flaw.err(), grpc);
+    let (body, incoming) = match &key {
+        // What comes in a tunnel is no body.
+        Some(_) => (ClientBody::None, Some(incoming)),
+        None => (ClientBody::of_stream(incoming, &head.headers), None),
+    };
+    let request = Request::from_parts(head, body);
+    // Pinned here: it is large, and would be copied on its way into a function.
+    let answering = pin!(forward::request::<S, _>(Rc::clone(&state), request));
+    let Some(response) = answer(&state, &mut respond, answering).await else {
+        state.called_off();
+        return;
+    };
+    let (mut head, body) = response.into_parts();
+    let tunnel = state.tunnel.take();
+    if let (Some(tunnel), Some(key), Some(incoming)) = (tunnel, &key, incoming) {
+        if head.headers.get(SEC_WEBSOCKET_ACCEPT) != Some(&websocket::accept(key)) {
+            // HTTP/2 has nothing by which the client could see that itself.
+            respond.send_reset(Reason::INTERNAL_ERROR);
+            return;
+        }
+        head.status = StatusCode::OK;
+        head.headers.remove(SEC_WEBSOCKET_ACCEPT);
+        clean(&mut head.headers, &state);
+        if let Ok(outgoing) = respond.send_response(Response::from_parts(head, ()), false) {
+            let client = StreamTunnel::new(incoming, outgoing);
+            state.begin_tunnel();
+            upgrade::relay(&state, client, Bytes::new(), tunnel).await;
+            state.end_tunnel();
+        }
+        return;
+    }
+    clean(&mut head.headers, &state);
+    let ends = body.is_end_stream();
+    if let (false, Some(length)) = (ends, body.size_hint().exact()) {
+        head.headers
+            .entry(CONTENT_LENGTH)
+            .or_insert_with(|| HeaderValue::from(length));
+    }
+    match respond.send_response(Response::from_parts(head, ()), ends) {
+        Ok(_) if ends => state.let_end(),
+        Ok(outgoing) => relay(&state, outgoing, body).await,
+        Err(_) => respond.send_reset(Reason::INTERNAL_ERROR),
+    }
+}
+
+/// Waits for the response head; `None`: the client has called the request off.
+async fn answer(
+    state: &Exchange,
+    respond: &mut SendResponse<Bytes>,
+    mut answering: Pin<&mut impl Future<Output = Result<Response<ResponseBody>, Infallible>>>,
+) -> Option<Response<ResponseBody>> {
+    poll_fn(|cx| {
+        state.register(cx);
+        let answered = answering.as_mut().poll(cx).map(Result::ok);
+        for response in interim::responses(&state.take_interim().unwrap_or_default()) {
+            // Advice, without which the client manages.
+            let _sent = respond.send_informational(response);
+        }
+        if answered.is_pending() && respond.poll_reset(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        answered
+    })
+    .await
+}
+
+/// Sends the body as it comes.
+async fn relay(state: &Exchange, mut outgoing: SendStream<Bytes>, body: ResponseBody) {
+    let mut body = Some(body);
+    while let Some(current) = &mut body {
+        let next = poll_fn(|cx| {
+            state.register(cx);
+            if let Poll::Ready(frame) = Pin::new(&mut *current).poll_frame(cx) {
+                return Poll::Ready(Ok(frame));
+            }
+            outgoing.poll_reset(cx).map(Err)
+        });
+        let frame = match next.await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(_))) => return outgoing.send_reset(Reason::INTERNAL_ERROR),
+            Ok(None) => {
+                let _sent = outgoing.send_data(Bytes::new(), true);
+                break;
+            }
+            Err(_called_off) => return state.called_off(),
+        };
+        let last = current.is_end_stream();
+        if last {
+            // Nothing more comes from the backend: its connection is free for others while the client still reads.
+            body = None;
+        }
+        match frame.into_data() {
+            Ok(data) => {
+                if let Err(left) = send(state, &mut outgoing, data, last).await {
+                    return left.note(state, &mut outgoing);
+                }
+            }
+            Err(frame) => {
+                if let Ok(trailers) = frame.into_trailers() {
+                    let _sent = outgoing.send_trailers(trailers);
+                    break;
+                }
+            }
+        }
+    }
+    state.let_end();
+}
+
+/// Why no more can be sent.
+enum Left {
+    CalledOff,
+    /// `write_timeout`.
+    Overdue,
+}
+
+impl Left {
+    fn note(self, state: &Exchange, outgoing: &mut SendStream<Bytes>) {
+        match self {
+            Self::CalledOff => state.called_off(),
+            Self::Overdue => outgoing.send_reset(Reason::CANCEL),
+        }
+    }
+}
+
+/// Sends `data`, piece by piece, as the client gives leave.
+async fn send(
+    state: &Exchange,
+    outgoing: &mut SendStream<Bytes>,
+    mut data: Bytes,
+    last: bool,
+) -> Result<(), Left> {
+    loop {
+        let room = if data.is_empty() {
+            0
+        } else {
+            room(state, outgoing, data.len()).await?
+        };
+        let piece = data.split_to(room.min(data.len()));
+        state.write_progress(piece.len());
+        let ends = last && data.is_empty();
+        outgoing
+            .send_data(piece, ends)
+            .map_err(|_| Left::CalledOff)?;
+        if data.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits until some of `wanted` bytes may be sent.
+async fn room(
+    state: &Exchange,
+    outgoing: &mut SendStream<Bytes>,
+    wanted: usize,
+) -> Result<usize, Left> {
+    outgoing.reserve_capacity(wanted);
+    poll_fn(|cx| {
+        state.register(cx);
+        loop {
+            let room = outgoing.capacity();
+            if room > 0 {
+                return Poll::Ready(Ok(room));
+            }
+            match outgoing.poll_capacity(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(_) => return Poll::Ready(Err(Left::CalledOff)),
+                Poll::Pending if state.is_overdue() => return Poll::Ready(Err(Left::Overdue)),
+                Poll::Pending => {
+                    state.write_wait();
+                    return Poll::Pending;
+                }
+            }
+        }
+    })
+    .await
+}
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// What HTTP/1.1 says of the connection has no place in HTTP/2 (RFC 9113 8.2.2), and what hyper would have added is added here.
+fn clean(headers: &mut HeaderMap, state: &Exchange) {
+    for name in [CONNECTION, KEEP_ALIVE, UPGRADE] {
+        headers.remove(name);
+    }
+    if !headers.contains_key(DATE) {
+        headers.insert(DATE, state.worker.date());
+    }
+}

@@ -1,0 +1,275 @@
+//! One attempt at one backend: connecting to it and sending it the request, up to the response head.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use http::{Request, Response};
+use tokio::task::unconstrained;
+
+use super::body::RequestBody;
+use super::exchange::Exchange;
+use crate::config::{ClientIp, Config, Upstream as Settings};
+use crate::introduction::{Announcement, Introduction};
+use crate::outcome::{Trouble, is_own_fault};
+use crate::proxy::backend::connections::{Connection, Unopened};
+use crate::proxy::backend::inflow::Inflow;
+use crate::proxy::backend::multiplex::{Stream, Unusable};
+use crate::proxy::backend::upstream::Upstream;
+use crate::proxy::client::downstream::millis;
+use crate::proxy::message::interim::Interim;
+use crate::telemetry::mask::masked;
+
+/// How an attempt ended without a response head.
+pub(crate) enum Lost {
+    /// Not one byte was sent: here is the request again.
+    Unsent(Box<Request<RequestBody>>),
+    /// It was sent, at least in part.
+    Sent(Trouble),
+    /// It was sent, and its backend was found dead while it waited.
+    Abandoned,
+    /// It asks for a tunnel that can't be had there.
+    NoTunnel,
+    /// Its backend speaks HTTP/2, in which it can't be said.
+    Unsayable,
+}
+
+/// How the client is announced to the backends of `pool`, where that is wanted.
+pub(crate) fn announcement(state: &Exchange, config: &Config, pool: usize) -> Option<Announcement> {
+    let version = config.pools[pool].send_proxy?;
+    let unknown = || match state.peer {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    Some(Announcement {
+        version,
+        client: Introduction {
+            source: match config.upstream.client_ip {
+                ClientIp::Full => state.peer,
+                // With its port it would name one person's connection all the same.
+                ClientIp::Masked | ClientIp::None => SocketAddr::new(masked(state.peer.ip()), 0),
+            },
+            // Only a connection from before the reload that brought `send_proxy` doesn't know where it came to.
+            destination: state.destination.unwrap_or_else(unknown),
+        },
+    })
+}
+
+/// Connects to `upstream`, in the name of the `announced` client if there is one, unless it takes too long or the backend is found dead meanwhile. `Err(None)`: our own system couldn't,
+/// which is no news about the backend. `fresh`: one that others have brought about won't do.
+pub(crate) async fn connect(
+    state: &Rc<Exchange>,
+    upstream: &Rc<Upstream>,
+    announced: Option<Announcement>,
+    settings: &Settings,
+    config: &Config,
+    fresh: bool,
+) -> Result<Connection, Option<Trouble>> {
+    let Some(address) = upstream.address else {
+        return Err(Some(Trouble::Connect));
+    };
+    let worker = &state.worker;
+    // The clock may be a tick behind: what begins now must not seem to have begun before.
+    worker.tick();
+    let due = worker.now() + millis(settings.connect_timeout);
+    let _debt = upstream.owe(worker.now());
+    state.wait_until(due);
+    let mut opening = pin!(async {
+        let turn = upstream.turn().await;
+        if turn.is_some()
+            && !fresh
+            && let Some(opened_by_another) = upstream.idle.pop(announced.as_ref())
+        {
+            return Ok(opened_by_another);
+        }
+        let head = config.limits.max_header_size;
+        Connection::open(worker, upstream, address, announced, settings, head).await
+    });
+    let result = poll_fn(|cx| match opening.as_mut().poll(cx) {
+        Poll::Ready(Ok(connection)) => Poll::Ready(Ok(connection)),
+        Poll::Ready(Err(Unopened::Unfit(what, reason))) => {
+            upstream.complain(what, &reason, worker.now());
+            Poll::Ready(Err(Some(Trouble::Handshake)))
+        }
+        Poll::Ready(Err(Unopened::Unconnected(error))) => Poll::Ready(Err(match error.kind() {
+            _ if is_own_fault(&error) => None,
+            io::ErrorKind::TimedOut => Some(Trouble::ConnectTimeout),
+            _ => Some(Trouble::Connect),
+        })),
+        Poll::Pending if upstream.is_abandoned() || worker.now() >= due => {
+            Poll::Ready(Err(Some(Trouble::ConnectTimeout)))
+        }
+        Poll::Pending => Poll::Pending,
+    })
+    .await;
+    state.wait_no_more();
+    result
+}
+
+/// By what an answer is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Milliseconds of silence.
+    pub(crate) limit: u64,
+    /// It is sent as a whole, now: from then on an answer is owed. A body that is streamed takes as long as its client likes.
+    pub(crate) whole: bool,
+    /// Give up as soon as the backend is found dead, since the request can be made elsewhere.
+    pub(crate) may_leave: bool,
+    /// The client holds its body back until it is asked for it.
+    pub(crate) expects: bool,
+    /// The client understands interim responses.
+    pub(crate) interim: bool,
+}
+
+/// Sends `request` and waits for the response head.
+pub(crate) async fn send(
+    state: &Rc<Exchange>,
+    upstream: &Rc<Upstream>,
+    connection: &mut Connection,
+    request: Request<RequestBody>,
+    rules: Rules,
+) -> Result<Response<Inflow>, Lost> {
+    let connection = match connection {
+        Connection::Exclusive(connection) => connection,
+        // Boxed: requests over HTTP/1.1 would carry the room for it. Those go on here, since a function of their own would have all of the
+        // request moved once more.
+        Connection::Shared(stream) => {
+            return Box::pin(send_beside_others(state, upstream, stream, request, rules)).await;
+        }
+    };
+    let worker = &state.worker;
+    let mut written = 0;
+    let mut due = worker.now() + rules.limit;
+    state.wait_until(due);
+    let _debt = rules.whole.then(|| upstream.owe(worker.now()));
+    let mut answer = pin!(unconstrained(
+        connection.send(request, state.sleeper().id())
+    ));
+    let result = poll_fn(|_| {
+        // First the bytes, then the answer, without a waker: see `Exclusive::drive`. Unconstrained, since the runtime would wake
+        // that waker to have us give way, and nobody would come back.
+        connection.drive();
+        if relay_interim(state, &mut connection.traffic.interim.borrow_mut(), rules) {
+            worker.heard(upstream);
+        }
+        let mut unwoken = Context::from_waker(Waker::noop());
+        let mut head = answer.as_mut().poll(&mut unwoken);
+        if head.is_pending() && connection.is_finished() {
+            // The backend had closed it while it was idle: without this the request would lie in its queue until the timeout.
+            connection.hang_up();
+            head = answer.as_mut().poll(&mut unwoken);
+        }
+        if let Poll::Ready(result) = head {
+            let result = result.map(|response| response.map(Inflow::Exclusive));
+            return Poll::Ready(result.map_err(|mut error| match error.take_message() {
+                Some(request) => Lost::Unsent(Box::new(request)),
+                None if is_nonsense(error.error()) => Lost::Sent(Trouble::Protocol),
+                None => Lost::Sent(Trouble::Reset),
+            }));
+        }
+        let now = worker.now();
+        if connection.traffic.written.get() != written || state.is_waiting_for_body() {
+            // The time counts from the request's end, and a slow client has a clock of its own.
+            written = connection.traffic.written.get();
+            due = now + rules.limit;
+            state.wait_until(due);
+        }
+        if rules.may_leave && upstream.is_abandoned() {
+            return Poll::Ready(Err(Lost::Abandoned));
+        }
+        if now >= due {
+            return Poll::Ready(Err(Lost::Sent(Trouble::ResponseTimeout)));
+        }
+        Poll::Pending
+    })
+    .await;
+    state.wait_no_more();
+    result
+}
+
+/// Over HTTP/2. The limit of a connection is kept here: a request that waits for room has not been sent.
+async fn send_beside_others(
+    state: &Rc<Exchange>,
+    upstream: &Rc<Upstream>,
+    stream: &mut Stream,
+    request: Request<RequestBody>,
+    rules: Rules,
+) -> Result<Response<Inflow>, Lost> {
+    let worker = &state.worker;
+    let mut progress = 0;
+    let mut due = worker.now() + rules.limit;
+    state.wait_until(due);
+    let _debt = rules.whole.then(|| upstream.owe(worker.now()));
+    let mut interim = Interim::default();
+    let mut waiting = Some(Box::new(request));
+    let result = poll_fn(|cx| {
+        if let Some(request) = waiting.take() {
+            match stream.poll_room(cx) {
+                Poll::Ready(true) => match stream.begin(*request) {
+                    Ok(()) => {}
+                    Err(Unusable::NoTunnel) => return Poll::Ready(Err(Lost::NoTunnel)),
+                    Err(Unusable::Unsayable) => return Poll::Ready(Err(Lost::Unsayable)),
+                },
+                Poll::Ready(false) => return Poll::Ready(Err(Lost::Unsent(request))),
+                Poll::Pending if upstream.is_abandoned() || worker.now() >= due => {
+                    return Poll::Ready(Err(Lost::Unsent(request)));
+                }
+                Poll::Pending => {
+                    waiting = Some(request);
+                    return Poll::Pending;
+                }
+            }
+        }
+        stream.drive(cx);
+        while let Some(head) = stream.poll_interim(cx) {
+            interim.note(head);
+            if relay_interim(state, &mut interim, rules) {
+                worker.heard(upstream);
+            }
+        }
+        if let Poll::Ready(head) = stream.poll_head(cx) {
+            let response = head.map(|head| {
+                head.map(|body| body.map_or(Inflow::None, |body| Inflow::Shared(Box::new(body))))
+            });
+            return Poll::Ready(response.map_err(Lost::Sent));
+        }
+        let now = worker.now();
+        if stream.progress() != progress || state.is_waiting_for_body() {
+            progress = stream.progress();
+            due = now + rules.limit;
+            state.wait_until(due);
+        }
+        if rules.may_leave && upstream.is_abandoned() {
+            return Poll::Ready(Err(Lost::Abandoned));
+        }
+        if now >= due {
+            return Poll::Ready(Err(Lost::Sent(Trouble::ResponseTimeout)));
+        }
+        Poll::Pending
+    })
+    .await;
+    state.wait_no_more();
+    result
+}
+
+/// Sends on what the backend has said before its response. Whether it has said something.
+fn relay_interim(state: &Rc<Exchange>, interim: &mut Interim, rules: Rules) -> bool {
+    let Some(heads) = interim.take() else {
+        return false;
+    };
+    if rules.expects && interim.is_continued() && !state.is_continued() {
+        // hyper gives the client its 100 when the body is first wanted; that is what this lets happen.
+        state.set_continued();
+        state.wake();
+    } else if rules.interim {
+        state.send_interim(&heads);
+    }
+    true
+}
+
+fn is_nonsense(error: &hyper::Error) -> bool {
+    error.is_parse() || error.is_parse_too_large() || error.is_parse_status()
+}

@@ -1,0 +1,110 @@
+//! firedoor's own answers to gRPC calls: what is an HTTP status elsewhere is `grpc-status` there, in a response that is nothing but a
+//! header section ("Trailers-Only" in gRPC over HTTP2). A client would make of a bare 503 what it makes of any page.
+
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+
+use super::body::ResponseBody;
+use super::error::Refusal;
+use super::exchange::BodyTrouble;
+use super::record::Record;
+use crate::outcome::Trouble;
+use crate::proxy::message::headers::X_REQUEST_ID;
+use crate::proxy::message::identity::Identity;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// Whether a request is a gRPC call: `application/grpc`, perhaps with a format. gRPC-Web is something else, and wants a body.
+pub(crate) fn is_call(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(CONTENT_TYPE) else {
+        return false;
+    };
+    let rest = kind.as_bytes().strip_prefix(b"application/grpc");
+    matches!(rest, Some([] | [b'+' | b';' | b' ', ..]))
+}
+
+/// The code for a refusal: gRPC's own mapping of HTTP statuses, but where that knows only "unknown" or firedoor knows better (a deadline
+/// that has passed, a resource that is exhausted).
+pub(crate) fn code(refusal: Refusal) -> Code {
+    match refusal {
+        Refusal::Flawed(_)
+        | Refusal::BadTarget
+        | Refusal::Body(BodyTrouble::Broken)
+        | Refusal::Upstream(Trouble::Protocol) => Code::Internal,
+        Refusal::LongTarget
+        | Refusal::LargeHead
+        | Refusal::Body(BodyTrouble::TooLarge)
+        | Refusal::Limited(_) => Code::ResourceExhausted,
+        Refusal::Method
+        | Refusal::Options
+        | Refusal::UnknownProtocol
+        | Refusal::Answered(_)
+        | Refusal::NoTunnel
+        | Refusal::UnknownHost
+        | Refusal::NoRoute => Code::Unimplemented,
+        Refusal::Body(BodyTrouble::TooSlow) | Refusal::Upstream(Trouble::ResponseTimeout) => {
+            Code::DeadlineExceeded
+        }
+        Refusal::Redirect
+        | Refusal::Misdirected
+        | Refusal::Maintenance
+        | Refusal::NoZone
+        | Refusal::HoldFull
+        | Refusal::Shed
+        | Refusal::Upstream(
+            Trouble::Connect
+            | Trouble::ConnectTimeout
+            | Trouble::Handshake
+            | Trouble::Reset
+            | Trouble::ServerError,
+        ) => Code::Unavailable,
+    }
+}
+
+/// Codes of gRPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    DeadlineExceeded = 4,
+    ResourceExhausted = 8,
+    Unimplemented = 12,
+    Internal = 13,
+    Unavailable = 14,
+}
+
+/// The answer to the client. The log has the HTTP status that it stands for.
+pub(crate) fn response(refusal: Refusal, record: Box<Record>) -> Response<ResponseBody> {
+    let id = record.identity().map(Identity::request_id);
+    let mut response = Response::new(ResponseBody::own(Vec::new(), record));
+    *response.status_mut() = StatusCode::OK;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(GRPC_STATUS, HeaderValue::from(code(refusal) as u16));
+    // All of it is printable ASCII without a percent sign, so that there is nothing to encode.
+    headers.insert(GRPC_MESSAGE, HeaderValue::from_static(refusal.text()));
+    if let Some(id) = id {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_told_by_its_content_type() {
+        for (kind, call) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("application/grpc; charset=utf-8", true),
+            ("application/grpc-web", false),
+            ("application/grpc-web+proto", false),
+            ("application/json", false),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
+            assert_eq!(is_call(&headers), call, "{kind}");
+        }
+        assert!(!is_call(&HeaderMap::new()));
+    }
+}
