@@ -84,7 +84,9 @@ async fn forward<B: Body + Into<ClientBody>>(
     found: Survey,
     record: &mut Record,
 ) -> Result<Answer, Refusal> {
-    let (mut request, prepared) = prepare(state, request, found, record).await?;
+    let (head, incoming) = request.into_parts();
+    let mut request = Request::from_parts(head, RequestBody::Empty);
+    let prepared = prepare(state, &mut request, incoming, found, record).await?;
     let worker = &state.worker;
     let version = request.version();
     *request.version_mut() = Version::HTTP_11;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::client::Client;
+use crate::frames::{self, DATA, END_STREAM, HEADERS, Wire, frame};
 use crate::support::behaviour;
 use crate::support::wait::{PATIENCE, eventually};
 use crate::{lab, lab_with};
@@ -338,4 +339,28 @@ fn a_lost_request_is_repeated_elsewhere_where_it_may_be() {
     // The kept connection is gone by the time that it is used.
     origin.close_connections();
     assert_eq!(client.get("/again").status, 200);
+}
+
+#[test]
+fn a_body_that_came_in_thousands_of_frames_before_it_could_be_sent_goes_out_at_once() {
+    let (mut origin, proxy) = lab_with(behaviour::echo(), "[failover]\nhold_time = \"30s\"");
+    proxy.until_all_up();
+    origin.refuse();
+    proxy.until_status("it is down", |status| {
+        status["zones"][0]["components"][0]["status"] == "down"
+    });
+    let mut wire = Wire::connect(proxy.address);
+    wire.send(frames::post(1, "/grains"));
+    for _ in 0..4000 {
+        wire.send(frame(DATA, 0, 1, "x"));
+    }
+    wire.send(frame(DATA, END_STREAM, 1, "y"));
+    assert!(wire.lives(), "all of it has come");
+    origin.restart();
+    // Nothing more comes from this client that could wake the request.
+    let head = wire.until(|frame| frame.kind == HEADERS);
+    assert_eq!(head.stream, 1);
+    let saw = origin.saw("/grains");
+    assert!(saw.complete);
+    assert_eq!(saw.body.len(), 4001);
 }

@@ -29,7 +29,8 @@ use crate::introduction::Announcement;
 use crate::proxy::request::body::RequestBody;
 use crate::proxy::request::io::{Traffic, UpstreamSocket};
 
-/// hyper gives way after 16 rounds of reading, writing and flushing; one or two are usual. From here on it is looked at again in any case.
+/// hyper gives way after 16 rounds of reading, writing and flushing. A client's half has no known way to get there: one or two are usual. From
+/// here on it is looked at again in any case.
 const MANY_ROUNDS: u32 = 8;
 
 /// One connection to a backend.

@@ -107,19 +107,21 @@ impl Prepared {
 }
 
 /// Steps 2 to 4: everything that is done once, however many attempts there are.
+/// The request stays where it is, since it is large, and gets its body at the end: all of `incoming`, or what can stand for it.
 pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     state: &Rc<Exchange>,
-    mut request: Request<B>,
+    request: &mut Request<RequestBody>,
+    incoming: B,
     found: Survey,
     record: &mut Record,
-) -> Result<(Request<RequestBody>, Prepared), Refusal> {
+) -> Result<Prepared, Refusal> {
     let worker = &state.worker;
     let view = worker.view();
     let config = &view.snapshot.config;
     worker.count_request();
     identify(state, request.headers(), &found, record);
     if config.traces.collector.is_some() {
-        sampling::consider(state, &mut request, &found, config, record);
+        sampling::consider(state, request, &found, config, record);
     }
 
     // 2. admit
@@ -143,8 +145,8 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     if let Some(flaw) = survey::flaw(request.headers(), &found, request.version()) {
         return Err(Refusal::Flawed(flaw));
     }
-    normalise_target(&mut request)?;
-    limit_forwards(&mut request)?;
+    normalise_target(request)?;
+    limit_forwards(request)?;
 
     // 3. route
     let host = request
@@ -171,13 +173,14 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     let policy = goal.policy;
     if let Some(policy) = &policy {
         record.governed(policy);
-        policy.meet(&mut request, record)?;
+        policy.meet(request, record)?;
     }
     let bounds = match &policy {
         Some(policy) => policy.bounds,
         None => BodyBounds::of(&config.limits),
     };
-    if request.body().size_hint().exact() > Some(bounds.max) {
+    let known_length = incoming.size_hint().exact();
+    if known_length > Some(bounds.max) {
         return Err(Refusal::Body(BodyTrouble::TooLarge));
     }
 
@@ -222,9 +225,7 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     let replay_buffer = config.upstream.replay_buffer;
     drop(view);
     request.extensions_mut().clear();
-    let (parts, incoming) = request.into_parts();
-    let known_length = incoming.size_hint().exact();
-    let body = if known_length == Some(0) {
+    *request.body_mut() = if known_length == Some(0) {
         RequestBody::Empty
     } else if !expects && known_length.is_some_and(|length| length <= replay_buffer as u64) {
         Box::pin(keep(state, incoming.into(), replay_buffer, bounds)).await?
@@ -237,7 +238,7 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
             named,
         )))
     };
-    Ok((Request::from_parts(parts, body), prepared))
+    Ok(prepared)
 }
 
 /// Reads a small body whole, so that the request can be sent again.

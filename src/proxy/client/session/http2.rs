@@ -118,7 +118,9 @@ async fn run<S: ClientStream>(
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     let exchange = Exchange::of_stream(state);
                     let state = Rc::clone(&exchange);
-                    // Boxed by the new task itself: several kilobytes would be copied at each step on the way there.
+                    // The one and the other boxed, and this one by the new task itself: several kilobytes would be copied at each step on
+                    // the way there.
+                    let request = Box::new(request);
                     let serving = async move {
                         Box::pin(respond::serve::<S>(state, request, respond)).await;
                     };

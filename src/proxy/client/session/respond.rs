@@ -30,7 +30,7 @@ use crate::proxy::request::{grpc, upgrade};
 /// Serves one stream to its end.
 pub(super) async fn serve<S: ClientStream>(
     state: Rc<Exchange>,
-    request: Request<RecvStream>,
+    request: Box<Request<RecvStream>>,
     mut respond: SendResponse<Bytes>,
 ) {
     let (mut head, incoming) = request.into_parts();
