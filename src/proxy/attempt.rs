@@ -42,7 +42,7 @@ pub(crate) fn copy(request: &Request<RequestBody>) -> Option<Request<RequestBody
     let body = match request.body() {
         RequestBody::Kept(bytes) => RequestBody::Kept(bytes.clone()),
         RequestBody::Empty => RequestBody::Empty,
-        RequestBody::Streamed(_) => return None,
+        RequestBody::Streamed(_) | RequestBody::Rewindable(_) => return None,
     };
     let mut copy = Request::new(body);
     copy.method_mut().clone_from(request.method());
@@ -246,7 +246,10 @@ async fn send_beside_others(
             let response = head.map(|head| {
                 head.map(|body| body.map_or(Inflow::None, |body| Inflow::Shared(Box::new(body))))
             });
-            return Poll::Ready(response.map_err(Lost::Sent));
+            return Poll::Ready(response.map_err(|trouble| match stream.take_refused() {
+                Some(request) => Lost::Unsent(Box::new(request)),
+                None => Lost::Sent(trouble),
+            }));
         }
         let now = worker.now();
         if stream.progress() != progress || state.is_waiting_for_body() {

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::rewindable::Rewindable;
 use super::{Cut, Streamed};
 
 /// See the module's promise.
@@ -16,6 +17,26 @@ pub(crate) enum RequestBody {
     Kept(Option<Bytes>),
     /// Straight from the client. Boxed, since a request moves several times on its way and mostly has no body at all.
     Streamed(Box<Streamed>),
+    /// The same, for who may be refused it.
+    Rewindable(Box<Rewindable>),
+}
+
+impl RequestBody {
+    /// So that it can be had again by [`Self::rewound`], if it is one that isn't kept anyhow.
+    pub(crate) fn rewindable(self) -> Self {
+        match self {
+            Self::Streamed(body) => Self::Rewindable(Box::new(Rewindable::new(body))),
+            other => other,
+        }
+    }
+
+    /// From its beginning; `None` if that is gone.
+    pub(crate) fn rewound(self) -> Option<Self> {
+        match self {
+            Self::Rewindable(body) => Some(Self::Rewindable(Box::new(body.rewound()?))),
+            _ => None,
+        }
+    }
 }
 
 impl Body for RequestBody {
@@ -30,6 +51,7 @@ impl Body for RequestBody {
             Self::Empty => Poll::Ready(None),
             Self::Kept(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Streamed(body) => body.poll(cx),
+            Self::Rewindable(body) => body.poll(cx),
         }
     }
 
@@ -38,6 +60,7 @@ impl Body for RequestBody {
             Self::Empty => true,
             Self::Kept(bytes) => bytes.is_none(),
             Self::Streamed(body) => body.incoming.is_end_stream(),
+            Self::Rewindable(body) => body.is_end_stream(),
         }
     }
 
@@ -48,6 +71,7 @@ impl Body for RequestBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Self::Streamed(body) => body.incoming.size_hint(),
+            Self::Rewindable(body) => body.size_hint(),
         }
     }
 }
