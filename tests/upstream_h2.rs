@@ -22,6 +22,8 @@ mod nginx;
 mod origin;
 #[path = "upstream_h2/real.rs"]
 mod real;
+#[path = "upstream_h2/refusals.rs"]
+mod refusals;
 #[allow(dead_code, reason = "shared with the checks' tests")]
 #[path = "net_checks/server.rs"]
 mod server;

@@ -43,11 +43,14 @@ impl FromStr for Filter {
     }
 }
 
+/// h2 warns of single frames: a client could fill the disk with those, and have others' lines dropped. Who asks for `h2=debug` gets it.
+const QUIET: &str = "h2=error";
+
 /// Starts the log of this process. What waits to be written is written when the guard is dropped.
 pub fn start(format: Format, filter: &Filter) -> Guard {
     let (writer, guard) = writer::spawn(io::stderr());
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&filter.0))
+        .with_env_filter(EnvFilter::new(format!("{QUIET},{}", filter.0)))
         .with_writer(writer);
     let started = match format {
         Format::Text => builder

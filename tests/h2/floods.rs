@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::client::Client;
 use crate::frames::{
     self, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Outcome, PING, PRIORITY,
@@ -327,4 +329,19 @@ fn many_connections_that_say_little_hold_nobody_up() {
     assert_eq!(client.get("/").status, 200);
     assert!(grown < 300 * 96, "{grown} KiB for 300 connections");
     drop(wires);
+}
+
+/// Answers to pings that nobody has sent: h2 has a warning for each.
+#[test]
+fn single_frames_are_no_lines_of_the_log() {
+    let (_origin, mut proxy) = plain();
+    let mut wire = Wire::connect(proxy.address);
+    for _ in 0..1000 {
+        wire.send(frame(PING, frames::ACK, 0, [1; 8]));
+    }
+    assert!(wire.lives());
+    proxy.signal(Signal::TERM);
+    proxy.wait_for_exit(PATIENCE);
+    let lines = proxy.log().lines().count();
+    assert!(lines < 50, "{lines} lines:\n{}", proxy.log());
 }

@@ -184,6 +184,29 @@ fn openssl_verifies_the_certificate_and_old_versions_are_refused() {
 }
 
 #[test]
+fn the_cipher_is_chosen_by_us_whatever_the_client_puts_first() {
+    let (_origin, site, proxy) = site();
+    let suites = |version, option, names: [&str; 2]| {
+        let chosen = |order: [&str; 2]| {
+            let said = s_client(&proxy, &site, &[version, option, &order.join(":")]);
+            let names = names
+                .iter()
+                .find(|name| said.contains(&format!("Cipher is {name}")));
+            (*names.unwrap_or_else(|| panic!("{said}"))).to_owned()
+        };
+        assert_eq!(chosen(names), chosen([names[1], names[0]]), "{version}");
+    };
+    suites(
+        "-tls1_3",
+        "-ciphersuites",
+        ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"],
+    );
+    let kinds = ["AES128-GCM-SHA256", "AES256-GCM-SHA384"];
+    let names = kinds.map(|kind| format!("ECDHE-ECDSA-{kind}"));
+    suites("-tls1_2", "-cipher", [&names[0], &names[1]]);
+}
+
+#[test]
 fn openssl_resumes_its_sessions() {
     let (_origin, site, proxy) = site();
     let options = ["-tls1_2", "-servername", "app.example", "-reconnect"];

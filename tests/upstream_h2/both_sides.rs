@@ -17,19 +17,19 @@ fn in_front_of(origin: &Origin) -> Proxy {
     builder.server("workers = 1").start()
 }
 
-async fn client(proxy: &Proxy) -> SendRequest<Bytes> {
+pub async fn client(proxy: &Proxy) -> SendRequest<Bytes> {
     let stream = TcpStream::connect(proxy.address).await.unwrap();
     let (sender, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
     sender.ready().await.unwrap()
 }
 
-fn request(method: Method, path: &str) -> Request<()> {
+pub fn request(method: Method, path: &str) -> Request<()> {
     let uri = format!("http://app.example{path}");
     Request::builder().method(method).uri(uri).body(()).unwrap()
 }
 
-async fn all(body: &mut RecvStream) -> Vec<u8> {
+pub async fn all(body: &mut RecvStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     while let Some(data) = body.data().await {
         let data = data.unwrap();

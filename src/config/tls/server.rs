@@ -256,6 +256,9 @@ impl Live {
         config.alpn_protocols = [&b"h2"[..], b"http/1.1", b"http/1.0"]
             .map(<[u8]>::to_vec)
             .to_vec();
+        // Of the suites that both know, ours decides (they are all good ones): what a client puts first is not always its best, and
+        // auditors look for it.
+        config.ignore_client_order = true;
         // Tickets rather than a cache: nothing to share among workers, and nothing that a client could fill up.
         config.ticketer = match old.filter(|old| old.clients == clients) {
             Some(old) => Arc::clone(&old.config.ticketer),

@@ -234,7 +234,10 @@ async fn send_beside_others(
             let response = head.map(|head| {
                 head.map(|body| body.map_or(Inflow::None, |body| Inflow::Shared(Box::new(body))))
             });
-            return Poll::Ready(response.map_err(Lost::Sent));
+            return Poll::Ready(response.map_err(|trouble| match stream.take_refused() {
+                Some(request) => Lost::Unsent(Box::new(request)),
+                None => Lost::Sent(trouble),
+            }));
         }
         let now = worker.now();
         if stream.progress() != progress || state.is_waiting_for_body() {

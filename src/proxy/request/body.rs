@@ -6,6 +6,7 @@ mod client;
 pub(crate) mod compressed;
 mod patience;
 mod request;
+mod rewindable;
 
 use std::pin::Pin;
 use std::rc::Rc;

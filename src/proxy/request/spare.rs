@@ -34,7 +34,7 @@ impl Spare {
         let body = match request.body() {
             RequestBody::Empty => None,
             RequestBody::Kept(bytes) => bytes.clone(),
-            RequestBody::Streamed(_) => return None,
+            RequestBody::Streamed(_) | RequestBody::Rewindable(_) => return None,
         };
         let mut head = BLANK.with_borrow_mut(Vec::pop).unwrap_or_default();
         let target = request.uri().path_and_query();

@@ -32,7 +32,16 @@ pub(crate) struct Stream {
     progress: u64,
     awaited: Option<Awaited>,
     outgoing: Option<Outgoing>,
+    /// What it takes to make a request whose body is streamed once more. Boxed: most have no such body.
+    refusable: Option<Box<Refusable>>,
     tunnel: Option<StreamTunnel>,
+}
+
+/// A request that may yet be refused unseen.
+struct Refusable {
+    head: Request<()>,
+    /// Once it is sent.
+    body: Option<RequestBody>,
 }
 
 /// A response that is waited for.
@@ -75,6 +84,7 @@ impl Stream {
             progress: 0,
             awaited: None,
             outgoing: None,
+            refusable: None,
             tunnel: None,
         }
     }
@@ -117,7 +127,12 @@ impl Stream {
         }
         let head_only = request.method() == Method::HEAD;
         let (parts, body) = request.into_parts();
+        let body = body.rewindable();
         let mut request = Request::from_parts(parts, ());
+        if let RequestBody::Rewindable(_) = body {
+            let head = request.clone();
+            self.refusable = Some(Box::new(Refusable { head, body: None }));
+        }
         let opening = tunnel.then(|| Opening::of(&mut request));
         head::convert(&mut request, &self.channel.scheme);
         let over = body.is_end_stream() && opening.is_none();
@@ -151,7 +166,10 @@ impl Stream {
         if let Some(outgoing) = &mut self.outgoing
             && outgoing.poll(cx, &mut self.progress).is_ready()
         {
-            self.outgoing = None;
+            let sent = self.outgoing.take();
+            if let Some(refusable) = &mut self.refusable {
+                refusable.body = sent.map(|sent| sent.body);
+            }
         }
     }
 
@@ -187,6 +205,7 @@ impl Stream {
                 return Poll::Ready(Err(trouble(&error)));
             }
         };
+        self.refusable = None;
         life.answered.set(true);
         self.channel.used.set(true);
         if !head::lengths_agree(&parts.headers) {
@@ -207,6 +226,14 @@ impl Stream {
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         let inflow = Inflow::new(source, Rc::clone(life), length);
         Poll::Ready(Ok(Response::from_parts(parts, Some(inflow))))
+    }
+
+    /// The request again, if it has been refused and its body, which is streamed, can be had from its beginning.
+    pub(crate) fn take_refused(&mut self) -> Option<Request<RequestBody>> {
+        let refusable = self.refusable.take().filter(|_| self.refused)?;
+        let sending = self.outgoing.take().map(|outgoing| outgoing.body);
+        let body = refusable.body.or(sending)?.rewound()?;
+        Some(refusable.head.map(|()| body))
     }
 
     /// After a WebSocket was let in. The stream has to be kept as long as it: that is its place on the connection.
