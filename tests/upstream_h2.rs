@@ -22,9 +22,6 @@ mod nginx;
 mod origin;
 #[path = "upstream_h2/real.rs"]
 mod real;
-#[allow(dead_code, reason = "shared with the checks' tests")]
-#[path = "net_checks/server.rs"]
-mod server;
 #[path = "upstream_h2/service.rs"]
 mod service;
 #[path = "upstream_h2/sharing.rs"]
