@@ -35,7 +35,7 @@ function room(zone, index, state) {
       h('p', { class: 'verdict' }, mark(zone.verdict), `${zone.verdict} for `, age(zone.since))),
     zone.reasons.length > 0 && h('ul', { class: 'reasons' }, zone.reasons.map((reason) => h('li', {}, reason))),
     flow(zone, state),
-    h('ul', { class: 'parts' }, zone.components.map((part) => row(zone, part, state))),
+    h('ul', { class: 'parts', 'data-many': zone.components.length > 30 }, zone.components.map((part) => row(zone, part, state))),
     h('div', { class: 'acts' }, acts(zone, index, status)));
 }
 
