@@ -6,6 +6,7 @@ mod census;
 mod clock;
 mod complaint;
 pub mod crew;
+mod lines;
 mod prewarm;
 mod release;
 mod seats;
@@ -24,7 +25,7 @@ use http::HeaderValue;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
-use crate::config::{Limits, LogTarget};
+use crate::config::Limits;
 use crate::outcome::{Observation, Sign, Trouble};
 use crate::proxy::backend::connections::Connection;
 use crate::proxy::backend::upstream::Upstream;
@@ -38,7 +39,7 @@ use crate::proxy::request::queue::Queue;
 use crate::proxy::request::retry::Budget;
 use crate::proxy::request::view::View;
 use crate::snapshot::Snapshot;
-use crate::telemetry::access_log::{Batch, Line, Style};
+use crate::telemetry::access_log::Batch;
 use crate::telemetry::counters::WorkerCounters;
 use crate::telemetry::meter::PoolMeter;
 use crate::telemetry::trace::otlp::Span;
@@ -53,15 +54,14 @@ pub(crate) use census::Open;
 /// How often deadlines are compared with the clock. All of them are late by up to this much.
 pub const TICK: Duration = Duration::from_millis(50);
 
-/// Log bytes that are handed over before the next tick.
-const LOG_BATCH: usize = 32 * 1024;
-
 /// See the module's promise.
 pub(crate) struct Worker {
     index: usize,
     /// Microseconds and milliseconds since the process started, as of the last look at the clock.
     micros: Cell<u64>,
     now: Cell<u64>,
+    /// What the calendar said when they were 0, in microseconds since 1970.
+    origin: Cell<i64>,
     cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     view: RefCell<Rc<View>>,
     /// Where requests are counted that belong to no pool.
@@ -93,10 +93,11 @@ impl Worker {
         let budget = Budget::new(snapshot.config.upstream.retry_budget);
         let started = parts.started;
         let shared = (&parts.demands, &parts.meter);
-        Rc::new(Self {
+        let worker = Rc::new(Self {
             index,
             micros: Cell::new(0),
             now: Cell::new(1),
+            origin: Cell::new(0),
             cache: RefCell::new(parts.subscriber.cache()),
             view: RefCell::new(Rc::new(View::new(snapshot, None, shared, started))),
             unrouted: parts.meter.of_none(&Arc::from("")),
@@ -114,7 +115,10 @@ impl Worker {
             draining: Cell::new(false),
             ended: Notify::new(),
             parts,
-        })
+        });
+        worker.tick();
+        worker.look_at_calendar();
+        worker
     }
 
     // === the worker's own life
@@ -187,6 +191,7 @@ impl Worker {
     /// Looks at the clock, and at everything that may be due. When to [`Self::listen`] before the next tick, if at all.
     fn sweep(self: &Rc<Self>) -> Option<Instant> {
         self.tick();
+        self.look_at_calendar();
         let now = self.now();
         let crowded = self.handshakes.available_permits() == 0;
         let mut census = Census::default();
@@ -343,34 +348,6 @@ impl Worker {
     /// Takes a retry out of the budget, if one is left.
     pub(crate) fn withdraw_retry(&self) -> bool {
         self.budget.borrow_mut().withdraw(self.now() / 1000)
-    }
-
-    pub(crate) fn is_logging(&self) -> bool {
-        self.view.borrow().snapshot.config.access_log.target != LogTarget::Off
-    }
-
-    /// Writes an access-log line.
-    pub(crate) fn log(&self, line: &Line<'_>) {
-        let style = Style::of(&self.view.borrow().snapshot.config.access_log);
-        let full = {
-            let mut log = self.log.borrow_mut();
-            log.push(line, style);
-            log.len() >= LOG_BATCH
-        };
-        if full {
-            self.flush_log();
-        }
-    }
-
-    fn flush_log(&self) {
-        let batch = self.log.borrow_mut().take();
-        if batch.is_empty() {
-            return;
-        }
-        if let Err(lost) = self.parts.access_log.write(batch) {
-            let lines = lost.iter().filter(|&&byte| byte == b'\n').count();
-            self.counters().log_lines_dropped.add(lines as u64);
-        }
     }
 }
 

@@ -80,6 +80,11 @@ fn three_zones_have_two_doors() {
 }
 
 #[test]
+fn what_says_the_same_is_not_drawn_anew_but_ages_grow() {
+    plays("still");
+}
+
+#[test]
 fn traffic_is_on_the_page_as_it_flows() {
     plays("traffic");
 }

@@ -25,8 +25,6 @@ mod nginx;
 mod postgres;
 #[path = "net_checks/redis.rs"]
 mod redis;
-#[path = "net_checks/server.rs"]
-mod server;
 mod support;
 #[path = "net_checks/tls.rs"]
 mod tls;

@@ -15,9 +15,6 @@ mod commands;
 mod events;
 #[path = "notify/faults.rs"]
 mod faults;
-#[path = "notify/receiver.rs"]
-mod receiver;
-#[allow(dead_code, reason = "shared with the checks' tests")]
-#[path = "net_checks/server.rs"]
-mod server;
+#[path = "notify/pager.rs"]
+mod pager;
 mod support;

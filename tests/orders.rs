@@ -304,6 +304,36 @@ fn a_stream_of_events_from_a_zone_that_was_left_ends_visibly_after_drain_timeout
     );
 }
 
+#[test]
+fn a_storm_of_refused_orders_leaves_the_journal_room_and_is_told_all_the_same() {
+    let pair = Pair::start();
+    let proxy = pair.proxy(EAGER);
+    let mut client = RawClient::connect(proxy.admin);
+    for number in 0..300 {
+        // Nonsense, a zone that isn't there, and a state of affairs that is past: each is refused at another place.
+        let (path, field, body) = match number % 3 {
+            0 => ("zones/fz-2/pin", "", "{\"reason\": 7}"),
+            1 => ("zones/fz-9/pin", "", "{}"),
+            _ => ("zones/fz-2/pin", "If-Match: \"past\"\r\n", "{}"),
+        };
+        let answer = client.exchange(format!(
+            "POST /v1/{path} HTTP/1.1\r\nHost: localhost\r\n{field}Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        ));
+        assert!((400..500).contains(&answer.status), "{}", answer.status);
+    }
+    order(&proxy, "zones/fz-1/pin");
+    let orders = journal_of(&proxy, "order", 21);
+    let (done, refused) = orders.split_last().unwrap();
+    assert!(refused.iter().all(|order| order["result"] == "refused"));
+    // A slow machine takes minutes for so many, and each minute has room for one more.
+    assert!((20..30).contains(&refused.len()), "{}", refused.len());
+    assert_eq!(done["result"], "done", "{done:#}");
+    assert_eq!(done["left_out"], 300 - refused.len());
+    let told = "refused orders before it are not in the journal";
+    assert!(done["message"].as_str().unwrap().contains(told), "{done:#}");
+}
+
 fn open_tunnel(proxy: &Proxy) -> RawClient {
     let mut tunnel = proxy.client();
     tunnel.send(

@@ -19,9 +19,6 @@ mod incoming;
 mod outgoing;
 #[path = "proxy_protocol/refused.rs"]
 mod refused;
-#[allow(dead_code, reason = "shared with the checks' tests")]
-#[path = "net_checks/server.rs"]
-mod server;
 #[allow(dead_code, reason = "shared with the TLS tests")]
 #[path = "tls/site.rs"]
 mod site;

@@ -55,8 +55,10 @@ impl House {
 fn both_zones_and_a_real_flip_are_on_the_screen() {
     let mut house = House::start();
     let pane = house.top();
-    let screen = pane.until("ALL WELL");
+    // The journal tells what the disk has, a moment after it is so.
+    let screen = pane.until("fz-1:app-1 is up");
     for part in [
+        "ALL WELL",
         "● fz-1 ACTIVE",
         "○ fz-2 standby",
         "OPEN",
@@ -67,11 +69,6 @@ fn both_zones_and_a_real_flip_are_on_the_screen() {
     ] {
         assert!(screen.contains(part), "{part} is missing in\n{screen}");
     }
-    assert!(
-        screen.contains("fz-1:app-1 is up"),
-        "the journal:\n{screen}"
-    );
-
     house.first.refuse();
     pane.until("● fz-2 ACTIVE");
     let seen = SystemTime::now();
@@ -82,14 +79,14 @@ fn both_zones_and_a_real_flip_are_on_the_screen() {
         .unwrap_or_default();
     eprintln!("a flip was on the screen after {took:?} (tmux's own time to tell it included)");
 
-    let screen = pane.until("fz-2 is active instead of fz-1.");
+    let screen = pane.until("FLIP fz-1 → fz-2");
     for part in [
+        "fz-2 is active instead of fz-1.",
         "○ fz-1 standby",
         "FAILED",
         "SHUT",
         "fz-1:app-1 is down for",
         "L4CON",
-        "FLIP fz-1 → fz-2",
         "DOWN",
     ] {
         assert!(screen.contains(part), "{part} is missing in\n{screen}");
@@ -156,12 +153,9 @@ fn components_are_put_out_and_back_and_what_if_changes_nothing() {
     pane.press(&["d"]);
     pane.until("Select a component first");
     pane.press(&["Down", "x"]);
-    let screen = pane.until("What if fz-1:app-1 fails?");
-    assert!(
-        pane.until("FLIP fz-1 → fz-2 in ")
-            .contains("nothing has changed"),
-        "{screen}"
-    );
+    pane.until("What if fz-1:app-1 fails?");
+    pane.until("FLIP fz-1 → fz-2 in ");
+    pane.until("nothing has changed");
     // Not both at once: a terminal sends Escape and a letter as one key with Alt.
     pane.press(&["Escape"]);
     eventually(PATIENCE, "the answer is closed", || {

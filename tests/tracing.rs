@@ -15,9 +15,6 @@ mod collector;
 mod contexts;
 #[path = "tracing/faults.rs"]
 mod faults;
-#[allow(dead_code, reason = "shared with the checks' tests")]
-#[path = "net_checks/server.rs"]
-mod server;
 #[path = "tracing/spans.rs"]
 mod spans;
 mod support;

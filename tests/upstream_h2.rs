@@ -24,9 +24,6 @@ mod origin;
 mod real;
 #[path = "upstream_h2/refusals.rs"]
 mod refusals;
-#[allow(dead_code, reason = "shared with the checks' tests")]
-#[path = "net_checks/server.rs"]
-mod server;
 #[path = "upstream_h2/service.rs"]
 mod service;
 #[path = "upstream_h2/sharing.rs"]

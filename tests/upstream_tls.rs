@@ -16,9 +16,6 @@ mod faults;
 mod nginx;
 #[path = "upstream_tls/renewal.rs"]
 mod renewal;
-#[allow(dead_code, reason = "shared with the checks' tests")]
-#[path = "net_checks/server.rs"]
-mod server;
 #[path = "upstream_tls/service.rs"]
 mod service;
 #[path = "upstream_tls/site.rs"]

@@ -43,6 +43,9 @@ pub(super) fn abort(mut members: Map<String, Value>) -> Result<Command, Problem>
 fn text(members: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Problem> {
     match members.remove(name) {
         None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => {
+            Err(bad_request(format!("{name:?} is empty")))
+        }
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(bad_request(format!("{name:?} must be a string"))),
     }

@@ -62,6 +62,7 @@ pub(super) async fn order(
                 what: format!("POST {}", head.uri.path()),
                 reason: None,
                 end: OrderEnd::Refused(problem.detail().to_owned()),
+                left_out: 0,
             };
             context.monitor.note(refused).await;
             Err(problem)

@@ -163,7 +163,7 @@ fn fail_back(situation: &Situation<'_>) -> Decision {
     if !wait.is_zero() {
         let after = situation.policy.failback_after;
         return stay(
-            format!(", and {name} is not serving for {after:?} yet"),
+            format!(", and {name} has been serving for less than {after:?}"),
             Some(wait),
         );
     }

@@ -14,6 +14,7 @@ mod ledger;
 mod probes;
 mod promotion;
 mod recorder;
+mod refusals;
 mod request;
 mod resolver;
 mod scribe;
@@ -47,6 +48,7 @@ use disk::Disk;
 use drain::Drain;
 use promotion::Promoter;
 use recorder::Recorder;
+use refusals::Refusals;
 use request::{Asker, Request};
 use resolver::Resolver;
 use scribe::Scribe;
@@ -106,6 +108,7 @@ pub struct Monitor {
     asker: Option<Asker>,
     /// Orders that are to be told before what came of them.
     notes: Vec<Event>,
+    refusals: Refusals,
     /// Who waits for a planned flip, and to which zone.
     planned: Option<(Arc<str>, Reply)>,
 }
@@ -172,6 +175,7 @@ impl Monitor {
             own_fault_told: None,
             asker: None,
             notes: Vec::new(),
+            refusals: Refusals::default(),
             planned: None,
         };
         (monitor, handle, subscriber)

@@ -212,13 +212,17 @@ fn order(order: &Order) -> Value {
         OrderEnd::Refused(why) => Some(why),
         OrderEnd::Done | OrderEnd::Begun => None,
     };
-    json!({
+    let mut told = json!({
         "by": by,
         "order": order.what,
         "reason": order.reason,
         "result": order.end.as_str(),
         "refusal": refusal,
-    })
+    });
+    if order.left_out > 0 {
+        told["left_out"] = order.left_out.into();
+    }
+    told
 }
 
 fn sign(sign: Sign) -> String {

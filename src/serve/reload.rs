@@ -193,6 +193,7 @@ impl Reloader {
             what,
             reason,
             end,
+            left_out: 0,
         };
         self.monitor.note(order).await;
     }

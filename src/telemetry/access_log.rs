@@ -3,6 +3,7 @@
 
 mod batch;
 mod line;
+mod plain;
 mod stamps;
 mod writer;
 

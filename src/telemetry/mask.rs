@@ -21,12 +21,17 @@ pub fn push_shown(out: &mut Vec<u8>, address: IpAddr, how: ClientIp) {
             if how == ClientIp::Masked {
                 octets[3] = 0;
             }
-            for (at, octet) in octets.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(b'.');
+            let (mut text, mut length) = ([b'.'; 16], 0);
+            for octet in octets {
+                for (least, unit) in [(100, 100), (10, 10), (0, 1)] {
+                    if octet >= least {
+                        text[length] = b'0' + octet / unit % 10;
+                        length += 1;
+                    }
                 }
-                out.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+                length += 1;
             }
+            out.extend_from_slice(&text[..length - 1]);
         }
         (how, address) => out.extend_from_slice(shown(address, how).as_bytes()),
     }

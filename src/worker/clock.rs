@@ -30,6 +30,18 @@ impl Worker {
         now
     }
 
+    /// Somebody may have set the calendar since the last tick.
+    pub(super) fn look_at_calendar(&self) {
+        let passed = i64::try_from(self.micros()).unwrap_or(0);
+        self.origin.set(Timestamp::now().as_microsecond() - passed);
+    }
+
+    /// When it was `micros` worker microseconds.
+    pub(crate) fn calendar(&self, micros: u64) -> Timestamp {
+        let since_1970 = self.origin.get().saturating_add_unsigned(micros);
+        Timestamp::from_microsecond(since_1970).unwrap_or_default()
+    }
+
     /// `Date` (RFC 9110 6.6.1), made once a second.
     pub(crate) fn date(&self) -> HeaderValue {
         let second = self.now() / 1000 + 1;

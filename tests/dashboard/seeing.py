@@ -125,6 +125,27 @@ def zones(chromium, binary):
         tab.says("#setup", str(firedoor.file))
 
 
+def still(chromium, binary):
+    """What says the same isn't made again, however often the rest is drawn; but ages grow."""
+    with Serve(binary, interval="1h") as firedoor, chromium.tab(firedoor) as tab:
+        tab.headline("fz-1 is active and serving.")
+        tab.page.evaluate("""globalThis.touched = [];
+            new MutationObserver((seen) => touched.push(...seen.map((one) => one.target.parentNode.nodeName + ' ' + one.type)))
+              .observe(document.querySelector('.parts'), { subtree: true, childList: true, attributes: true, characterData: true })""")
+        age = "document.querySelector('.part time').textContent"
+        for _ in range(2):
+            before = tab.page.evaluate(age)
+            tab.until(f"{age} !== given", before)
+        touched = tab.page.evaluate("touched")
+        assert touched and set(touched) == {"TIME characterData"}, touched
+        tab.page.locator(".part button.name").first.click()
+        tab.says(".panel:not([hidden])", "Last checks")
+        firedoor.json("POST", "/v1/zones/fz-1/backends/app/drain", {})
+        tab.says(".part", "draining")
+        tab.page.locator(".part button.name").first.click()
+        tab.until("document.querySelector('.panel').hidden && document.querySelector('.part').textContent.includes('draining')")
+
+
 def traffic(chromium, binary):
     """Requests that go through are on the page within seconds."""
     with Demo(binary) as demo, chromium.tab(demo) as tab:

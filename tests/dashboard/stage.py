@@ -167,7 +167,7 @@ class Origin:
 class Serve(Firedoor):
     """`firedoor serve` with two or more zones of one app server each; its state survives a restart."""
 
-    def __init__(self, binary, zones=2, token=None, more=""):
+    def __init__(self, binary, zones=2, token=None, more="", interval="200ms"):
         directory = tempfile.TemporaryDirectory()
         home = pathlib.Path(directory.name)
         self.origins = [Origin() for _ in range(zones)]
@@ -189,7 +189,7 @@ class Serve(Firedoor):
             bind = "127.0.0.1:{admin}"
             {'token_file = "token"' if token else ""}
             [check]
-            interval = "200ms"
+            interval = "{interval}"
             [failover]
             min_stay = "0s"
             [access_log]

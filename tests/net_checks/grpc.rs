@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::asking::{SHORT, ask};
 use crate::authority::Authority;
-use crate::server::Server;
+use crate::support::server::Server;
 use crate::{liar, nginx};
 
 fn grpc(directory: TempDir, options: &[&str]) -> Server {

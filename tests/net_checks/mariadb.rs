@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
-use crate::server::{READY, Server};
+use crate::support::server::{READY, Server};
 use crate::support::wait::{PATIENCE, eventually};
 
 /// The accounts that every server has, besides root, who comes by the socket.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::server::{READY, Server};
+use crate::support::server::{READY, Server};
 
 /// Starts nginx with a certificate of `directory`; `extra` holds more lines of its `server` block.
 pub fn start(directory: tempfile::TempDir, certificate: &str, extra: &str) -> Server {

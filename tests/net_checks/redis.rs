@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::asking::{SHORT, ask};
 use crate::authority::Authority;
 use crate::liar;
-use crate::server::{READY, Server};
+use crate::support::server::{READY, Server};
 use crate::support::wait::PATIENCE;
 use crate::support::{Origin, Proxy, eventually, port};
 

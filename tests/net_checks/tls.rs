@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use crate::asking::{SHORT, ask};
 use crate::authority::{Authority, self_signed};
 use crate::nginx;
-use crate::server::Server;
+use crate::support::server::Server;
 use crate::support::{Proxy, port};
 
 /// nginx with a certificate for `host` that ends in `days`, and whose signer's is `ca.pem`.

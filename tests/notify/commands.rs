@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::receiver::progress;
+use crate::pager::progress;
 use crate::support::pair::{EAGER, Pair, journal, until_active};
 use crate::support::wait::{PATIENCE, eventually, eventually_some};
 

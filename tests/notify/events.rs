@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::authority::Authority;
-use crate::receiver::{Receiver, SECRET, events, progress};
+use crate::pager::{Pager, SECRET, events, progress};
 use crate::support::pair::{EAGER, Pair, journal, until_active, until_both_serve};
 use crate::support::wait::{PATIENCE, eventually};
 use crate::support::{Origin, Proxy};
 
 #[test]
 fn events_are_posted_in_order_as_they_stand_in_the_journal_and_signed() {
-    let receiver = Receiver::start();
+    let receiver = Pager::start();
     let mut pair = Pair::start();
     let on = "on = [\"flip\", \"standby-lost\", \"standby-ready\", \"flip\"]";
     let proxy = pair.proxy(&format!("{EAGER}{}", receiver.terms(on)));
@@ -82,7 +82,7 @@ fn events_are_posted_in_order_as_they_stand_in_the_journal_and_signed() {
 
 #[test]
 fn a_used_up_budget_and_nowhere_to_go_are_told() {
-    let receiver = Receiver::start();
+    let receiver = Pager::start();
     let mut pair = Pair::start();
     let few = "[failover]\nmin_stay = \"0s\"\nmax_flips_per_hour = 1\n";
     let proxy = pair.proxy(&format!(
@@ -107,7 +107,7 @@ fn a_used_up_budget_and_nowhere_to_go_are_told() {
 
 #[test]
 fn a_journal_that_can_not_be_written_and_the_flips_that_are_not_in_it_are_told_all_the_same() {
-    let receiver = Receiver::start();
+    let receiver = Pager::start();
     let mut pair = Pair::start();
     let sections = format!(
         "{EAGER}{}",
@@ -140,7 +140,7 @@ fn a_journal_that_can_not_be_written_and_the_flips_that_are_not_in_it_are_told_a
 
 #[test]
 fn a_certificate_that_ends_soon_is_told_once_and_one_that_does_not_is_not() {
-    let receiver = Receiver::start();
+    let receiver = Pager::start();
     let origin = Origin::named("a");
     let directory = TempDir::new().unwrap();
     let authority = Authority::new("the tests' authority");
@@ -182,7 +182,7 @@ fn a_webhook_over_tls_is_verified_and_gets_the_fields_that_it_wants() {
     let stranger = TempDir::new().unwrap();
     Authority::new("another").write(stranger.path());
     let other = stranger.path().join("ca.pem");
-    let receiver = Receiver::with(directory, &["--tls"]);
+    let receiver = Pager::with(directory, &["--tls"]);
     let mut pair = Pair::start();
     let address = receiver.server.address;
     let sections = format!(
@@ -210,7 +210,7 @@ fn a_webhook_over_tls_is_verified_and_gets_the_fields_that_it_wants() {
 
 #[test]
 fn a_reload_brings_and_removes_targets_and_the_ones_that_stay_go_on() {
-    let (first, second) = (Receiver::start(), Receiver::start());
+    let (first, second) = (Pager::start(), Pager::start());
     let mut pair = Pair::start();
     let only = |terms: &str| pair.builder(&format!("{EAGER}{terms}"));
     let (before, after) = (

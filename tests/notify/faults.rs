@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::receiver::{Receiver, events, progress};
+use crate::pager::{Pager, events, progress};
 use crate::support::pair::{EAGER, Pair, until_active, until_both_serve};
 use crate::support::wait::{PATIENCE, eventually};
 use crate::support::{Proxy, port};
@@ -29,7 +29,7 @@ fn fields<'a>(requests: &'a [Value], name: &str) -> Vec<&'a str> {
 
 #[test]
 fn what_fails_for_now_is_posted_again_with_the_same_delivery_before_what_comes_after() {
-    let receiver = Receiver::start();
+    let receiver = Pager::start();
     let pair = Pair::start();
     let proxy = pair.proxy(&format!("{EAGER}{}", receiver.terms(ON)));
     for mood in [
@@ -68,7 +68,7 @@ fn what_fails_for_now_is_posted_again_with_the_same_delivery_before_what_comes_a
 
 #[test]
 fn what_is_refused_for_good_is_counted_and_the_next_one_is_posted() {
-    let receiver = Receiver::start();
+    let receiver = Pager::start();
     let pair = Pair::start();
     let proxy = pair.proxy(&format!("{EAGER}{}", receiver.terms(ON)));
     let elsewhere = format!("http://{}/elsewhere", receiver.server.address);
@@ -110,7 +110,7 @@ fn what_is_refused_for_good_is_counted_and_the_next_one_is_posted() {
 #[test]
 fn a_receiver_that_hangs_delays_no_flip_and_one_whose_answer_never_ends_has_taken_the_event() {
     for does in ["hang", "endless"] {
-        let receiver = Receiver::start();
+        let receiver = Pager::start();
         let mut pair = Pair::start();
         let mut proxy = pair.proxy(&format!("{EAGER}{}", receiver.terms("on = [\"flip\"]")));
         receiver.mood(&json!({"does": does}));
@@ -164,7 +164,7 @@ fn whoever_is_never_there_costs_events_after_a_while_and_these_are_counted() {
 
 #[test]
 fn what_happens_as_the_process_ends_is_told_before_it_has_ended() {
-    let receiver = Receiver::start();
+    let receiver = Pager::start();
     let pair = Pair::start();
     let mut proxy = pair.proxy(&format!("{EAGER}{}", receiver.terms(ON)));
     flips(&proxy, &["fz-2"]);

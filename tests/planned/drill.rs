@@ -159,6 +159,11 @@ fn an_order_that_is_no_drill_is_refused_and_told_why() {
             400,
             "till",
         ),
+        (
+            "{\"zone\": \"\", \"for\": \"1m\"}",
+            400,
+            "\\\"zone\\\" is empty",
+        ),
         ("{\"zone\": \"fz-3\", \"for\": \"1m\"}", 404, "no zone"),
         ("{\"zone\": \"fz-2\", \"for\": \"1m\"}", 409, "isn't active"),
     ] {

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 use crate::haproxy::Haproxy;
-use crate::server::{READY, Server};
 use crate::site::Site;
+use crate::support::server::{READY, Server};
 use crate::support::wait::PATIENCE;
 use crate::support::{Origin, Proxy, RawClient, behaviour, eventually, port};
 use crate::{fields, introduces};

@@ -20,6 +20,8 @@ pub mod port;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod receiver;
+pub mod server;
 pub mod wait;
 pub mod wire;
 
@@ -29,4 +31,5 @@ pub use origin::{Origin, Seen};
 pub use peer::Front;
 pub use postgres::Postgres;
 pub use proxy::Proxy;
+pub use receiver::Receiver;
 pub use wait::eventually;

@@ -1,19 +1,23 @@
 //! The collector, from the tests' side.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::ops::Deref;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::server::Server;
 use crate::support::proxy::Builder;
 use crate::support::wait::{PATIENCE, eventually_some};
-use crate::support::{Proxy, RawClient};
+use crate::support::{Proxy, Receiver};
 
 /// A collector of spans, and the spans that it has.
-pub struct Collector {
-    pub server: Server,
+pub struct Collector(Receiver);
+
+impl Deref for Collector {
+    type Target = Receiver;
+
+    fn deref(&self) -> &Receiver {
+        &self.0
+    }
 }
 
 impl Collector {
@@ -23,17 +27,12 @@ impl Collector {
 
     /// `--tls` needs `server.pem` and `server.key` in `directory`.
     pub fn with(directory: TempDir, options: &[&str]) -> Self {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let server = Server::start(directory, |address, _| {
-            // tests/run makes this environment.
-            let mut command = Command::new(root.join("target/venv/bin/python"));
-            command
-                .arg(root.join("tests/tracing/collector.py"))
-                .arg(address.to_string())
-                .args(options);
-            command
-        });
-        Self { server }
+        Self(Receiver::start(
+            "tracing/collector.py",
+            directory,
+            options,
+            &[],
+        ))
     }
 
     /// `[tracing]` for it, with every request traced unless `lines` say otherwise.
@@ -52,28 +51,8 @@ impl Collector {
         Proxy::builder().toml(&self.terms(""))
     }
 
-    /// How it answers from now on.
-    pub fn mood(&self, mood: &Value) {
-        let mood = mood.to_string();
-        let answer = RawClient::connect(self.server.address).exchange(format!(
-            "PUT /mood HTTP/1.1\r\nHost: collector\r\nContent-Length: {}\r\n\r\n{mood}",
-            mood.len()
-        ));
-        assert_eq!(answer.status, 204);
-    }
-
     pub fn spans(&self) -> Vec<Value> {
         self.list("/spans")
-    }
-
-    /// What was sent to it, whether it was taken or not.
-    pub fn requests(&self) -> Vec<Value> {
-        self.list("/requests")
-    }
-
-    fn list(&self, path: &str) -> Vec<Value> {
-        let answer = crate::support::client::get(self.server.address, path);
-        answer.json().as_array().unwrap().clone()
     }
 
     /// The span of the request for `path`, and those under it in the order of their beginning, once they are there.

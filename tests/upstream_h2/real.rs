@@ -7,9 +7,9 @@ use tempfile::TempDir;
 
 use crate::authority::Authority;
 use crate::nginx;
-use crate::server::Server;
 use crate::support::Proxy;
 use crate::support::proxy::Builder;
+use crate::support::server::Server;
 
 fn certified() -> TempDir {
     let directory = TempDir::new().unwrap();

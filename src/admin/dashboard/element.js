@@ -1,5 +1,8 @@
 // Elements: made anew from the state each time, then brought into the page with as few changes as possible, so that focus, selection,
 // opened details and scroll positions stay where they are while the state moves underneath.
+import { now } from './state.js';
+import { clock, span } from './words.js';
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 // An HTML element. A child that is null or false is left out.
@@ -56,7 +59,22 @@ function dropped(node) {
   return next;
 }
 
+// Stands for one that is in the page already, with that key, and stays as it is.
+export const same = (tag, kind, key) => h(tag, { class: kind, 'data-key': key, 'data-same': true });
+
+// For how long, as of now: it grows although nothing else changes.
+export const age = (since) => h('time', { datetime: since, title: `since ${clock(since)}`, 'data-since': Date.parse(since) }, span(now() - Date.parse(since)));
+
+// Lets the ages in `place` grow.
+export function grow(place) {
+  for (const time of place.querySelectorAll('time[data-since]')) {
+    const text = span(now() - Number(time.dataset.since));
+    if (time.firstChild.data !== text) time.firstChild.data = text;
+  }
+}
+
 function adopt(there, wanted) {
+  if (wanted.dataset?.same !== undefined) return;
   if (there.nodeType !== Node.ELEMENT_NODE) {
     if (there.data !== wanted.data) there.data = wanted.data;
     return;

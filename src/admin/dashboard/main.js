@@ -1,6 +1,6 @@
 // The page: puts the state into its places, and carries out what buttons say.
 import { json, keep } from './admin.js';
-import { show, h } from './element.js';
+import { grow, h, show } from './element.js';
 import { follow } from './feed.js';
 import { journal } from './journal.js';
 import { identity, link } from './link.js';
@@ -40,6 +40,7 @@ function draw() {
   show(place('identity'), identity(state));
   show(place('summary'), summary(state));
   show(place('plan'), plan(state));
+  grow(place('plan'));
   show(place('journal'), journal(state));
   show(place('traffic'), traffic(state));
   show(place('setup'), setup(state));

@@ -1,14 +1,15 @@
 // A zone as a fire compartment: its verdict, what flows through it, its components, and what an operator can do with it.
-import { row } from './component.js';
+import { row, turnPage } from './component.js';
 import { door } from './door.js';
-import { button, h, svg } from './element.js';
+import { age, button, h, svg } from './element.js';
 import { mark } from './mark.js';
-import { activeZone, now } from './state.js';
-import { clock, count, latency, rate, span } from './words.js';
+import { activeZone } from './state.js';
+import { count, latency, rate } from './words.js';
 
 // All zones in the order of the configuration, and a door between each two.
 export function plan(state) {
   const { status } = state;
+  turnPage();
   const active = status.zones.findIndex((zone) => zone.active);
   return status.zones.flatMap((zone, index) => {
     const here = room(zone, index, state);
@@ -31,16 +32,16 @@ function room(zone, index, state) {
       h('p', { class: 'role' }, zone.active ? 'active' : 'standby', index === 0 && h('span', { class: 'configured', title: 'the first zone of the configuration' }, 'preferred')),
       status.pinned === zone.name && h('span', { class: 'operator' }, 'pinned'),
       status.drill?.zone === zone.name && h('span', { class: 'operator' }, 'drilled'),
-      h('p', { class: 'verdict' }, mark(zone.verdict), `${zone.verdict} for `, h('time', { datetime: zone.since, title: `since ${clock(zone.since)}` }, span(now() - Date.parse(zone.since))))),
+      h('p', { class: 'verdict' }, mark(zone.verdict), `${zone.verdict} for `, age(zone.since))),
     zone.reasons.length > 0 && h('ul', { class: 'reasons' }, zone.reasons.map((reason) => h('li', {}, reason))),
     flow(zone, state),
-    h('ul', { class: 'parts' }, zone.components.map((part) => row(zone, part, state))),
+    h('ul', { class: 'parts', 'data-many': zone.components.length > 30 }, zone.components.map((part) => row(zone, part, state))),
     h('div', { class: 'acts' }, acts(zone, index, status)));
 }
 
 // Dashes that run into the active zone; they stand still for readers who want no motion.
-const inflow = () => svg('svg', { class: 'inflow', viewBox: '0 0 40 14', 'aria-hidden': 'true' },
-  svg('path', { class: 'stream', d: 'M2 7h28' }), svg('path', { class: 'head', d: 'm26 2 8 5-8 5' }));
+const inflow = () => h('span', { class: 'inflow', 'aria-hidden': 'true' },
+  h('span', { class: 'run' }, h('span', { class: 'stream' })), svg('svg', { viewBox: '0 0 12 14' }, svg('path', { d: 'm1 2 8 5-8 5' })));
 
 // What the zone does, and each of its pools where it has several.
 function flow(zone, { status, traffic }) {

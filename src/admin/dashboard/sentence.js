@@ -49,7 +49,8 @@ export function sentence(status) {
       return { headline: `${active.name} is active instead of ${preferred.name}.`, hint: back + beside + pinned };
     }
     if (ready.length === 0 && status.zones.length > 1) {
-      return { headline: `${active.name} is active, without a standby.`, hint: `The next failure is an outage.${pinned}` };
+      const others = standbys(status).map((zone) => `${zone.name} ${zone.verdict === 'failed' ? 'has failed' : 'isn’t known yet'}`);
+      return { headline: `${active.name} is active, without a standby.`, hint: `${list(others)}: the next failure is an outage.${pinned}` };
     }
     return { headline: `${active.name} is active and serving.`, hint: standby + pinned };
   }

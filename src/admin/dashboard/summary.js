@@ -30,12 +30,13 @@ export function summary({ status, entries, link, heard }) {
 
 const answer = (term, told, kind) => h('div', { class: 'answer', 'data-key': term, 'data-kind': kind }, h('dt', {}, term), h('dd', {}, told));
 
-// The last flip tells it field by field; what happened before the journal's memory, or before any flip, is told by firedoor.
+// The last flip tells it field by field, as it was then: what had failed may be well again. What happened before the journal's memory, or
+// before any flip, is told by firedoor.
 function why(status, entries) {
   const flip = entries.findLast((entry) => entry.kind === 'flip' && entry.epoch === status.epoch);
   if (!flip) return `${opening(status.active_because)}.`;
   return [
-    `${opening(flip.rule)}. `,
+    `At ${clock(flip.at)}: ${flip.rule}. `,
     flip.reasons.map((reason) => h('span', { class: 'evidence' }, reason)),
   ];
 }

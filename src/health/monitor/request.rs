@@ -64,6 +64,7 @@ impl Monitor {
                     what: command.to_string(),
                     reason: command.reason().map(str::to_owned),
                     end: OrderEnd::Done,
+                    left_out: 0,
                 };
                 let taken = self.check(condition, now);
                 match taken.and_then(|()| self.order(command, now)) {
@@ -115,8 +116,10 @@ impl Monitor {
     }
 
     fn note(&mut self, order: Order, now: Moment) {
-        let (at, what) = (now.wall, What::Order(order));
-        self.notes.push(Event { at, what });
+        if let Some(order) = self.refusals.admit(order, now.instant) {
+            let (at, what) = (now.wall, What::Order(order));
+            self.notes.push(Event { at, what });
+        }
     }
 
     fn wait_for_flip(&mut self, to: usize, reply: Reply) {

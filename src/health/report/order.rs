@@ -13,6 +13,8 @@ pub struct Order {
     pub reason: Option<String>,
     /// What came of it.
     pub end: OrderEnd,
+    /// How many refused orders before it are told nowhere else, as they came too fast.
+    pub left_out: u64,
 }
 
 /// What came of an order.
@@ -79,9 +81,18 @@ impl fmt::Display for Order {
         if let Some(reason) = &self.reason {
             write!(f, ": {reason}")?;
         }
-        match &self.end {
-            OrderEnd::Done | OrderEnd::Begun => Ok(()),
-            OrderEnd::Refused(why) => write!(f, "; REFUSED: {why}"),
+        if let OrderEnd::Refused(why) = &self.end {
+            write!(f, "; REFUSED: {why}")?;
+        }
+        match self.left_out {
+            0 => Ok(()),
+            1 => {
+                f.write_str("; 1 refused order before it is not in the journal: they came too fast")
+            }
+            many => write!(
+                f,
+                "; {many} refused orders before it are not in the journal: they came too fast"
+            ),
         }
     }
 }

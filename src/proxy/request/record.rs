@@ -312,7 +312,9 @@ impl Record {
             Ending::Well
         };
         if let Some(words) = &mut self.words {
-            words.first_byte = self.begun.elapsed();
+            self.state.worker.tick();
+            let took = self.state.worker.micros().saturating_sub(self.begun_at);
+            words.first_byte = Duration::from_micros(took);
         }
     }
 

@@ -26,9 +26,10 @@ impl Batch {
         self.lines.is_empty()
     }
 
-    /// All of them. There will be about as many again.
+    /// All of them. There will be about as many again: a little more room than they took, or it would be moved when it is nearly full.
     pub fn take(&mut self) -> Vec<u8> {
-        let room = Vec::with_capacity(self.lines.len());
+        let taken = self.lines.len();
+        let room = Vec::with_capacity(taken + taken / 16);
         std::mem::replace(&mut self.lines, room)
     }
 }

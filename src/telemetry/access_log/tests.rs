@@ -11,7 +11,7 @@ fn line() -> Line<'static> {
         time: Timestamp::UNIX_EPOCH,
         method: "GET",
         scheme: "http",
-        host: "kunde1.example",
+        host: b"kunde1.example",
         path: "/a\"b\n",
         query: Some("secret=1"),
         status: 200,
@@ -19,7 +19,7 @@ fn line() -> Line<'static> {
         bytes_out: 12,
         duration: Duration::from_micros(1500),
         client: IpAddr::from([203, 0, 113, 77]),
-        user_agent: "curl/8 \"x\"",
+        user_agent: b"curl/8 \"x\"",
         headers: &[],
         protocol: "HTTP/1.1",
         request_id: "abc",
@@ -166,7 +166,7 @@ fn no_text_whatever_breaks_a_line() {
         "ä\"ö",
     ] {
         let line = Line {
-            user_agent: odd,
+            user_agent: odd.as_bytes(),
             ..line()
         };
         for format in [LogFormat::Json, LogFormat::Combined] {

@@ -30,8 +30,8 @@ impl Record {
     /// Counts the whole request. How long it has taken, in microseconds.
     pub(super) fn measure(&self) -> u64 {
         let worker = &self.state.worker;
-        // Most responses are complete as soon as they begin: they need no third look, unless a line tells the time of their head as well.
-        if !self.prompt || self.words.is_some() {
+        // Most responses are complete as soon as they begin: they need no third look. (Where there is a log, that was at their head.)
+        if !self.prompt {
             worker.tick();
         }
         let took = worker.micros().saturating_sub(self.begun_at);

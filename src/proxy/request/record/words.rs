@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version};
-use jiff::Timestamp;
 
 use super::Record;
 use crate::proxy::message::identity::Identity;
@@ -75,27 +74,22 @@ fn field(headers: &HeaderMap, name: &HeaderName) -> Option<(HeaderName, String)>
 
 impl Record {
     pub(super) fn write<'a>(&self, words: &'a Words, elapsed: Duration) {
-        // Most requests are timed by a look at the clock that was before the response head.
-        let elapsed = elapsed.max(words.first_byte);
         let text = |value: &'a Option<HeaderValue>| {
             let value = value.as_ref().map(HeaderValue::as_bytes);
-            String::from_utf8_lossy(value.unwrap_or_default())
+            value.unwrap_or_default()
         };
-        let (host, user_agent) = (text(&words.host), text(&words.user_agent));
         let request_id = self.identity.as_ref().map(Identity::request_id_text);
         let key: Option<&ComponentKey> = self.upstream.as_ref().map(|upstream| &upstream.key);
         let pool: Option<&Arc<str>> = self.upstream.as_ref().map(|upstream| &upstream.pool);
         self.state.worker.log(&Line {
-            time: Timestamp::now()
-                .checked_sub(jiff::SignedDuration::try_from(elapsed).unwrap_or_default())
-                .unwrap_or(Timestamp::UNIX_EPOCH),
+            time: self.state.worker.calendar(self.begun_at),
             method: if words.uri.is_some() {
                 self.method.as_str()
             } else {
                 "-"
             },
             scheme: self.state.scheme,
-            host: &host,
+            host: text(&words.host),
             path: words.uri.as_ref().map_or("-", Uri::path),
             query: words.uri.as_ref().and_then(Uri::query),
             status: self.status,
@@ -103,7 +97,7 @@ impl Record {
             bytes_out: self.bytes_out,
             duration: elapsed,
             client: words.client,
-            user_agent: &user_agent,
+            user_agent: text(&words.user_agent),
             headers: &words.fields,
             protocol: match self.version {
                 Version::HTTP_10 => "HTTP/1.0",

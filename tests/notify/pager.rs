@@ -1,41 +1,40 @@
-//! The receiver, from the tests' side.
+//! Whom events are posted to, from the tests' side.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::ops::Deref;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::server::Server;
 use crate::support::wait::{PATIENCE, eventually_some};
-use crate::support::{Proxy, RawClient, client};
+use crate::support::{Proxy, Receiver};
 
 pub const SECRET: &str = "hunter2";
 
-/// Somebody whom events are posted to.
-pub struct Receiver {
-    pub server: Server,
+/// A receiver that looks at signatures.
+pub struct Pager(Receiver);
+
+impl Deref for Pager {
+    type Target = Receiver;
+
+    fn deref(&self) -> &Receiver {
+        &self.0
+    }
 }
 
-impl Receiver {
+impl Pager {
     pub fn start() -> Self {
         Self::with(TempDir::new().unwrap(), &[])
     }
 
     /// `--tls` needs `server.pem` and `server.key` in `directory`.
     pub fn with(directory: TempDir, options: &[&str]) -> Self {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let server = Server::start(directory, |address, _| {
-            // tests/run makes this environment.
-            let mut command = Command::new(root.join("target/venv/bin/python"));
-            command
-                .arg(root.join("tests/notify/receiver.py"))
-                .arg(address.to_string())
-                .args(options)
-                .env("SECRET", SECRET);
-            command
-        });
-        Self { server }
+        let variables = [("SECRET", SECRET)];
+        Self(Receiver::start(
+            "notify/pager.py",
+            directory,
+            options,
+            &variables,
+        ))
     }
 
     /// `[[notify]]` for it.
@@ -44,22 +43,6 @@ impl Receiver {
         format!(
             "[[notify]]\nname = \"pager\"\nurl = \"http://{address}/events?key=1\"\nsecret = \"{SECRET}\"\n{lines}\n"
         )
-    }
-
-    /// How it answers from now on.
-    pub fn mood(&self, mood: &Value) {
-        let mood = mood.to_string();
-        let answer = RawClient::connect(self.server.address).exchange(format!(
-            "PUT /mood HTTP/1.1\r\nHost: receiver\r\nContent-Length: {}\r\n\r\n{mood}",
-            mood.len()
-        ));
-        assert_eq!(answer.status, 204);
-    }
-
-    /// All that came, taken or not.
-    pub fn requests(&self) -> Vec<Value> {
-        let answer = client::get(self.server.address, "/taken");
-        answer.json().as_array().unwrap().clone()
     }
 
     /// The first so many requests that were answered with 200, once there are as many.

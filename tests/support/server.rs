@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::Pid;
 use tempfile::TempDir;
 
-use crate::support::wait::{PATIENCE, eventually_some};
-use crate::support::{port, process};
+use super::wait::{PATIENCE, eventually_some};
+use super::{port, process};
 
 /// The file by which a server says that it listens.
 pub const READY: &str = "ready.pid";
