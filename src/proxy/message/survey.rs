@@ -217,28 +217,28 @@ pub(crate) fn is_host(value: &[u8]) -> bool {
             None => return false,
         },
         _ => {
-            let end = value.iter().position(|&b| b == b':').unwrap_or(value.len());
-            let host = &value[..end];
-            let reg_name = host.iter().enumerate().all(|(at, &b)| {
-                IN_HOST[usize::from(b)]
-                    && (b != b'%'
-                        || host
-                            .get(at + 1..at + 3)
-                            .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)))
-            });
-            if !reg_name {
+            let end = value.iter().position(|&b| !IN_HOST[usize::from(b)]);
+            let (host, port) = value.split_at(end.unwrap_or(value.len()));
+            let is_coded = |after: &[u8]| {
+                let code = after.get(..2);
+                code.is_some_and(|code| code.iter().all(u8::is_ascii_hexdigit))
+            };
+            if host.contains(&b'%') && !host.split(|&b| b == b'%').skip(1).all(is_coded) {
                 return false;
             }
-            (host, &value[end..])
+            (host, port)
         }
     };
     let port_is_sound = match port {
         [] => true,
         [b':', digits @ ..] => {
-            digits.len() <= 5
-                && digits.iter().all(u8::is_ascii_digit)
-                && (digits.is_empty()
-                    || std::str::from_utf8(digits).is_ok_and(|d| d.parse::<u16>().is_ok()))
+            let number = |digits: &[u8]| {
+                digits.iter().try_fold(0, |number: u32, digit| {
+                    let digit = digit.is_ascii_digit().then(|| u32::from(digit - b'0'));
+                    Some(number * 10 + digit?)
+                })
+            };
+            digits.len() <= 5 && number(digits).is_some_and(|port| port <= u16::MAX.into())
         }
         _ => false,
     };

@@ -54,12 +54,31 @@ fn hosts_are_told_from_what_only_looks_like_one() {
         "127.0.0.1:1",
         "a_b.example",
         "%41.example",
+        "a:65535",
     ] {
         assert!(is_host(good.as_bytes()), "{good}");
     }
     for bad in [
-        "", ":80", "a b", "a,b", "a/b", "u@a", "a:b", "a:123456", "a:70000", "[::1", "[x]",
-        "[::1]x", "a%4", "a\\b", "a?b", "a#b",
+        "",
+        ":80",
+        "a b",
+        "a,b",
+        "a/b",
+        "u@a",
+        "a:b",
+        "a:123456",
+        "a:70000",
+        "a:99999999999",
+        "a:+8",
+        "[::1",
+        "[x]",
+        "[::1]x",
+        "a%4",
+        "a%%41",
+        "a%4g",
+        "a\\b",
+        "a?b",
+        "a#b",
     ] {
         assert!(!is_host(bad.as_bytes()), "{bad}");
     }
