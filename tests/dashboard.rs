@@ -129,8 +129,9 @@ fn the_page_outlives_firedoor_and_goes_on_when_it_is_back() {
     plays("restart");
 }
 
+/// One of the last by its name: it takes 15 seconds, and whoever must be alone would wait for it, with everybody else behind.
 #[test]
-fn a_firedoor_that_hangs_is_told_from_one_that_is_well() {
+fn the_silence_of_a_firedoor_that_hangs_is_noticed() {
     plays("silence");
 }
 
