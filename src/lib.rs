@@ -51,6 +51,7 @@ pub mod memory;
 pub mod moment;
 pub mod notify;
 pub mod outcome;
+pub mod processor;
 pub mod proxy;
 pub mod serve;
 pub mod shutdown;

@@ -1,4 +1,4 @@
-//! Optimised builds, and no others, are told which code is hot.
+//! Optimised builds, and no others, are told which code is hot and what the processor can do.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -42,6 +42,32 @@ fn an_optimised_build_gets_the_profile() {
     // 0xff "lprofi" 0x81: an indexed profile of LLVM's.
     let begin = std::fs::read(&profile).unwrap();
     assert_eq!(begin[..8], *b"\xfflprofi\x81");
+}
+
+#[test]
+fn an_optimised_build_is_for_processors_like_this_one() {
+    let given = ["--crate-name", "hyper", "-C", "opt-level=3"];
+    let level = |arguments: &[&str]| {
+        let called = called_with(&[&given[..], arguments].concat());
+        let levels = called.iter().filter(|a| a.contains("target-cpu="));
+        levels.cloned().collect::<Vec<_>>()
+    };
+    let v3 = vec!["-Ctarget-cpu=x86-64-v3".to_owned()];
+    assert_eq!(level(&[]), if is_v3() { v3 } else { Vec::new() });
+    // It is to run anywhere, so as to tell what is the matter.
+    assert!(level(&["--crate-type", "bin"]).is_empty());
+    let wished = "-Ctarget-cpu=x86-64";
+    assert_eq!(level(&[wished]), [wished]);
+}
+
+fn is_v3() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        // What came with AVX2 stands beside it wherever that is not hidden on purpose.
+        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("movbe")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 #[test]
