@@ -25,3 +25,4 @@ pub(super) mod spare;
 pub(crate) mod trial;
 pub(crate) mod upgrade;
 pub(crate) mod view;
+pub(super) mod writing;

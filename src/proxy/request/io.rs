@@ -9,9 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use rustix::net::SendFlags;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::proxy::backend::backend_stream::BackendStream;
 use crate::proxy::backend::doorbell::Doorbell;
@@ -256,59 +254,5 @@ impl AsyncWrite for UpstreamSocket {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         Pin::new(&mut this.stream).poll_shutdown(&mut Context::from_waker(&this.waker))
-    }
-}
-
-/// What is copied together rather than gathered by the kernel, in bytes.
-const SMALL: usize = 2048;
-
-thread_local! {
-    /// Where it is copied together.
-    static TOGETHER: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(SMALL));
-}
-
-/// Writes `bufs` with one call. For one buffer, or a few small ones (a head and a short body), that is `send` rather than `writev`,
-/// which spares the kernel the import of a vector; for the rest, nothing is copied.
-pub(in crate::proxy) fn write_all_at_once(
-    stream: &mut TcpStream,
-    cx: &mut Context<'_>,
-    bufs: &[IoSlice<'_>],
-) -> Poll<io::Result<usize>> {
-    if let [only] = bufs {
-        return poll_send(stream, cx, only);
-    }
-    if bufs.iter().map(|buf| buf.len()).sum::<usize>() > SMALL {
-        return Pin::new(stream).poll_write_vectored(cx, bufs);
-    }
-    TOGETHER.with_borrow_mut(|together| {
-        together.clear();
-        for buf in bufs {
-            together.extend_from_slice(buf);
-        }
-        poll_send(stream, cx, together)
-    })
-}
-
-/// What the runtime's own `poll_write` does, by a system call of rustix. glibc's `send` is a place where a thread may be cancelled, and
-/// says so with two locked instructions whenever there are several threads.
-fn poll_send(stream: &TcpStream, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-    loop {
-        ready!(stream.poll_write_ready(cx))?;
-        let mut sent = 0;
-        let result = stream.try_io(Interest::WRITABLE, || {
-            sent = rustix::net::send(stream, buf, SendFlags::NOSIGNAL)?;
-            if sent < buf.len() {
-                // So the runtime knows, without another call, that there is no more room.
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            Ok(())
-        });
-        match result {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                return Poll::Ready(Err(error));
-            }
-            Err(_) if sent == 0 => {}
-            Ok(()) | Err(_) => return Poll::Ready(Ok(sent)),
-        }
     }
 }
