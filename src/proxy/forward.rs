@@ -100,7 +100,7 @@ async fn forward<B: Body + Into<ClientBody>>(
     // How the last attempt that had been sent was lost.
     let mut failed: Option<Trouble> = None;
     // An answer worth another try, for want of a better one.
-    let mut poor: Option<Answer> = None;
+    let mut poor: Option<Box<Answer>> = None;
     // Not if it was held or its body has been waited for: that time is not the backend's.
     let mut first = matches!(request.body(), RequestBody::Empty);
     let mut dressed = false;
@@ -118,7 +118,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             if admitted.is_none() {
                 worker.counters().sheds.add(1);
                 record.unserved(&view, pool);
-                return poor.ok_or(Refusal::Shed);
+                return poor.map(|answer| *answer).ok_or(Refusal::Shed);
             }
         }
         // A session goes on where it was, also where those without one wait.
@@ -137,7 +137,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             // Boxed: few requests are ever held, and all of them would carry the room for it.
             match Box::pin(stay.wait(state, view, pool, &mut tried, failed, record)).await {
                 Ok(()) => continue,
-                Err(refusal) => return poor.ok_or(refusal),
+                Err(refusal) => return poor.map(|answer| *answer).ok_or(refusal),
             }
         };
         flight.admitted = admitted;
@@ -267,7 +267,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                     // The probes have been asked: the next attempt is the standby's, or there is none.
                     failed = Some(Trouble::ServerError);
                 }
-                poor = Some(answer);
+                poor = Some(Box::new(answer));
                 retries += 1;
                 tried.push(upstream.id);
                 request = again;

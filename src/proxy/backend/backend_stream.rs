@@ -13,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::multiplex::Stream;
 use super::stream_tunnel::StreamTunnel;
-use crate::proxy::request::writing::write_all_at_once;
+use crate::proxy::request::writing::{write_all_at_once, write_record};
 use crate::worker::Open;
 
 /// A backend's side of a connection.
@@ -46,8 +46,10 @@ impl BackendStream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain { stream, .. } => write_all_at_once(stream, cx, bufs),
-            // rustls gathers them itself.
-            Self::Secured { stream, .. } => Pin::new(&mut **stream).poll_write_vectored(cx, bufs),
+            Self::Secured { stream, .. } => {
+                let (socket, tls) = stream.get_mut();
+                write_record(socket, tls, cx, bufs)
+            }
             Self::Tunnel { tunnel, .. } => Pin::new(&mut **tunnel).poll_write_vectored(cx, bufs),
         }
     }
@@ -75,11 +77,7 @@ impl AsyncWrite for BackendStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain { stream, .. } => write_all_at_once(stream, cx, &[IoSlice::new(buf)]),
-            Self::Secured { stream, .. } => Pin::new(&mut **stream).poll_write(cx, buf),
-            Self::Tunnel { tunnel, .. } => Pin::new(&mut **tunnel).poll_write(cx, buf),
-        }
+        self.get_mut().poll_write_together(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::proxy::request::writing::write_all_at_once;
+use crate::proxy::request::writing::{write_all_at_once, write_leftover, write_record};
 
 /// A client's side of a connection.
 pub(crate) trait ClientStream: AsyncRead + AsyncWrite + Unpin + 'static {
@@ -87,20 +87,13 @@ impl ClientStream for Secured {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // rustls gathers them itself.
-        self.inner().poll_write_vectored(cx, bufs)
+        let (socket, tls) = self.0.get_mut();
+        write_record(socket, tls, cx, bufs)
     }
 
     fn poll_leftover(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let (socket, tls) = self.0.get_mut();
-        if !tls.wants_write() {
-            return Poll::Ready(Ok(0));
-        }
-        match tls.write_tls(&mut Outlet { socket, cx }) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-            Ok(0) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            result => Poll::Ready(result),
-        }
+        write_leftover(socket, tls, cx)
     }
 
     fn bid_farewell(&mut self, words: &[u8]) {
@@ -128,7 +121,7 @@ impl AsyncWrite for Secured {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.inner().poll_write(cx, buf)
+        self.poll_write_together(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -136,7 +129,7 @@ impl AsyncWrite for Secured {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.inner().poll_write_vectored(cx, bufs)
+        self.poll_write_together(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -150,32 +143,5 @@ impl AsyncWrite for Secured {
     /// Tells the client that this is the end, not a cut, before it closes our half.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.inner().poll_shutdown(cx)
-    }
-}
-
-/// The socket, as rustls writes to it.
-struct Outlet<'a, 'w> {
-    socket: &'a mut TcpStream,
-    cx: &'a mut Context<'w>,
-}
-
-impl Write for Outlet<'_, '_> {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        or_would_block(Pin::new(&mut *self.socket).poll_write(self.cx, buf))
-    }
-
-    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        or_would_block(Pin::new(&mut *self.socket).poll_write_vectored(self.cx, bufs))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn or_would_block(written: Poll<io::Result<usize>>) -> io::Result<usize> {
-    match written {
-        Poll::Ready(result) => result,
-        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
     }
 }

@@ -1,11 +1,12 @@
 //! How bytes go to the kernel, in as few and as cheap calls as can be.
 
 use std::cell::RefCell;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use rustix::net::SendFlags;
+use rustls::{ConnectionCommon, SideData};
 use tokio::io::{AsyncWrite, Interest};
 use tokio::net::TcpStream;
 
@@ -60,5 +61,63 @@ fn poll_send(stream: &TcpStream, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::R
             Err(_) if sent == 0 => {}
             Ok(()) | Err(_) => return Poll::Ready(Ok(sent)),
         }
+    }
+}
+
+/// Writes `bufs` over TLS, as one record if they fit into one. What earlier writes have left goes first.
+///
+/// tokio-rustls would do the same by `writev`, which for one record costs a hundredth of the whole request more than `send`.
+pub(in crate::proxy) fn write_record<S: SideData>(
+    socket: &mut TcpStream,
+    tls: &mut ConnectionCommon<S>,
+    cx: &mut Context<'_>,
+    bufs: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    while ready!(write_leftover(socket, tls, cx))? > 0 {}
+    let taken = tls.writer().write_vectored(bufs)?;
+    while let Poll::Ready(left) = write_leftover(socket, tls, cx) {
+        if left? == 0 {
+            break;
+        }
+    }
+    Poll::Ready(Ok(taken))
+}
+
+/// Hands the kernel what TLS still has of earlier writes, and says how much it took. 0: there is nothing left.
+pub(in crate::proxy) fn write_leftover<S: SideData>(
+    socket: &mut TcpStream,
+    tls: &mut ConnectionCommon<S>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    if !tls.wants_write() {
+        return Poll::Ready(Ok(0));
+    }
+    match tls.write_tls(&mut Outlet { socket, cx }) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        Ok(0) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+        result => Poll::Ready(result),
+    }
+}
+
+/// The socket, as rustls writes to it.
+struct Outlet<'a, 'w> {
+    socket: &'a mut TcpStream,
+    cx: &'a mut Context<'w>,
+}
+
+impl Write for Outlet<'_, '_> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(buf)])
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        match write_all_at_once(self.socket, self.cx, bufs) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -66,7 +66,8 @@ pub(super) async fn serve<S: ClientStream>(
         if let Ok(outgoing) = respond.send_response(Response::from_parts(head, ()), false) {
             let client = StreamTunnel::new(incoming, outgoing);
             state.begin_tunnel();
-            upgrade::relay(&state, client, Bytes::new(), tunnel).await;
+            // Boxed: no other request carries the room for it.
+            Box::pin(upgrade::relay(&state, client, Bytes::new(), tunnel)).await;
             state.end_tunnel();
         }
         return;
