@@ -31,7 +31,7 @@ use crate::proxy::backend::connections::Connection;
 use crate::proxy::backend::upstream::Upstream;
 use crate::proxy::client::accept;
 use crate::proxy::client::challenge::Challenges;
-use crate::proxy::client::downstream::{Downstream, millis};
+use crate::proxy::client::downstream::Downstream;
 use crate::proxy::client::handshake;
 use crate::proxy::request::exchange::Exchange;
 use crate::proxy::request::hold::Held;
@@ -50,6 +50,7 @@ use crew::{Order, Parts};
 use seats::Seats;
 
 pub(crate) use census::Open;
+pub(crate) use clock::millis;
 
 /// How often deadlines are compared with the clock. All of them are late by up to this much.
 pub const TICK: Duration = Duration::from_millis(50);

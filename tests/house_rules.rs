@@ -125,10 +125,12 @@ fn proxy_and_health_never_import_each_other() {
 }
 
 #[test]
-fn a_message_knows_no_side_and_a_backend_no_client() {
+fn a_message_and_a_socket_know_no_side_and_a_backend_no_client() {
     let rule = |source: &Source| {
         let forbidden: &[&str] = if source.is_in("src/proxy/message") {
-            &["client", "request", "backend", "forward"]
+            &["client", "request", "backend", "forward", "socket"]
+        } else if source.is_in("src/proxy/socket") {
+            &["client", "request", "backend", "forward", "message"]
         } else if source.is_in("src/proxy/backend") {
             &["client", "forward"]
         } else {
@@ -149,11 +151,15 @@ fn a_message_knows_no_side_and_a_backend_no_client() {
             ),
             (
                 "src/proxy/message/headers.rs",
-                "fn f() { crate::proxy::client::downstream::millis(); }",
+                "fn f() { crate::proxy::client::session::linger(); }",
             ),
             (
                 "src/proxy/message/survey.rs",
                 "use super::super::backend::upstream::Upstream;",
+            ),
+            (
+                "src/proxy/socket/reading.rs",
+                "use crate::proxy::message::interim::Interim;",
             ),
             (
                 "src/proxy/backend/multiplex/driver.rs",

@@ -6,7 +6,6 @@
 pub(crate) mod backend_stream;
 pub(crate) mod balance;
 pub(crate) mod connections;
-pub(super) mod doorbell;
 pub(crate) mod exclusive;
 pub(crate) mod inflow;
 pub(crate) mod multiplex;
@@ -15,3 +14,4 @@ pub(crate) mod security;
 pub(crate) mod silence;
 pub(crate) mod stream_tunnel;
 pub(crate) mod upstream;
+pub(super) mod upstream_socket;

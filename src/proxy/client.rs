@@ -8,6 +8,7 @@ pub(crate) mod certificate;
 pub mod challenge;
 pub(super) mod downgrade;
 pub(crate) mod downstream;
+pub(super) mod downstream_socket;
 pub(crate) mod handshake;
 pub(crate) mod session;
 pub(crate) mod site;

@@ -24,7 +24,6 @@ use super::backend::connections::Connection;
 use super::backend::inflow::Inflow;
 use super::backend::upstream::InFlight;
 use super::client::challenge;
-use super::client::downstream::millis;
 use super::client::stream::ClientStream;
 use super::message::headers;
 use super::message::survey::{self, Survey};
@@ -40,6 +39,7 @@ use super::request::spare::Spare;
 use super::request::upgrade::Tunnel;
 use crate::outcome::{Ending, Trouble};
 use crate::telemetry::reason::Retry;
+use crate::worker::millis;
 use crate::zone::ComponentId;
 
 /// Answers one request. Never fails: what goes wrong before the response head is an answer of our own.

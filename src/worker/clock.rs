@@ -1,6 +1,6 @@
 //! The worker's clock. Deadlines need no better one than a look now and then, and most requests get by with two looks of their own.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use jiff::Timestamp;
@@ -54,4 +54,11 @@ impl Worker {
         }
         date.1.clone()
     }
+}
+
+/// Whole milliseconds, at least 1: a deadline of 0 would mean none.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis())
+        .unwrap_or(u64::MAX / 4)
+        .max(1)
 }

@@ -4,10 +4,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::millis;
 use super::{TICK, Worker};
 use crate::outcome::Sign;
 use crate::proxy::backend::upstream::Upstream;
-use crate::proxy::client::downstream::millis;
 
 impl Worker {
     /// A backend has answered a request. `sent_at`: when that was sent as a whole ([`Worker::micros`]); `None` if its body was

@@ -13,7 +13,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::multiplex::Stream;
 use super::stream_tunnel::StreamTunnel;
-use crate::proxy::request::writing::{write_all_at_once, write_record};
+use crate::proxy::socket::writing::{write_all_at_once, write_record};
 use crate::worker::Open;
 
 /// A backend's side of a connection.

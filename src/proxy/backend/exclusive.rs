@@ -24,10 +24,10 @@ use hyper_util::rt::TokioIo;
 use tokio::task::unconstrained;
 
 use super::backend_stream::BackendStream;
-use super::doorbell::{Doorbell, SleeperId};
 use crate::introduction::Announcement;
+use crate::proxy::backend::upstream_socket::{Traffic, UpstreamSocket};
 use crate::proxy::request::body::RequestBody;
-use crate::proxy::request::io::{Traffic, UpstreamSocket};
+use crate::proxy::socket::doorbell::{Doorbell, SleeperId};
 
 /// hyper gives way after 16 rounds of reading, writing and flushing. A client's half has no known way to get there: one or two are usual. From
 /// here on it is looked at again in any case.

@@ -23,13 +23,13 @@ use http::{HeaderValue, Request};
 use tokio::task::unconstrained;
 
 use super::connections::Connection;
-use super::doorbell::Sleeper;
 use super::exclusive::Exclusive;
 use super::multiplex::Stream;
 use super::upstream::Upstream;
 use crate::config::{self, Check, CheckKind, HttpCheck};
 use crate::proxy::request::body::RequestBody;
 use crate::proxy::request::view::View;
+use crate::proxy::socket::doorbell::Sleeper;
 use crate::snapshot::Habit;
 use crate::worker::Worker;
 use crate::zone::Verdict;

@@ -12,7 +12,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::header::STRICT_TRANSPORT_SECURITY;
 use http::{HeaderMap, HeaderValue};
@@ -24,10 +23,10 @@ use super::stream::ClientStream;
 use super::visitor::Visitor;
 use super::window::Window;
 use crate::config::{Forwarding, Listener};
-use crate::proxy::backend::doorbell::Sleeper;
 use crate::proxy::message::headers;
 use crate::proxy::request::redirect::{self, Redirect};
-use crate::worker::Worker;
+use crate::proxy::socket::doorbell::Sleeper;
+use crate::worker::{Worker, millis};
 
 /// The state of one client connection, shared by its task, its socket and its requests.
 pub(crate) struct Downstream {
@@ -279,11 +278,4 @@ impl Downstream {
     pub(crate) fn register(&self, cx: &Context<'_>) {
         self.sleeper.register(cx);
     }
-}
-
-/// Whole milliseconds, at least 1: a deadline of 0 would mean none.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis())
-        .unwrap_or(u64::MAX / 4)
-        .max(1)
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::proxy::request::writing::{write_all_at_once, write_leftover, write_record};
+use crate::proxy::socket::writing::{write_all_at_once, write_leftover, write_record};
 
 /// A client's side of a connection.
 pub(crate) trait ClientStream: AsyncRead + AsyncWrite + Unpin + 'static {

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::downstream::millis;
+use crate::worker::millis;
 
 /// A body that is sent, or a response that is read, must move by this many bytes (or to its end) in each window of
 /// `body_timeout` or `write_timeout`. Without such a floor, one byte just before each deadline holds a connection for ever.

@@ -19,9 +19,9 @@ use crate::proxy::backend::connections::{Connection, Unopened};
 use crate::proxy::backend::inflow::Inflow;
 use crate::proxy::backend::multiplex::{Stream, Unusable};
 use crate::proxy::backend::upstream::Upstream;
-use crate::proxy::client::downstream::millis;
 use crate::proxy::message::interim::Interim;
 use crate::telemetry::mask::masked;
+use crate::worker::millis;
 
 /// How an attempt ended without a response head.
 pub(crate) enum Lost {

@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use super::error::Refusal;
 use super::upgrade::Tunnel;
-use crate::proxy::backend::doorbell::Sleeper;
 use crate::proxy::client::downstream::Downstream;
 use crate::proxy::client::window::Window;
+use crate::proxy::socket::doorbell::Sleeper;
 use crate::worker::Worker;
 
 /// The state of one request. It knows all that its connection knows.

@@ -15,9 +15,9 @@ use super::trial::Dealer;
 use crate::config::Limits;
 use crate::proxy::backend::balance::{self, Candidate};
 use crate::proxy::backend::upstream::{InFlight, Upstream};
-use crate::proxy::client::downstream::millis;
 use crate::snapshot::{Admission, Snapshot};
 use crate::telemetry::meter::{Meter, PoolMeter};
+use crate::worker::millis;
 use crate::zone::{ComponentId, Verdict};
 
 /// See the module's promise.

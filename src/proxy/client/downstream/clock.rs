@@ -1,6 +1,7 @@
 //! What the worker tells a client connection: that time has passed, that the drain begins.
 
-use super::{Cut, Downstream, Phase, millis};
+use super::{Cut, Downstream, Phase};
+use crate::worker::millis;
 
 /// Milliseconds that a fresh connection has for its first byte once the drain has begun.
 pub(super) const DRAIN_PATIENCE: u64 = 1000;

@@ -4,7 +4,8 @@
 use std::cell::Cell;
 
 use super::clock::DRAIN_PATIENCE;
-use super::{Cut, Downstream, Phase, millis};
+use super::{Cut, Downstream, Phase};
+use crate::worker::millis;
 
 /// Requests that a client may call off beyond those that it lets end, in one connection. Each costs a backend work that nobody
 /// wants ("rapid reset"); one is forgiven with each tick and each answer. A browser that leaves pages, or a call that is hedged, stays far below.

@@ -14,14 +14,14 @@ use hyper_util::rt::TokioIo;
 
 use super::{linger, reset};
 use crate::config::Limits;
-use crate::proxy::backend::doorbell::Doorbell;
 use crate::proxy::client::downstream::{Cut, Downstream};
+use crate::proxy::client::downstream_socket::DownstreamSocket;
 use crate::proxy::client::stream::ClientStream;
 use crate::proxy::forward;
 use crate::proxy::request::exchange::Exchange;
-use crate::proxy::request::io::DownstreamSocket;
 use crate::proxy::request::record::Record;
 use crate::proxy::request::upgrade;
+use crate::proxy::socket::doorbell::Doorbell;
 
 /// Serves one connection to its end.
 pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {

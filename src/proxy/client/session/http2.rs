@@ -21,12 +21,12 @@ use super::outlet::Outlet;
 use super::wire::Wire;
 use super::{linger, reset, respond};
 use crate::config::Limits;
-use crate::proxy::backend::doorbell::Doorbell;
 use crate::proxy::client::downstream::{Cut, Downstream};
+use crate::proxy::client::downstream_socket::DownstreamSocket;
 use crate::proxy::client::stream::ClientStream;
 use crate::proxy::request::exchange::Exchange;
-use crate::proxy::request::io::DownstreamSocket;
 use crate::proxy::request::record::Record;
+use crate::proxy::socket::doorbell::Doorbell;
 
 /// Streams at once. More than any browser opens; a client that wants more waits, or makes another connection.
 const STREAMS: u32 = 128;

@@ -10,8 +10,8 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::AsyncWrite;
 
+use crate::proxy::client::downstream_socket::DownstreamSocket;
 use crate::proxy::client::stream::ClientStream;
-use crate::proxy::request::io::DownstreamSocket;
 
 /// Bytes that are copied to go out with others. More goes to the socket as it is, behind what lies here.
 const ROOM: usize = 16 * 1024;

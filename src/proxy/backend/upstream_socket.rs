@@ -1,0 +1,133 @@
+//! A backend's socket, as hyper reads and writes it: it counts bytes and looks for interim responses, and does nothing else.
+//!
+//! It passes vectored writes on. Forgetting that would work, and would silently make hyper copy every body.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::backend_stream::BackendStream;
+use crate::proxy::message::interim::Interim;
+use crate::proxy::socket::doorbell::Doorbell;
+use crate::proxy::socket::reading::Reading;
+
+/// A backend's socket, which outlives the requests that use it.
+pub(crate) struct UpstreamSocket {
+    stream: BackendStream,
+    traffic: Rc<Traffic>,
+    reading: Reading,
+    /// The doorbell. hyper's own waker wakes nobody, see [`crate::proxy::backend::exclusive`].
+    waker: Waker,
+}
+
+/// What has passed through an upstream socket since the current request was handed to it.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    /// Bytes that the kernel has taken, or TLS for it. Zero: the request may go elsewhere, whatever its method.
+    pub(crate) written: Cell<u64>,
+    /// How often hyper has flushed since this was set to 0.
+    pub(crate) rounds: Cell<u32>,
+    /// The search for interim responses in what comes back.
+    pub(crate) interim: RefCell<Interim>,
+}
+
+impl UpstreamSocket {
+    /// It rings `doorbell`, whoever polls it.
+    pub(crate) fn new(
+        stream: BackendStream,
+        traffic: Rc<Traffic>,
+        doorbell: Arc<Doorbell>,
+    ) -> Self {
+        Self {
+            stream,
+            traffic,
+            waker: Waker::from(Arc::clone(&doorbell)),
+            reading: Reading::new(doorbell),
+        }
+    }
+
+    pub(crate) fn into_stream(self) -> BackendStream {
+        self.stream
+    }
+
+    fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(count)) = result {
+            let written = &self.traffic.written;
+            written.set(written.get() + *count as u64);
+        }
+    }
+}
+
+impl Traffic {
+    /// A new request is about to use the socket.
+    pub(crate) fn reset(&self) {
+        self.written.set(0);
+        self.interim.borrow_mut().reset();
+    }
+}
+
+impl AsyncRead for UpstreamSocket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let cx = &mut Context::from_waker(&this.waker);
+        let before = buf.filled().len();
+        let result = this.reading.poll(&mut this.stream, cx, buf);
+        if buf.filled().len() > before {
+            this.traffic
+                .interim
+                .borrow_mut()
+                .see(&buf.filled()[before..]);
+        }
+        result
+    }
+}
+
+impl AsyncWrite for UpstreamSocket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let cx = &mut Context::from_waker(&this.waker);
+        let result = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.wrote(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let cx = &mut Context::from_waker(&this.waker);
+        let result = this.stream.poll_write_together(cx, bufs);
+        this.wrote(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.traffic.rounds.update(|rounds| rounds + 1);
+        Pin::new(&mut this.stream).poll_flush(&mut Context::from_waker(&this.waker))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        Pin::new(&mut this.stream).poll_shutdown(&mut Context::from_waker(&this.waker))
+    }
+}

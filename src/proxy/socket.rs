@@ -1,0 +1,7 @@
+//! What the sockets of both sides are read and written with. It knows neither side.
+//!
+//! Read [`doorbell`] first: who is woken by a socket, and why that is not simply a task's waker.
+
+pub(super) mod doorbell;
+pub(super) mod reading;
+pub(super) mod writing;
