@@ -16,8 +16,8 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::header::CONTENT_LENGTH;
+use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 
 use super::backend::connections::Connection;
@@ -198,15 +198,6 @@ async fn forward<B: Body + Into<ClientBody>>(
         }
         dressed = false;
         record.sign(request.headers_mut());
-        if version == Version::HTTP_10 && !request.headers().contains_key(HOST) {
-            // HTTP/1.0 may come without; HTTP/1.1 must not go without.
-            if let Some(host) = upstream
-                .address
-                .and_then(|address| HeaderValue::try_from(address.to_string()).ok())
-            {
-                request.headers_mut().insert(HOST, host);
-            }
-        }
         let most = settings.retries;
         let repeatable = spare.is_some() && prepared.idempotent && most > 0;
         let may_repeat = repeatable && retries < most;

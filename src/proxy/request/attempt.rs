@@ -141,9 +141,7 @@ pub(crate) async fn send(
         }
     };
     let worker = &state.worker;
-    let mut written = 0;
-    let mut due = worker.now() + rules.limit;
-    state.wait_until(due);
+    let mut wait = Wait::begin(state, upstream, rules);
     let _debt = rules.whole.then(|| upstream.owe(worker.now()));
     let mut answer = pin!(unconstrained(
         connection.send(request, state.sleeper().id())
@@ -170,20 +168,7 @@ pub(crate) async fn send(
                 None => Lost::Sent(Trouble::Reset),
             }));
         }
-        let now = worker.now();
-        if connection.traffic.written.get() != written || state.is_waiting_for_body() {
-            // The time counts from the request's end, and a slow client has a clock of its own.
-            written = connection.traffic.written.get();
-            due = now + rules.limit;
-            state.wait_until(due);
-        }
-        if rules.may_leave && upstream.is_abandoned() {
-            return Poll::Ready(Err(Lost::Abandoned));
-        }
-        if now >= due {
-            return Poll::Ready(Err(Lost::Sent(Trouble::ResponseTimeout)));
-        }
-        Poll::Pending
+        wait.poll(connection.traffic.written.get()).map(Err)
     })
     .await;
     state.wait_no_more();
@@ -199,9 +184,7 @@ async fn send_beside_others(
     rules: Rules,
 ) -> Result<Response<Inflow>, Lost> {
     let worker = &state.worker;
-    let mut progress = 0;
-    let mut due = worker.now() + rules.limit;
-    state.wait_until(due);
+    let mut wait = Wait::begin(state, upstream, rules);
     let _debt = rules.whole.then(|| upstream.owe(worker.now()));
     let mut interim = Interim::default();
     let mut waiting = Some(Box::new(request));
@@ -214,7 +197,7 @@ async fn send_beside_others(
                     Err(Unusable::Unsayable) => return Poll::Ready(Err(Lost::Unsayable)),
                 },
                 Poll::Ready(false) => return Poll::Ready(Err(Lost::Unsent(request))),
-                Poll::Pending if upstream.is_abandoned() || worker.now() >= due => {
+                Poll::Pending if upstream.is_abandoned() || wait.is_over() => {
                     return Poll::Ready(Err(Lost::Unsent(request)));
                 }
                 Poll::Pending => {
@@ -239,23 +222,57 @@ async fn send_beside_others(
                 None => Lost::Sent(trouble),
             }));
         }
-        let now = worker.now();
-        if stream.progress() != progress || state.is_waiting_for_body() {
-            progress = stream.progress();
-            due = now + rules.limit;
-            state.wait_until(due);
-        }
-        if rules.may_leave && upstream.is_abandoned() {
-            return Poll::Ready(Err(Lost::Abandoned));
-        }
-        if now >= due {
-            return Poll::Ready(Err(Lost::Sent(Trouble::ResponseTimeout)));
-        }
-        Poll::Pending
+        wait.poll(stream.progress()).map(Err)
     })
     .await;
     state.wait_no_more();
     result
+}
+
+/// How much longer an answer is waited for.
+struct Wait<'a> {
+    state: &'a Exchange,
+    upstream: &'a Upstream,
+    rules: Rules,
+    /// Bytes of the request that had gone out at the last look.
+    sent: u64,
+    /// Worker milliseconds.
+    due: u64,
+}
+
+impl<'a> Wait<'a> {
+    fn begin(state: &'a Exchange, upstream: &'a Upstream, rules: Rules) -> Self {
+        let due = state.worker.now() + rules.limit;
+        state.wait_until(due);
+        Self {
+            state,
+            upstream,
+            rules,
+            sent: 0,
+            due,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.state.worker.now() >= self.due
+    }
+
+    /// Ready when it isn't waited for any more. `sent`: bytes of the request that have gone out by now.
+    fn poll(&mut self, sent: u64) -> Poll<Lost> {
+        if sent != self.sent || self.state.is_waiting_for_body() {
+            // The time counts from the request's end, and a slow client has a clock of its own.
+            self.sent = sent;
+            self.due = self.state.worker.now() + self.rules.limit;
+            self.state.wait_until(self.due);
+        }
+        if self.rules.may_leave && self.upstream.is_abandoned() {
+            return Poll::Ready(Lost::Abandoned);
+        }
+        if self.is_over() {
+            return Poll::Ready(Lost::Sent(Trouble::ResponseTimeout));
+        }
+        Poll::Pending
+    }
 }
 
 /// Sends on what the backend has said before its response. Whether it has said something.

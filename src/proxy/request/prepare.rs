@@ -75,6 +75,14 @@ impl Prepared {
             },
         );
         headers::stamp(headers, view.zone_of(flight), &view.epoch);
+        if self.version == Version::HTTP_10
+            && !headers.contains_key(HOST)
+            && let Some(address) = flight.upstream().address
+            && let Ok(host) = HeaderValue::try_from(address.to_string())
+        {
+            // HTTP/1.0 may come without; HTTP/1.1 must not go without.
+            headers.insert(HOST, host);
+        }
         if let Some(certificate) = state.certificate.get() {
             certificate.put_into(headers);
         }
