@@ -1,6 +1,6 @@
 //! Who is turned away: pages of other origins, and whoever has no token.
 
-use super::door::{Door, post};
+use super::door::{Door, get, post};
 
 #[tokio::test]
 async fn pages_of_other_origins_are_refused() {
@@ -69,6 +69,47 @@ async fn pages_of_other_origins_are_refused() {
         200,
         "old load balancers send no Host"
     );
+}
+
+/// The types that a page may send without asking first (CORS): as a form, and by script.
+#[tokio::test]
+async fn no_page_of_another_site_gives_an_order() {
+    let door = Door::open(None).await;
+    let port = door.address.port();
+    let ask = async |fields: &str| {
+        let order = post("/v1/zones/fz-2/activate", r#"{"hold": false}"#);
+        let host = format!("Host: 127.0.0.1:{port}");
+        let order = order.replacen("Host: localhost", &format!("{host}\r\n{fields}"), 1);
+        door.ask(&order).await.status
+    };
+    let form = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document";
+    let script = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: empty";
+    let neighbour = script.replace("cross-site", "same-site");
+    for kind in ["text/plain", "application/x-www-form-urlencoded"] {
+        for page in [
+            &format!("Origin: https://evil.example\r\n{form}"),
+            &format!("Origin: https://evil.example\r\n{script}"),
+            // A sandboxed frame, or a page that hides where it is.
+            &format!("Origin: null\r\n{form}"),
+            &format!("Origin: http://127.0.0.1:8080\r\n{neighbour}"),
+            // Browsers send no Sec-Fetch-Site to addresses that they don't trust, and old ones don't know it.
+            "Origin: https://evil.example",
+            "Origin: null",
+            form,
+        ] {
+            let status = ask(&format!("{page}\r\nContent-Type: {kind}")).await;
+            assert_eq!(status, 403, "{page}");
+        }
+    }
+    let rebound = post("/v1/zones/fz-2/activate", "").replace("localhost", "rebound.example");
+    let own = format!("Origin: http://rebound.example:{port}\r\nSec-Fetch-Site: same-origin");
+    let rebound = rebound.replacen("\r\n", &format!("\r\n{own}\r\n"), 1);
+    assert_eq!(door.ask(&rebound).await.status, 403);
+    let status = door.ask(&get("/v1/status")).await.json();
+    assert_eq!(status["epoch"], 1);
+    // The same request from no page, or from ours.
+    let ours = format!("Origin: http://127.0.0.1:{port}\r\nSec-Fetch-Site: same-origin");
+    assert_eq!(ask(&ours).await, 200);
 }
 
 #[tokio::test]
