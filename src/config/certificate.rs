@@ -1,5 +1,7 @@
 //! A certificate that a listener shows, and the key that belongs to it: whom it is for, and until when.
 
+mod subject;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use rustls::{CertificateError, Error, InconsistentKeys, RootCertStore};
 use webpki::EndEntityCert;
 
 use super::tls::provider;
+pub(crate) use subject::Subject;
 
 /// A certificate with those that signed it, and its private key.
 #[derive(Clone)]
