@@ -1,9 +1,10 @@
-//! Whom a certificate is for, besides the DNS names that rustls knows: its subject.
+//! Whom a certificate is for, besides the DNS names that rustls knows: its subject, and its addresses.
 //!
 //! Only for certificates whose outer structure rustls has found to be sound: yasna skips what it isn't asked about without minding
 //! how long that claims to be.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use yasna::models::ObjectIdentifier;
 use yasna::tags::{
@@ -17,6 +18,7 @@ use yasna::{ASN1Result, BERReader, Tag};
 pub(crate) struct Subject {
     /// From the most general to the most specific, as the certificate has them. Hardly ever has one of them more than one attribute.
     relative: Vec<Vec<Attribute>>,
+    addresses: Vec<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -30,7 +32,7 @@ struct Attribute {
 
 /// The short names that RFC 4514 3 demands, and of the other registered ones (RFC 4520) those that certificates have.
 const KINDS: [(&[u64], &str); 14] = [
-    (&[2, 5, 4, 3], "CN"),
+    (&[2, 5, 4, 3], COMMON_NAME),
     (&[2, 5, 4, 7], "L"),
     (&[2, 5, 4, 8], "ST"),
     (&[2, 5, 4, 10], "O"),
@@ -45,6 +47,10 @@ const KINDS: [(&[u64], &str); 14] = [
     (&[2, 5, 4, 42], "GN"),
     (&[1, 2, 840, 113_549, 1, 9, 1], "emailAddress"),
 ];
+
+const COMMON_NAME: &str = "CN";
+
+const ALTERNATIVE_NAMES: [u64; 4] = [2, 5, 29, 17];
 
 impl Subject {
     /// `None`: it can't be read.
@@ -68,6 +74,19 @@ impl Subject {
             }
         }
         (!name.is_empty()).then_some(name)
+    }
+
+    /// The most specific one, if it can be shown.
+    pub(super) fn common_name(&self) -> Option<&str> {
+        let attributes = self.relative.iter().rev().flatten();
+        let mut common = attributes.filter(|attribute| attribute.short() == Some(COMMON_NAME));
+        let text = common.next()?.text.as_deref()?;
+        (!text.is_empty() && !text.contains(char::is_control)).then_some(text)
+    }
+
+    /// Its alternative names that are IP addresses.
+    pub(super) fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
     }
 }
 
@@ -132,8 +151,16 @@ fn read(certificate: BERReader<'_, '_>) -> ASN1Result<Subject> {
                 .next()
                 .collect_sequence_of(|relative| relative.collect_set_of(attribute))?;
             let _public_key = signed.next().read_der()?;
-            signed.read_optional(|extensions| extensions.read_der())?;
-            Ok(Subject { relative })
+            let mut addresses = Vec::new();
+            signed.read_optional(|field| {
+                field.read_tagged(Tag::context(3), |extensions| {
+                    extensions.read_sequence_of(|one| extension(one, &mut addresses))
+                })
+            })?;
+            Ok(Subject {
+                relative,
+                addresses,
+            })
         })?;
         let _algorithm = certificate.next().read_der()?;
         let _signature = certificate.next().read_der()?;
@@ -175,6 +202,35 @@ fn text(tag: Tag, bytes: &[u8]) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Adds the addresses, if these are the alternative names.
+fn extension(extension: BERReader<'_, '_>, addresses: &mut Vec<IpAddr>) -> ASN1Result<()> {
+    extension.read_sequence(|extension| {
+        let kind = extension.next().read_oid()?;
+        extension.read_optional(|critical| critical.read_bool())?;
+        let value = extension.next().read_bytes()?;
+        if *kind.components() == ALTERNATIVE_NAMES {
+            // Names of other kinds may be made of parts, which nothing here can read: what has come before them counts.
+            let _rest = yasna::parse_der(&value, |names| {
+                names.read_sequence_of(|name| {
+                    let tag = name.lookahead_tag()?;
+                    let bytes = contents(name, tag)?;
+                    if tag == Tag::context(7) {
+                        addresses.extend(address(&bytes));
+                    }
+                    Ok(())
+                })
+            });
+        }
+        Ok(())
+    })
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
 }
 
 #[cfg(test)]

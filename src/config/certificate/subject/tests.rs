@@ -1,21 +1,22 @@
 use proptest::prelude::*;
 use rcgen::string::{BmpString, Ia5String, PrintableString, TeletexString};
-use rcgen::{CertificateParams, DnType, DnValue, KeyPair};
+use rcgen::{CertificateParams, DnType, DnValue, KeyPair, SanType};
 
 use super::*;
 
-fn certificate(subject: &[(DnType, DnValue)]) -> Vec<u8> {
+fn certificate(subject: &[(DnType, DnValue)], names: Vec<SanType>) -> Vec<u8> {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     for (kind, value) in subject {
         params.distinguished_name.push(kind.clone(), value.clone());
     }
+    params.subject_alt_names = names;
     let key = KeyPair::generate().unwrap();
     params.self_signed(&key).unwrap().der().to_vec()
 }
 
 fn named(subject: &[(DnType, DnValue)]) -> Subject {
-    Subject::of(&certificate(subject)).unwrap()
+    Subject::of(&certificate(subject, Vec::new())).unwrap()
 }
 
 fn common(value: &str) -> (DnType, DnValue) {
@@ -55,6 +56,7 @@ fn the_most_specific_comes_first_and_only_printable_ascii() {
         subject.distinguished().unwrap(),
         "emailAddress=bob@a.example,CN=bob,OU=,O=Old\\, Ltd.,C=DE"
     );
+    assert_eq!(subject.common_name(), Some("bob"));
 }
 
 #[test]
@@ -72,6 +74,19 @@ fn what_is_no_text_or_of_no_known_kind_is_shown_as_it_is_encoded() {
         "CN=\\C3\\A4,O=#140161,1.3.6.1.4.1.99.1=#0C026162"
     );
     assert_eq!(named(&[]).distinguished(), None);
+}
+
+#[test]
+fn addresses_and_the_common_name_are_found() {
+    let addresses = ["192.0.2.1", "2001:db8:0:1::1"].map(|ip| ip.parse::<IpAddr>().unwrap());
+    let mail = SanType::Rfc822Name(Ia5String::try_from("a@a.example").unwrap());
+    let names = addresses.map(SanType::IpAddress);
+    let names = [vec![mail], names.to_vec()].concat();
+    let subject = Subject::of(&certificate(&[common("ä")], names)).unwrap();
+    assert_eq!(subject.addresses(), addresses);
+    assert_eq!(named(&[common("a\nb")]).common_name(), None);
+    assert_eq!(named(&[common("")]).common_name(), None);
+    assert_eq!(named(&[]).common_name(), None);
 }
 
 proptest! {
