@@ -41,6 +41,11 @@ fn a_cleartext_listener_sends_everybody_to_the_one_with_tls() {
             "GET http://app.example/absolute HTTP/1.1\r\nHost: app.example\r\n\r\n",
             "/absolute",
         ),
+        // As routes do it: what a URI can't have, and browsers read in ways of their own.
+        (
+            "GET /\\a|b^{c}\"\u{e4}?q=\\`\u{e4} HTTP/1.1\r\nHost: app.example\r\n\r\n",
+            "/%5Ca%7Cb%5E%7Bc%7D%22%C3%A4?q=%5C%60%C3%A4",
+        ),
     ] {
         let answer = client.exchange(request);
         assert_eq!(answer.status, 308, "{request}");

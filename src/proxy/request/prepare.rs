@@ -15,6 +15,7 @@ use super::error::Refusal;
 use super::exchange::{BodyTrouble, Exchange};
 use super::policy::{BodyBounds, Policy};
 use super::record::Record;
+use super::redirect;
 use super::retry;
 use super::route::Lookup;
 use super::sampling;
@@ -162,10 +163,9 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
         .get(HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or("");
-    if let Some(redirect) = &state.redirect {
+    if let Some(port) = state.redirect {
         allowance::request(state, request.headers(), &view, None)?;
-        let aimed = redirect.aim(host, request.uri());
-        return Err(aimed.map_or(Refusal::Flawed(Flaw::Host), |()| Refusal::Redirect));
+        return Err(over_tls(host, request.uri(), port, record));
     }
     let found_goal = view.routes.lookup(host, request.uri().path());
     allowance::request(state, request.headers(), &view, found_goal.rated())?;
@@ -247,6 +247,17 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
         )))
     };
     Ok(prepared)
+}
+
+/// Sends the request on to the same host, over TLS at `port`.
+fn over_tls(host: &str, target: &Uri, port: u16, record: &mut Record) -> Refusal {
+    match redirect::over_tls(host, target, port) {
+        Some(location) => {
+            record.sent_on(location);
+            Refusal::Redirect
+        }
+        None => Refusal::Flawed(Flaw::Host),
+    }
 }
 
 /// Reads a small body whole, so that the request can be sent again.
