@@ -225,7 +225,7 @@ pub(crate) fn wants_upgrade(headers: &HeaderMap, found: &Survey, version: Versio
         })
 }
 
-/// Whether the client came over https, by what [`add_to_request`] has told the app. With several proxies in front of us, the first
+/// Whether the client came over https, by what a trusted peer says, or [`add_to_request`] has told the app. With several proxies in front of us, the first
 /// one has seen the client.
 pub(crate) fn is_https(headers: &HeaderMap) -> bool {
     if let Some(protos) = headers.get(X_FORWARDED_PROTO) {

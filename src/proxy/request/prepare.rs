@@ -181,6 +181,11 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     let policy = goal.policy;
     if let Some(policy) = &policy {
         record.governed(policy);
+        if let Some(port) = policy.https
+            && !came_over_tls(state, request.headers())
+        {
+            return Err(over_tls(host, request.uri(), port, record));
+        }
         policy.meet(request, record)?;
     }
     let bounds = match &policy {
@@ -247,6 +252,12 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
         )))
     };
     Ok(prepared)
+}
+
+/// Whether the client has come over TLS, to us or to a proxy that we trust: where that one ends it, sending the client there again would
+/// never end.
+fn came_over_tls(state: &Exchange, headers: &HeaderMap) -> bool {
+    state.is_secured() || (state.trusted && headers::is_https(headers))
 }
 
 /// Sends the request on to the same host, over TLS at `port`.
