@@ -274,9 +274,11 @@ fn the_end_of_each_certificate_is_told_by_name() {
 fn the_end_of_a_certificate_without_dns_names_is_told_all_the_same() {
     let origin = Origin::named("app");
     let addresses = "subjectAltName=email:a@a.example,IP:192.0.2.1,IP:2001:db8:0:1::1";
+    // Larger than a number of 64 bits, before what is looked for.
+    let uuid = "2.25.329800735698586629295641978511506172918=ASN1:NULL";
     for (names, told) in [
         (
-            &["-subj", "/CN=app", "-addext", addresses][..],
+            &["-subj", "/CN=app", "-addext", uuid, "-addext", addresses][..],
             &["192.0.2.1", "2001:db8:0:1::1"][..],
         ),
         (&["-subj", "/O=a/CN=app, the 1st"], &["app, the 1st"]),

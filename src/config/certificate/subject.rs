@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use yasna::models::ObjectIdentifier;
 use yasna::tags::{
-    TAG_BMPSTRING, TAG_IA5STRING, TAG_NUMERICSTRING, TAG_PRINTABLESTRING, TAG_UTF8STRING,
+    TAG_BMPSTRING, TAG_IA5STRING, TAG_NUMERICSTRING, TAG_OID, TAG_PRINTABLESTRING, TAG_UTF8STRING,
     TAG_VISIBLESTRING,
 };
 use yasna::{ASN1Result, BERReader, Tag};
@@ -50,12 +50,16 @@ const KINDS: [(&[u64], &str); 14] = [
 
 const COMMON_NAME: &str = "CN";
 
-const ALTERNATIVE_NAMES: [u64; 4] = [2, 5, 29, 17];
+/// 2.5.29.17. As it is encoded: others may have larger numbers than yasna takes.
+const ALTERNATIVE_NAMES: [u8; 3] = [0x55, 0x1d, 17];
 
 impl Subject {
     /// `None`: it can't be read.
     pub(crate) fn of(certificate: &[u8]) -> Option<Self> {
-        yasna::parse_der(certificate, read).ok()
+        let mut found = None;
+        // What comes after it can't spoil it.
+        let _rest = yasna::parse_der(certificate, |certificate| read(certificate, &mut found));
+        found
     }
 
     /// Its distinguished name as RFC 4514 has it, the most specific first. Nothing but printable ASCII: of all else each byte is written
@@ -138,10 +142,10 @@ fn escape(text: &str, name: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// RFC 5280 4.1.
-fn read(certificate: BERReader<'_, '_>) -> ASN1Result<Subject> {
+/// RFC 5280 4.1. Leaves it at what it has come for: the signature is for rustls.
+fn read(certificate: BERReader<'_, '_>, found: &mut Option<Subject>) -> ASN1Result<()> {
     certificate.read_sequence(|certificate| {
-        let subject = certificate.next().read_sequence(|signed| {
+        certificate.next().read_sequence(|signed| {
             let version = |version: BERReader<'_, '_>| version.read_u8();
             signed.read_optional(|field| field.read_tagged(Tag::context(0), version))?;
             for _ in ["serial number", "signature", "issuer", "validity"] {
@@ -150,21 +154,15 @@ fn read(certificate: BERReader<'_, '_>) -> ASN1Result<Subject> {
             let relative = signed
                 .next()
                 .collect_sequence_of(|relative| relative.collect_set_of(attribute))?;
-            let _public_key = signed.next().read_der()?;
-            let mut addresses = Vec::new();
-            signed.read_optional(|field| {
-                field.read_tagged(Tag::context(3), |extensions| {
-                    extensions.read_sequence_of(|one| extension(one, &mut addresses))
-                })
-            })?;
-            Ok(Subject {
+            let Subject { addresses, .. } = found.insert(Subject {
                 relative,
-                addresses,
+                addresses: Vec::new(),
+            });
+            let _public_key = signed.next().read_der()?;
+            signed.next().read_tagged(Tag::context(3), |extensions| {
+                extensions.read_sequence_of(|one| extension(one, addresses))
             })
-        })?;
-        let _algorithm = certificate.next().read_der()?;
-        let _signature = certificate.next().read_der()?;
-        Ok(subject)
+        })
     })
 }
 
@@ -207,10 +205,10 @@ fn text(tag: Tag, bytes: &[u8]) -> Option<String> {
 /// Adds the addresses, if these are the alternative names.
 fn extension(extension: BERReader<'_, '_>, addresses: &mut Vec<IpAddr>) -> ASN1Result<()> {
     extension.read_sequence(|extension| {
-        let kind = extension.next().read_oid()?;
+        let kind = contents(extension.next(), TAG_OID)?;
         extension.read_optional(|critical| critical.read_bool())?;
         let value = extension.next().read_bytes()?;
-        if *kind.components() == ALTERNATIVE_NAMES {
+        if kind == ALTERNATIVE_NAMES {
             // Names of other kinds may be made of parts, which nothing here can read: what has come before them counts.
             let _rest = yasna::parse_der(&value, |names| {
                 names.read_sequence_of(|name| {
