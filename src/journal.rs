@@ -207,6 +207,33 @@ mod tests {
     }
 
     #[test]
+    fn a_journal_that_somebody_takes_away_begins_anew_where_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state");
+        let (mut journal, _) = Journal::open(&state);
+        journal.append(&[entry(1)]).unwrap();
+        fs::remove_file(state.join(NAME)).unwrap();
+        journal.append(&[entry(2)]).unwrap();
+        assert_eq!(numbers(&Journal::open(&state).1), [2]);
+
+        let aside = directory.path().join("aside");
+        fs::rename(state.join(NAME), &aside).unwrap();
+        journal.append(&[entry(3)]).unwrap();
+        assert_eq!(numbers(&Journal::open(&state).1), [3]);
+        let moved = format!("{}\n", entry(2).json);
+        assert_eq!(fs::read_to_string(&aside).unwrap(), moved);
+
+        // Another one in its place, as logrotate's `create` makes it, and the whole directory.
+        fs::rename(state.join(NAME), &aside).unwrap();
+        fs::write(state.join(NAME), "").unwrap();
+        journal.append(&[entry(4)]).unwrap();
+        assert_eq!(numbers(&Journal::open(&state).1), [4]);
+        fs::remove_dir_all(&state).unwrap();
+        journal.append(&[entry(5)]).unwrap();
+        assert_eq!(numbers(&Journal::open(&state).1), [5]);
+    }
+
+    #[test]
     fn what_the_disk_refused_is_written_once_it_accepts_again() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("state");

@@ -98,9 +98,10 @@ async fn start(
     let mut signals =
         Signals::new().map_err(|error| Failure(format!("no signals: {error}"), FAILED))?;
     let mut listeners = Listeners::new(workers);
-    let added = listeners
-        .bind_new(&config)
-        .map_err(|message| Failure(message, UNBOUND))?;
+    let added = listeners.bind_new(&config).map_err(|problems| {
+        let said: Vec<String> = problems.into_iter().map(|one| one.message).collect();
+        Failure(said.join("; "), UNBOUND)
+    })?;
     let admin_listener = admin::Listener::bind(&config.admin.bind).map_err(|error| {
         Failure(
             format!("admin listener {}: {error}", config.admin.bind),
@@ -202,6 +203,7 @@ async fn start(
     let drain_timeout = {
         let mut reloader = Reloader {
             file,
+            started: (config.server.clone(), config.admin.clone()),
             config,
             listeners,
             foremen: Arc::clone(&foremen),

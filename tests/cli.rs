@@ -317,6 +317,14 @@ fn orders_say_what_they_did() {
     );
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(stdout(&output), "fz-2 is active\n");
+    // Each event a line; and a listener that isn't firedoor's doesn't get at the terminal.
+    let said = "FLIP fz-1 → fz-2\nfz-1:a is drained\u{1b}[2J";
+    let done = json!({"epoch": 3, "active_zone": "fz-2", "message": said});
+    let output = ask(&["backend", "drain", "fz-1:a"], "200 OK", &done);
+    assert_eq!(
+        stdout(&output),
+        "FLIP fz-1 → fz-2\nfz-1:a is drained\\u{1b}[2J\n"
+    );
     let reloaded = json!({"generation": 4, "changes": ["added fz-1:app-3"]});
     let output = ask(&["reload"], "200 OK", &reloaded);
     assert_eq!(

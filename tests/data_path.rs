@@ -518,6 +518,55 @@ fn a_tunnel_to_a_removed_backend_ends_after_the_drain() {
 }
 
 #[test]
+fn what_is_cut_when_the_drain_is_over_is_logged_as_cut_by_firedoor() {
+    let origin = Origin::start(behaviour::custom(|exchange| {
+        match &*exchange.head.line {
+        "GET /hang HTTP/1.1" => {
+            exchange.wait_for_stop();
+            Next::Close
+        }
+        "GET /part HTTP/1.1" => {
+            exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart");
+            exchange.wait_for_stop();
+            Next::Close
+        }
+        _ => exchange.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x82\x05x"),
+    }
+    }));
+    let mut proxy = rarely_checked()
+        .server("drain_timeout = \"500ms\"")
+        .zone("fz-1", &[&origin])
+        .start();
+    let mut clients = Vec::new();
+    for (path, fields) in [
+        ("/hang", ""),
+        ("/part", ""),
+        // In the middle of a frame, where no close frame can be sent.
+        ("/chat", "Connection: Upgrade\r\nUpgrade: websocket\r\n"),
+    ] {
+        let mut client = proxy.client();
+        client.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: app.example\r\n{fields}\r\n"
+        ));
+        eventually(PATIENCE, "it has come", || {
+            !origin.seen_for(path).is_empty()
+        });
+        clients.push(client);
+    }
+    clients[1].head();
+    clients[2].head();
+    proxy.signal(Signal::TERM);
+    assert!(proxy.wait_for_exit(PATIENCE).success());
+    for (path, termination) in [("/hang", "PH"), ("/part", "PD"), ("/chat", "PD")] {
+        assert_eq!(
+            proxy.access_line(path)["termination"],
+            termination,
+            "{path}"
+        );
+    }
+}
+
+#[test]
 fn an_upload_that_is_refused_while_it_comes_gets_its_answer() {
     let origin = Origin::named("hello");
     let proxy = rarely_checked()

@@ -216,6 +216,28 @@ fn a_route_may_have_a_rate_of_its_own() {
 }
 
 #[test]
+fn who_asks_too_often_gets_the_routes_fields_and_the_pools_page_too() {
+    let origin = Origin::named("hello");
+    let pages = tempfile::tempdir().unwrap();
+    let page = pages.path().join("sorry.html");
+    std::fs::write(&page, "<p>Later, please.</p>").unwrap();
+    let proxy = Proxy::builder()
+        .toml(&format!(
+            "[limits]\nrate = \"1/h\"\nburst = 1\n[[pool]]\nname = \"default\"\nerror_page = {{ \"429\" = \"{}\" }}\n\
+             [[route]]\npath = \"/\"\npool = \"default\"\nresponse_headers = {{ set = {{ X-Route = \"a\" }} }}",
+            page.display()
+        ))
+        .zone("fz-1", &[&origin])
+        .start();
+    let mut client = proxy.client();
+    let again = "GET / HTTP/1.1\r\nHost: app.example\r\n\r\n";
+    assert_eq!(client.exchange(again).status, 200);
+    let answer = client.exchange(again);
+    assert_eq!((answer.status, answer.field("x-route")), (429, Some("a")));
+    assert_eq!(answer.text(), "<p>Later, please.</p>");
+}
+
+#[test]
 fn it_holds_over_http_2_just_the_same() {
     let origin = Origin::named("hello");
     let proxy = limited(&origin, "h2c = true", "rate = \"1/h\"\nburst = 2");

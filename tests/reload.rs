@@ -38,6 +38,48 @@ fn a_file_with_problems_changes_nothing_and_every_problem_is_named() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_a_problem_like_any_other() {
+    let pair = Pair::start();
+    let proxy = pair.proxy(EAGER);
+    let file = proxy.config_file();
+    std::fs::remove_file(&file).unwrap();
+    let missing = proxy.admin_post("/v1/reload", "");
+    std::fs::write(&file, b"\xff").unwrap();
+    let unreadable = proxy.admin_post("/v1/reload", "");
+    for answer in [missing, unreadable] {
+        assert_eq!(answer.status, 422, "{}", answer.text());
+        let problems = answer.json()["problems"].clone();
+        assert_eq!(problems.as_array().unwrap().len(), 1, "{problems:#}");
+        assert_eq!(problems[0]["file"], file.to_str().unwrap());
+        let message = problems[0]["message"].as_str().unwrap();
+        assert!(message.starts_with("it can't be read: "), "{message}");
+    }
+    let said = proxy.command(&["reload"]);
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("it can't be read: "), "{said}");
+}
+
+#[test]
+fn what_waits_for_a_restart_is_told_until_nothing_does() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    let waiting = |proxy: &Proxy| {
+        let changes = reload(proxy)["changes"].to_string();
+        assert!(!changes.contains("workers") || changes.contains("only a restart applies it"));
+        changes.contains("server.workers")
+    };
+    assert!(!waiting(&proxy), "as at the start");
+    proxy.rewrite_config(pair.builder(EAGER).server("workers = 7"));
+    for _ in 0..2 {
+        assert!(waiting(&proxy));
+    }
+    proxy.rewrite_config(pair.builder(EAGER));
+    for _ in 0..2 {
+        assert!(!waiting(&proxy), "as at the start again");
+    }
+}
+
+#[test]
 fn a_reload_that_changes_nothing_is_no_news() {
     let pair = Pair::start();
     let mut proxy = pair.proxy(EAGER);
@@ -185,19 +227,26 @@ fn a_listener_that_cannot_be_bound_leaves_everything_as_it_was() {
     let pair = Pair::start();
     let mut proxy = pair.proxy(EAGER);
     let before = proxy.status()["config_generation"].clone();
-    let taken = port::listen();
-    let taken_address = taken.local_addr().unwrap();
+    let taken = [port::listen(), port::listen()];
+    let addresses = [0, 1].map(|at| taken[at].local_addr().unwrap());
+    let [one, other] = addresses.map(|address| format!("[[listener]]\nbind = \"{address}\"\n"));
     proxy.rewrite_config(
         pair.builder(&EAGER.replace("10s", "1s"))
-            .toml(&format!("[[listener]]\nbind = \"{taken_address}\"")),
+            .toml(&format!("{one}{other}")),
     );
     let answer = proxy.admin_post("/v1/reload", "");
-    assert_ne!(answer.status, 200);
-    assert!(
-        answer.text().contains(&taken_address.to_string()),
-        "{}",
-        answer.text()
-    );
+    assert_eq!(answer.status, 422, "{}", answer.text());
+    let problems = answer.json()["problems"].clone();
+    assert_eq!(problems.as_array().unwrap().len(), 2, "{problems:#}");
+    for (at, address) in addresses.iter().enumerate() {
+        let problem = &problems[at];
+        assert_eq!(problem["key"], format!("listener[{}].bind", at + 1));
+        assert_eq!(problem["file"], proxy.config_file().to_str().unwrap());
+        let message = problem["message"].as_str().unwrap();
+        assert!(message.contains(&address.to_string()), "{message}");
+    }
+    let last = proxy.status()["configuration"]["last_reload"].clone();
+    assert_eq!(last["problems"], problems);
     assert_eq!(proxy.status()["config_generation"], before);
     assert_eq!(proxy.get("/").status, 200);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use http::{Request, Response, StatusCode, request};
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -51,11 +51,19 @@ async fn respond(
     context: &Context,
     outlet: &Outlet,
 ) -> Result<Response<Body>, Problem> {
-    guard::check_origin(caller, head)?;
+    guard::check_page(head)?;
     let endpoint = Endpoint::find(head.uri.path());
     // An unknown path needs the token too: without it, nobody learns which ones exist.
-    if endpoint.as_ref().is_none_or(Endpoint::needs_token) {
-        guard::check_token(context.token.as_ref(), &head.headers)?;
+    let needs_token = endpoint.as_ref().is_none_or(Endpoint::needs_token);
+    let token = guard::check_token(context.token.as_ref(), &head.headers);
+    // A page that has rebound its name has no token, so a token is as good as the name: monitoring may know us by any.
+    let by_token = context.token.is_some() && (needs_token || token.is_ok());
+    let by_any_name = by_token || endpoint.as_ref().is_some_and(Endpoint::is_for_health);
+    if !(by_any_name && head.method.is_safe()) {
+        guard::check_name(caller, head)?;
+    }
+    if needs_token {
+        token?;
     }
     let endpoint = endpoint.ok_or_else(|| {
         Problem::new(
@@ -92,43 +100,30 @@ async fn respond(
         Endpoint::Traffic => Ok(json_ok(&traffic::traffic(&context.traffic.borrow()))),
         Endpoint::Metrics => metrics::metrics(context, &head.headers),
         Endpoint::Journal => journal::journal(context, head.uri.query()).await,
-        Endpoint::Plan => plan::plan(context, head, body).await,
+        Endpoint::Plan => plan::plan(context, body).await,
         _ => order::order(endpoint, head, body, outlet.peer, context).await,
     };
     Ok(whole?.map(Either::Left))
 }
 
-/// A body's members; an empty body has none.
-pub(super) async fn members(
-    head: &request::Parts,
-    body: Incoming,
-) -> Result<Map<String, Value>, Problem> {
+/// A body's members; an empty body has none. `example` is what to send, for who has sent something else.
+///
+/// Nothing hangs on `Content-Type`: curl calls all it sends a form. It is the guard that keeps the forms of other pages out.
+pub(super) async fn members(body: Incoming, example: &str) -> Result<Map<String, Value>, Problem> {
     let bytes = read(body).await?;
     if bytes.trim_ascii().is_empty() {
         return Ok(Map::new());
     }
-    if !is_json(&head.headers) {
-        let json = HeaderValue::from_static("application/json");
-        let problem = Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the body must be JSON: send \"Content-Type: application/json\"",
-        );
-        return Err(problem.with_field(HeaderName::from_static("accept-post"), json));
-    }
+    let wrong = |why: &str| {
+        bad_request(format!(
+            "the body must be a JSON object like {example}{why}"
+        ))
+    };
     match serde_json::from_slice(&bytes) {
         Ok(Value::Object(members)) => Ok(members),
-        Ok(_) => Err(bad_request("the body must be a JSON object")),
-        Err(error) => Err(bad_request(format!("the body isn't JSON: {error}"))),
+        Ok(_) => Err(wrong("")),
+        Err(error) => Err(wrong(&format!(", and isn't JSON: {error}"))),
     }
-}
-
-/// Whether a body is said to be JSON, or nothing is said of it. The forms of other pages can't say so without asking first (CORS).
-fn is_json(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_none_or(|kind| {
-        let kind = kind.to_str().unwrap_or("");
-        let essence = kind.split(';').next().unwrap_or("").trim();
-        essence.eq_ignore_ascii_case("application/json")
-    })
 }
 
 async fn read(body: Incoming) -> Result<Bytes, Problem> {

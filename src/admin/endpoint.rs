@@ -162,6 +162,11 @@ impl Endpoint {
             Self::Index | Self::Asset(_) | Self::Live | Self::Ready
         )
     }
+
+    /// What orchestrators, load balancers and monitoring ask for, by whatever name they have for us.
+    pub(super) fn is_for_health(&self) -> bool {
+        matches!(self, Self::Health | Self::Live | Self::Ready)
+    }
 }
 
 #[cfg(test)]

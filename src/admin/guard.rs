@@ -22,24 +22,31 @@ pub(crate) enum Caller {
 }
 
 /// Refuses what a page of somebody else's, open in an operator's browser, could have sent.
-///
-/// DNS rebinding makes such a page's own host name point at us, so the name in `Host` is what gives it away: only loopback names
-/// and the address that was connected to are ours. `Origin`, where a browser sends one, must be the same as `Host`.
 pub(crate) fn check_origin(caller: Caller, head: &request::Parts) -> Result<(), Problem> {
-    let Some(host) = host(head)? else {
-        // A browser always sends one; the health checks of old load balancers (HTTP/1.0) don't.
-        return Ok(());
-    };
-    if let Caller::Tcp { own } = caller
-        && !is_ours(host.host(), own)
-    {
-        return Err(Problem::new(
+    check_page(head)?;
+    check_name(caller, head)
+}
+
+/// Refuses names that aren't ours. DNS rebinding makes the host name of somebody else's page point at us, so the name in `Host` is what
+/// gives it away: only loopback names and the address that was connected to are ours.
+pub(super) fn check_name(caller: Caller, head: &request::Parts) -> Result<(), Problem> {
+    match (caller, host(head)?) {
+        (Caller::Tcp { own }, Some(host)) if !is_ours(host.host(), own) => Err(Problem::new(
             StatusCode::FORBIDDEN,
             format!(
                 "\"{host}\" is not a name of this listener: ask for localhost, a loopback address or its own address"
             ),
-        ));
+        )),
+        _ => Ok(()),
     }
+}
+
+/// Refuses what a browser says to come from elsewhere. `Origin`, where it sends one, must be the same as `Host`.
+pub(super) fn check_page(head: &request::Parts) -> Result<(), Problem> {
+    let Some(host) = host(head)? else {
+        // A browser always sends one; the health checks of old load balancers (HTTP/1.0) don't.
+        return Ok(());
+    };
     check_site(head)?;
     let Some(origin) = head.headers.get(ORIGIN) else {
         return Ok(());

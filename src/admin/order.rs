@@ -49,7 +49,11 @@ pub(super) async fn order(
 ) -> Result<Response<Full<Bytes>>, Problem> {
     let by = giver(&head.headers, peer, context);
     let condition = condition(&head.headers);
-    let wanted = match members(head, body).await {
+    let example = match endpoint {
+        Endpoint::Drill => r#"{"zone": "fz-1", "for": "10m"}"#,
+        _ => r#"{"reason": "new disks"}"#,
+    };
+    let wanted = match members(body, example).await {
         Ok(members) => wanted(endpoint, members),
         Err(problem) => Err(problem),
     };

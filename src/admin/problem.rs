@@ -121,12 +121,7 @@ impl From<Refusal> for Problem {
 impl From<ReloadError> for Problem {
     fn from(error: ReloadError) -> Self {
         match error {
-            ReloadError::Unreadable(file, why) => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                format!("{} can't be read: {why}", file.display()),
-            ),
             ReloadError::Invalid(error) => Self::from(*error),
-            ReloadError::Bind(why) => Self::new(StatusCode::CONFLICT, why),
             ReloadError::NoFile => Self::new(
                 StatusCode::CONFLICT,
                 "this firedoor runs without a configuration file, so there is nothing to read again",

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
 use super::client::{Client, segment};
-use super::status::{text, texts};
-use super::terminal::print;
+use super::status::texts;
+use super::terminal::{plain_lines, print};
 use super::{ClientArgs, Failure};
 
 /// `firedoor zone …`
@@ -207,7 +207,8 @@ async fn order(
     if client.json {
         return print(&format!("{answer:#}\n"));
     }
-    print(&format!("{}\n", text(&answer["message"])))
+    let message = answer["message"].as_str().unwrap_or("?");
+    print(&format!("{}\n", plain_lines(message)))
 }
 
 /// A name may hold colons (it defaults to the address), a zone's can't.

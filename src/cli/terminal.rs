@@ -37,7 +37,7 @@ pub(super) fn complain(message: &str) {
     } else {
         Style::new()
     };
-    let message = message.lines().map(plain).collect::<Vec<_>>().join("\n");
+    let message = plain_lines(message);
     // With stderr gone there is nobody left to tell.
     let _gone = writeln!(io::stderr(), "{mark}error:{mark:#} {message}");
 }
@@ -94,6 +94,11 @@ pub(super) fn plain(text: &str) -> String {
         }
         plain
     })
+}
+
+/// As [`plain`], but its line breaks stay: only where each line of it may stand by itself.
+pub(super) fn plain_lines(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
 /// What a piece of text says, for those who see colours.

@@ -6,6 +6,7 @@ mod endpoint;
 mod failover;
 mod notify;
 mod page;
+mod path;
 mod pool;
 mod rate;
 mod route;
@@ -24,6 +25,7 @@ use super::Config;
 use super::error::{ConfigError, Problem};
 pub use super::expand::Environment;
 use super::raw::{Reader, Section};
+pub(crate) use path::normalise;
 
 impl Config {
     /// Parses `text`, which was read from `file` (relative paths in it are relative to that).

@@ -92,6 +92,8 @@ pub struct Checker {
     load: capacity::Load,
     /// What was told last, so that it is told once.
     told: Option<announce::Told>,
+    /// It was told that there is nowhere to go, and no zone could serve since.
+    outage_told: bool,
     /// Whether another zone could take over, as it was told last.
     standby: bool,
     /// Something changed since the last decision.
@@ -311,6 +313,9 @@ impl Checker {
         {
             self.flips.pop_front();
             self.stale = true;
+        }
+        if self.outage_told {
+            self.outage_told = !self.situation(now).some_zone_is_fit();
         }
         if self.pending.is_some() {
             return;

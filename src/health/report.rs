@@ -179,7 +179,7 @@ pub enum What {
     },
     /// The active zone changed.
     Flip(Flip),
-    /// The active zone failed and there is nowhere better to go; said once per change of the reasons.
+    /// The active zone failed and there is nowhere better to go; said once, until some zone could serve again.
     NowhereToGo {
         /// The active zone.
         zone: Arc<str>,

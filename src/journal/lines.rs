@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::past;
@@ -16,6 +16,8 @@ pub(super) struct Lines {
     path: PathBuf,
     rotated: PathBuf,
     file: Option<File>,
+    /// Somebody has taken the file away since it was begun or asked for.
+    taken_away: bool,
 }
 
 /// When an append is done.
@@ -34,6 +36,7 @@ impl Lines {
             path: directory.join(name),
             rotated: directory.join(rotated),
             file: None,
+            taken_away: false,
         }
     }
 
@@ -44,8 +47,8 @@ impl Lines {
 
     /// Appends whole lines. On `Err` the file is as it was before.
     pub(super) fn append(&mut self, lines: &[u8], done: Done) -> io::Result<()> {
-        let length = self.open()?;
         let file = self.file()?;
+        let length = file.metadata()?.len();
         let written = file.write_all(lines).and_then(|()| match done {
             Done::Durable => file.sync_data(),
             Done::Handed => Ok(()),
@@ -63,12 +66,23 @@ impl Lines {
     pub(super) fn rotate(&mut self) -> io::Result<()> {
         self.file = None;
         fs::rename(&self.path, &self.rotated)?;
-        self.file()?;
-        File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        self.file().map(drop)
     }
 
+    /// Whether somebody else has taken the file away (by `mv`, `rm`, logrotate), so that it began anew; once.
+    pub(super) fn was_taken_away(&mut self) -> bool {
+        std::mem::take(&mut self.taken_away)
+    }
+
+    /// Looks each time whether it is still the file at its path: what is appended to another one is lost, or where nobody seeks it.
     fn file(&mut self) -> io::Result<&mut File> {
-        let file = match self.file.take() {
+        let file = self.file.take();
+        let kept = file.filter(|file| {
+            let still = is_at(file, &self.path);
+            self.taken_away |= !still;
+            still
+        });
+        let file = match kept {
             Some(file) => file,
             None => {
                 let directory = self.path.parent().unwrap_or(Path::new("."));
@@ -77,13 +91,23 @@ impl Lines {
                     .mode(0o700)
                     .create(directory)?;
                 past::cut_torn_line(&self.path)?;
-                OpenOptions::new()
+                let file = OpenOptions::new()
                     .append(true)
                     .create(true)
                     .mode(0o600)
-                    .open(&self.path)?
+                    .open(&self.path)?;
+                // Or a power cut leaves a durable file that has no name.
+                File::open(directory)?.sync_all()?;
+                file
             }
         };
         Ok(self.file.insert(file))
     }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |file: fs::Metadata| (file.dev(), file.ino());
+    let open = file.metadata().map(identity);
+    let there = fs::metadata(path).map(identity);
+    matches!((open, there), (Ok(open), Ok(there)) if open == there)
 }

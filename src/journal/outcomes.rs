@@ -40,6 +40,8 @@ pub struct Appended {
     pub length: u64,
     /// How many lines before it are lost.
     pub lost: u64,
+    /// Somebody has taken the file away, so that a new one has begun, in which what was known before is missing.
+    pub begun_anew: bool,
 }
 
 impl Outcomes {
@@ -90,7 +92,11 @@ impl Outcomes {
             self.lines.append(&self.backlog, Done::Handed)?;
         }
         let length = self.lines.open()?;
-        Ok(Appended { length, lost })
+        Ok(Appended {
+            length,
+            lost,
+            begun_anew: self.lines.was_taken_away(),
+        })
     }
 }
 

@@ -62,7 +62,8 @@ pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
     let json = found.has_accept() && headers::prefers_json(request.headers());
     let mut response = match forward(&state, request, found, &mut record).await {
         Ok(answer) => answer.relay(&state, record),
-        Err(refusal) => refusal.response(json, record),
+        // With a chunked body it is the connection's last: nobody has looked at the trailers, see `Streamed`.
+        Err(refusal) => refusal.response(json, found.codings > 0, record),
     };
     state.promise::<S>(response.headers_mut());
     Ok(response)
@@ -222,10 +223,13 @@ async fn forward<B: Body + Into<ClientBody>>(
                 if !survey::response_is_sound(response.headers(), &found) {
                     return Err(Refusal::Upstream(Trouble::Protocol));
                 }
-                if status == StatusCode::SWITCHING_PROTOCOLS && !prepared.upgrade {
+                if status == StatusCode::SWITCHING_PROTOCOLS
+                    && !prepared.may_switch(response.headers())
+                {
                     return Err(Refusal::Upstream(Trouble::Protocol));
                 }
-                if prepared.upgrade && version == Version::HTTP_2 && status.is_success() {
+                if prepared.protocols.is_some() && version == Version::HTTP_2 && status.is_success()
+                {
                     // With HTTP/2 that would say that there is a tunnel (RFC 8441 5).
                     return Err(Refusal::Upstream(Trouble::Protocol));
                 }
@@ -345,7 +349,12 @@ impl Answer {
             version,
             pin,
         } = self;
-        let (mut parts, incoming) = response.into_parts();
+        let (mut parts, mut incoming) = response.into_parts();
+        let bodiless = matches!(parts.status.as_u16(), 204 | 304) || record.is_head();
+        if bodiless && matches!(incoming, Inflow::Shared(_)) {
+            // hyper sees to that with HTTP/1.1; a stream of HTTP/2 could bring one all the same (RFC 9110 6.4.1).
+            incoming = Inflow::None;
+        }
         record.answered(parts.status);
         state.begin_answer();
         let mut compressor = None;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use crate::config::Config;
+use crate::config::error::Problem;
 use crate::proxy::client::accept::Door;
 use crate::worker::crew::{Foreman, Order};
 
@@ -35,18 +36,24 @@ impl Listeners {
         }
     }
 
-    /// Binds the listeners of `config` that aren't open yet: all of them, or none and a message.
-    pub(super) fn bind_new(&self, config: &Config) -> Result<Bound, String> {
+    /// Binds the listeners of `config` that aren't open yet: all of them, or none and the problem of each that can't be.
+    pub(super) fn bind_new(&self, config: &Config) -> Result<Bound, Vec<Problem>> {
         let mut bound = Vec::new();
-        for listener in &config.listeners {
+        let mut problems = Vec::new();
+        for (index, listener) in config.listeners.iter().enumerate() {
             if self.open.contains_key(&listener.bind) {
                 continue;
             }
-            let sockets = sockets(listener.bind, self.workers)
-                .map_err(|error| format!("listener {}: {error}", listener.bind))?;
-            bound.push((Door::new(listener.bind), sockets));
+            match sockets(listener.bind, self.workers) {
+                Ok(sockets) => bound.push((Door::new(listener.bind), sockets)),
+                Err(error) => problems.push(unbound(index, listener.bind, &error)),
+            }
         }
-        Ok(Bound(bound))
+        if problems.is_empty() {
+            Ok(Bound(bound))
+        } else {
+            Err(problems)
+        }
     }
 
     /// Hands bound sockets to the workers. Returns the addresses.
@@ -80,6 +87,20 @@ impl Listeners {
             }
         }
         gone
+    }
+}
+
+fn unbound(index: usize, bind: SocketAddr, error: &io::Error) -> Problem {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => Some("end what listens there, or change the address"),
+        io::ErrorKind::AddrNotAvailable => Some("it must be an address of this machine"),
+        _ => None,
+    };
+    Problem {
+        key: format!("listener[{index}].bind"),
+        message: format!("listener {bind}: {error}"),
+        hint: hint.map(str::to_owned),
+        span: None,
     }
 }
 

@@ -11,8 +11,8 @@ use tracing::{error, info};
 
 use super::acme;
 use super::listeners::Listeners;
-use crate::config::error::ConfigError;
-use crate::config::{Config, LoadError, load};
+use crate::config::error::{ConfigError, Problem};
+use crate::config::{Admin, Config, LoadError, Server, load};
 use crate::health::checker::Refusal;
 use crate::health::monitor::MonitorHandle;
 use crate::health::report::{Condition, Giver, Order, OrderEnd, Way};
@@ -58,12 +58,8 @@ pub struct Reloaded {
 /// Why the old configuration is still in force.
 #[derive(Clone, Debug)]
 pub enum ReloadError {
-    /// The file can't be read.
-    Unreadable(PathBuf, String),
-    /// It has problems.
+    /// The file has problems, can't be read, or names addresses that can't be bound.
     Invalid(Box<ConfigError>),
-    /// A new listener's address can't be bound.
-    Bind(String),
     /// There is no file (demo).
     NoFile,
     /// It was ordered in another state of affairs; what has changed since.
@@ -73,11 +69,7 @@ pub enum ReloadError {
 impl fmt::Display for ReloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(file, reason) => {
-                write!(f, "{}: can't be read: {reason}", file.display())
-            }
             Self::Invalid(error) => error.fmt(f),
-            Self::Bind(message) => f.write_str(message),
             Self::NoFile => f.write_str("there is no configuration file to read again"),
             Self::Overtaken(changes) => Refusal::Overtaken(changes.clone()).fmt(f),
         }
@@ -143,6 +135,8 @@ impl ReloadHandle {
 pub(super) struct Reloader {
     pub(super) file: Option<PathBuf>,
     pub(super) config: Arc<Config>,
+    /// What the process was started with: only a restart applies another.
+    pub(super) started: (Server, Admin),
     pub(super) listeners: Listeners,
     pub(super) foremen: Arc<Vec<Foreman>>,
     pub(super) monitor: MonitorHandle,
@@ -224,26 +218,34 @@ impl Reloader {
 
     async fn replace(&mut self) -> Result<Reloaded, ReloadError> {
         let file = self.file.clone().ok_or(ReloadError::NoFile)?;
-        let read = move || load(&file).inspect(acme::equip);
+        let invalid = |problems| {
+            ReloadError::Invalid(Box::new(ConfigError {
+                file: file.clone(),
+                text: String::new(),
+                problems,
+            }))
+        };
+        let unreadable = |reason: String| {
+            invalid(vec![Problem {
+                key: String::new(),
+                message: format!("it can't be read: {reason}"),
+                hint: None,
+                span: None,
+            }])
+        };
+        let path = file.clone();
+        let read = move || load(&path).inspect(acme::equip);
         let read = tokio::task::spawn_blocking(read).await;
         let config = match read {
             Ok(Ok(config)) => Arc::new(config),
-            Ok(Err(LoadError::Unreadable(file, reason))) => {
-                return Err(ReloadError::Unreadable(file, reason));
-            }
+            Ok(Err(LoadError::Unreadable(_, reason))) => return Err(unreadable(reason)),
             Ok(Err(LoadError::Invalid(error))) => {
                 return Err(ReloadError::Invalid(Box::new(error)));
             }
-            Err(error) => {
-                let file = self.file.clone().unwrap_or_default();
-                return Err(ReloadError::Unreadable(file, error.to_string()));
-            }
+            Err(error) => return Err(unreadable(error.to_string())),
         };
         // All that can fail comes before anything changes.
-        let bound = self
-            .listeners
-            .bind_new(&config)
-            .map_err(ReloadError::Bind)?;
+        let bound = self.listeners.bind_new(&config).map_err(invalid)?;
 
         let mut changes = self.differences(&config);
         self.keep_sessions(&config);
@@ -301,13 +303,12 @@ impl Reloader {
                 changes.push(format!("{name} changed"));
             }
         }
+        // Not with the last file: what waits for a restart waits until it comes, or until the file is as it was.
+        let (server, admin) = &self.started;
         let fixed = [
-            ("server.workers", old.server.workers == new.server.workers),
-            (
-                "server.state_dir",
-                old.server.state_dir == new.server.state_dir,
-            ),
-            ("[admin]", old.admin == new.admin),
+            ("server.workers", server.workers == new.server.workers),
+            ("server.state_dir", server.state_dir == new.server.state_dir),
+            ("[admin]", *admin == new.admin),
         ];
         for (name, same) in fixed {
             if !same {

@@ -25,6 +25,37 @@ fn a_failure_that_all_zones_share_flips_nothing_and_is_told_once() {
 }
 
 #[test]
+fn nowhere_to_go_is_told_once_in_an_outage_whatever_comes_and_goes_meanwhile() {
+    let nowhere = |what: &What| matches!(what, What::NowhereToGo { .. });
+    let mut stage = running(two_zones());
+    // Of the second, each zone can serve something, so that the other one is entered at times though it has failed as well.
+    let outages = [
+        ("postgres", ["fz-1:app-1", "fz-2:app-1", "fz-2:app-2"]),
+        ("app-1", ["fz-1:app-2", "fz-2:postgres", "fz-2:app-2"]),
+    ];
+    for (count, (shared, others)) in (1..).zip(outages) {
+        let both = ["fz-1", "fz-2"].map(|zone| format!("{zone}:{shared}"));
+        both.iter().for_each(|component| stage.break_(component));
+        stage.settle();
+        assert_eq!(stage.count(nowhere), count);
+        for component in others {
+            stage.break_(component);
+            stage.pass(SECOND * 15);
+            stage.heal(component);
+            stage.pass(SECOND * 15);
+        }
+        stage.reload(two_zones());
+        stage.settle();
+        assert_eq!(stage.count(nowhere), count, "{:?}", stage.events);
+        let degraded = stage.flips().iter().any(|flip| flip.degraded);
+        assert_eq!(degraded, shared == "app-1");
+        // One that can serve ends it, though it fails again.
+        both.iter().for_each(|component| stage.heal(component));
+        stage.settle();
+    }
+}
+
+#[test]
 fn a_component_that_swings_flips_once_whatever_its_period() {
     for failback in [Failback::Manual, Failback::Auto] {
         for half_period in [100, 300, 1000, 3000, 10_000, 60_000] {

@@ -187,6 +187,23 @@ pub fn cases() -> Vec<Case> {
         RejectOrNormalise,
         post(LINE, "2;\nxx\r\n32\r\n0\r\n\r\nGET /smug HTTP/1.1\r\nHost: app.example\r\nA: b\r\n\r\n0\r\n\r\n"),
     ));
+    // Trailers end for hyper at the next empty line, and for who reads a bare line feed as one right here: the request behind it would be
+    // swallowed, and its sender given the answer to another.
+    cases.push(Case::new(
+        "chunk: a request behind a bare LF after the last",
+        "7.1.2",
+        MustReject,
+        post(LINE, &format!("5\r\nhello\r\n0\r\n\n{SMUGGLED}")),
+    ));
+    cases.push(
+        Case::new(
+            "chunk: a request behind a bare LF after a trailer",
+            "7.1.2",
+            RejectOrNormalise,
+            post(LINE, &format!("5\r\nhello\r\n0\r\nA: b\r\n\n{SMUGGLED}")),
+        )
+        .body("hello"),
+    );
     for (name, body) in [
         ("the last missing", "5\r\nhello\r\n"),
         ("data cut", "9\r\nhello"),

@@ -112,3 +112,34 @@ fn the_backends_own_grpc_status_is_left_alone() {
     assert_eq!(trailers["grpc-status"], "5");
     assert_eq!(trailers["grpc-message"], "no such cart");
 }
+
+#[test]
+fn a_call_whose_response_breaks_off_ends_with_a_status() {
+    let (_origin, proxy) = lab(behaviour::raw(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nmessage\r\n",
+        behaviour::Next::Close,
+    ));
+    let mut client = Client::connect(proxy.address);
+    let response = call(&mut client, "/shop.Cart/Watch", CALL, "message");
+    assert_eq!(response.text(), "message");
+    let trailers = response.trailers.unwrap();
+    assert_eq!(trailers["grpc-status"], "14");
+    assert!(!trailers["grpc-message"].is_empty());
+    assert_eq!(proxy.access_line("/shop.Cart/Watch")["termination"], "SD");
+}
+
+#[test]
+fn firedoors_own_answers_have_the_routes_fields_too() {
+    let origin = crate::Origin::start(behaviour::echo());
+    let proxy = builder()
+        .toml(
+            "[[route]]\npath = \"/\"\npool = \"default\"\nmaintenance = {}\n\
+             response_headers = { set = { X-Route = \"a\" } }",
+        )
+        .zone("fz-1", &[&origin])
+        .start();
+    let mut client = Client::connect(proxy.address);
+    let response = call(&mut client, "/shop.Cart/Add", CALL, "message");
+    assert_told(&response, "14");
+    assert_eq!(response.field("x-route"), Some("a"));
+}

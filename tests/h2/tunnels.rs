@@ -182,3 +182,16 @@ fn a_graceful_stop_ends_tunnels_with_1012() {
     drop(stream);
     assert!(proxy.wait_for_exit(Duration::from_secs(10)).success());
 }
+
+#[test]
+fn an_answer_of_firedoors_own_is_no_tunnel() {
+    let origin = Origin::start(websocket());
+    let proxy = builder()
+        .toml("[[route]]\npath = \"/\"\nrespond = { body = \"ok\" }")
+        .zone("fz-1", &[&origin])
+        .start();
+    let mut client = Client::connect(proxy.address);
+    let mut stream = connect(&mut client, "/chat");
+    assert!(!stream.head().status().is_success());
+    assert_eq!(client.get("/chat").text(), "ok");
+}

@@ -54,6 +54,84 @@ fn trailers_pass_in_both_directions() {
 }
 
 #[test]
+fn a_request_that_may_have_been_swallowed_by_trailers_is_seen_to_be_lost() {
+    let origin = Origin::named("hello");
+    let proxy = Proxy::in_front_of(&[&origin]);
+    let up = "POST /up HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n";
+    let next = "GET /next HTTP/1.1\r\nHost: app.example\r\n\r\n";
+    // A bare line feed right behind the last chunk: there are no trailers at all.
+    let mut client = proxy.client();
+    client.send(format!("{up}\n{next}{next}"));
+    assert_eq!(client.response_to("POST").status, 400);
+    assert!(client.ends_within(PATIENCE));
+    // Behind a trailer, it looks like the end of the trailers, and isn't hyper's.
+    let mut client = proxy.client();
+    client.send(format!("{up}A: b\r\n\n{next}{next}"));
+    let answer = client.response_to("POST");
+    assert_eq!(
+        (answer.status, answer.field("connection")),
+        (200, Some("close"))
+    );
+    assert!(client.ends_within(PATIENCE));
+    assert!(origin.seen_for("/next").is_empty());
+    // A request that is refused has trailers that nobody has read.
+    let mut client = proxy.client();
+    let refused = up.replace("app.example", "a/b");
+    client.send(format!("{refused}\n{next}{next}"));
+    let answer = client.response_to("POST");
+    assert_eq!(
+        (answer.status, answer.field("connection")),
+        (400, Some("close"))
+    );
+    assert!(client.ends_within(PATIENCE));
+}
+
+#[test]
+fn a_response_with_trailers_leaves_both_connections_usable() {
+    let origin = Origin::start(behaviour::chunked(&[b"hello"], &["X-Sum: 1"]));
+    let proxy = Proxy::in_front_of(&[&origin]);
+    let mut client = proxy.client();
+    for path in ["/one", "/two"] {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: app.example\r\nTE: trailers\r\nConnection: TE\r\n\r\n"
+        );
+        assert_eq!(client.exchange(request).text(), "hello");
+        assert_eq!(proxy.access_line(path)["termination"], "--");
+    }
+    assert_eq!(origin.saw("/one").connection, origin.saw("/two").connection);
+}
+
+#[test]
+fn several_lengths_that_agree_become_one_and_others_none() {
+    let origin = Origin::named("hello");
+    let proxy = Proxy::in_front_of(&[&origin]);
+    let mut client = proxy.client();
+    for (lengths, expected) in [
+        ("Content-Length: 5, 5", Some("5")),
+        ("Content-Length: 5\r\nContent-Length: 5", Some("5")),
+        ("Content-Length: 5, 6", None),
+    ] {
+        let head = format!("HTTP/1.1 200 OK\r\n{lengths}\r\n\r\n");
+        origin.behave(behaviour::raw(head, behaviour::Next::Keep));
+        client.send("HEAD / HTTP/1.1\r\nHost: app.example\r\n\r\n");
+        let answer = client.response_to("HEAD");
+        assert_eq!(answer.all("content-length"), Vec::from_iter(expected));
+    }
+}
+
+#[test]
+fn a_response_whose_trailers_may_have_swallowed_something_is_broken() {
+    let origin = Origin::start(behaviour::raw(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        behaviour::Next::Keep,
+    ));
+    let proxy = Proxy::in_front_of(&[&origin]);
+    let mut client = proxy.client();
+    client.send(GET);
+    assert!(client.response_within("GET", PATIENCE).is_err());
+}
+
+#[test]
 fn responses_without_a_body_leave_the_connection_usable() {
     let origin = Origin::named("hello");
     let proxy = Proxy::in_front_of(&[&origin]);

@@ -135,6 +135,36 @@ fn an_upgrade_is_never_sent_twice() {
 }
 
 #[test]
+fn a_tunnel_is_logged_with_what_passed_however_it_ends() {
+    let origin = Origin::start(behaviour::upgrade());
+    let proxy = Proxy::in_front_of(&[&origin]);
+    let mut client = proxy.client();
+    client.send(format!("{ASK}early"));
+    client.head();
+    assert_eq!(client.exact(5).unwrap(), b"EARLY");
+    client.send("late");
+    assert_eq!(client.exact(4).unwrap(), b"LATE");
+    client.reset();
+    let line = proxy.access_line("/chat");
+    assert_eq!(line["termination"], "CD");
+    assert_eq!(
+        (&line["bytes_in"], &line["bytes_out"]),
+        (&9.into(), &9.into())
+    );
+}
+
+#[test]
+fn a_101_for_another_protocol_opens_nothing() {
+    let origin = Origin::start(behaviour::raw(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket, x\r\n\r\n",
+        Next::Keep,
+    ));
+    let proxy = Proxy::in_front_of(&[&origin]);
+    let answer = proxy.client().exchange(ASK);
+    assert_eq!(answer.status, 502);
+}
+
+#[test]
 fn a_101_that_nobody_asked_for_opens_nothing() {
     let origin = Origin::start(behaviour::raw(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",

@@ -116,3 +116,36 @@ async fn a_websocket_is_opened_on_both() {
     out.send_data(Bytes::new(), true).unwrap();
     assert_eq!(all(&mut body).await, b"bye");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_trailers_of_a_small_body_of_known_length_pass_too() {
+    let origin = Origin::named("a");
+    let proxy = in_front_of(&origin);
+    let mut sender = client(&proxy).await;
+    let mut asked = request(Method::POST, "/echo");
+    asked.headers_mut().insert("content-length", 4.into());
+    let (response, mut out) = sender.send_request(asked, false).unwrap();
+    out.send_data(Bytes::from_static(b"body"), false).unwrap();
+    let trailers = HeaderMap::from_iter([("x-sum".parse().unwrap(), 42.into())]);
+    out.send_trailers(trailers).unwrap();
+    assert_eq!(response.await.unwrap().status(), 200);
+    let seen = origin.saw("/echo");
+    assert_eq!(seen.body, b"body");
+    assert_eq!(seen.trailers.unwrap()["x-sum"], "42");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_that_has_no_body_brings_none() {
+    let origin = Origin::named("a");
+    let proxy = in_front_of(&origin);
+    let mut sender = client(&proxy).await;
+    for (method, path) in [(Method::GET, "/204?body"), (Method::HEAD, "/echo")] {
+        let (response, _) = sender.send_request(request(method, path), true).unwrap();
+        let mut body = response.await.unwrap().into_body();
+        assert!(all(&mut body).await.is_empty(), "{path}");
+    }
+    // And the connection goes on.
+    let again = request(Method::GET, "/echo");
+    let (response, _) = sender.send_request(again, true).unwrap();
+    assert_eq!(response.await.unwrap().status(), 200);
+}

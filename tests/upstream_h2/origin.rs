@@ -342,6 +342,12 @@ async fn answer(
         .header("x-origin", name)
         .header("x-received", length);
     match path.as_str() {
+        "/204" if query == "body" => {
+            let mut out = respond
+                .send_response(head.body(()).unwrap(), false)
+                .unwrap();
+            out.send_data(Bytes::from_static(b"body"), true).unwrap();
+        }
         "/204" | "/304" => {
             let _ = respond.send_response(head.body(()).unwrap(), true);
         }

@@ -86,6 +86,9 @@ fn bodies_of_every_framing_pass_both_ways() {
     assert!(seen.complete);
     assert_eq!(seen.trailers.unwrap()["x-sum"], "42");
 
+    // A request with trailers is the last one of its connection.
+    assert_eq!(answer.field("connection"), Some("close"));
+    let mut client = proxy.client();
     client.send("GET /large?30000000 HTTP/1.1\r\nHost: a\r\n\r\n");
     let answer = client.response_within("GET", PATIENCE).unwrap();
     assert_eq!(answer.body.len(), 30_000_000);

@@ -1,6 +1,6 @@
 //! Who is turned away: pages of other origins, and whoever has no token.
 
-use super::door::{Door, post};
+use super::door::{Door, get, post};
 
 #[tokio::test]
 async fn pages_of_other_origins_are_refused() {
@@ -61,7 +61,7 @@ async fn pages_of_other_origins_are_refused() {
     }
     assert_eq!(ask("Accept: */*").await, 400, "no Host");
     assert_eq!(ask("Host: localhost\r\nHost: localhost").await, 400);
-    let absolute = "GET http://rebound.example/health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let absolute = "GET http://rebound.example/v1/status HTTP/1.1\r\nHost: localhost\r\n\r\n";
     assert_eq!(door.ask(absolute).await.status, 403);
     let old = "GET /health HTTP/1.0\r\n\r\n";
     assert_eq!(
@@ -69,6 +69,96 @@ async fn pages_of_other_origins_are_refused() {
         200,
         "old load balancers send no Host"
     );
+}
+
+/// Monitoring finds firedoor by a name that it can't know.
+#[tokio::test]
+async fn reading_by_any_name_needs_the_token_unless_it_is_for_health() {
+    let open = Door::open(None).await;
+    let guarded = Door::open(Some("s3cret")).await;
+    let ask = async |door: &Door, request: &str, field: &str| {
+        let request = format!("{request} HTTP/1.1\r\nHost: fw.internal:9900\r\n{field}\r\n\r\n");
+        door.ask(&request).await.status
+    };
+    let (nothing, wrong, right) = (
+        "Accept: */*",
+        "Authorization: Bearer s3cre",
+        "Authorization: Bearer s3cret",
+    );
+    for path in ["/livez", "/readyz", "/health"] {
+        for method in ["GET", "HEAD"] {
+            let request = format!("{method} {path}");
+            assert_eq!(ask(&open, &request, nothing).await, 200, "{request}");
+            assert_eq!(ask(&guarded, &request, right).await, 200, "{request}");
+        }
+    }
+    assert_eq!(ask(&guarded, "GET /livez", nothing).await, 200);
+    for path in ["/health", "/metrics", "/v1/status", "/v1/journal"] {
+        let request = format!("GET {path}");
+        assert_eq!(ask(&guarded, &request, right).await, 200, "{path}");
+        assert_eq!(ask(&guarded, &request, wrong).await, 401, "{path}");
+        assert_eq!(ask(&guarded, &request, nothing).await, 401, "{path}");
+    }
+    // Where there is no token, or none is asked for, only the name keeps out who has rebound one.
+    for path in ["/", "/assets/main.js"] {
+        let request = format!("GET {path}");
+        assert_eq!(ask(&guarded, &request, right).await, 200, "{path}");
+        assert_eq!(ask(&guarded, &request, wrong).await, 403, "{path}");
+        assert_eq!(ask(&guarded, &request, nothing).await, 403, "{path}");
+    }
+    for path in ["/", "/metrics", "/v1/status", "/v1/events", "/nothing"] {
+        assert_eq!(ask(&open, &format!("GET {path}"), right).await, 403);
+    }
+    let order = "POST /v1/zones/fz-1/pin";
+    for door in [&open, &guarded] {
+        assert_eq!(ask(door, order, right).await, 403);
+    }
+    let elsewhere = format!("{right}\r\nSec-Fetch-Site: cross-site");
+    for path in ["/livez", "/health", "/v1/status"] {
+        let request = format!("GET {path}");
+        assert_eq!(ask(&guarded, &request, &elsewhere).await, 403, "{path}");
+    }
+}
+
+/// The types that a page may send without asking first (CORS): as a form, and by script.
+#[tokio::test]
+async fn no_page_of_another_site_gives_an_order() {
+    let door = Door::open(None).await;
+    let port = door.address.port();
+    let ask = async |fields: &str| {
+        let order = post("/v1/zones/fz-2/activate", r#"{"hold": false}"#);
+        let host = format!("Host: 127.0.0.1:{port}");
+        let order = order.replacen("Host: localhost", &format!("{host}\r\n{fields}"), 1);
+        door.ask(&order).await.status
+    };
+    let form = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document";
+    let script = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: empty";
+    let neighbour = script.replace("cross-site", "same-site");
+    for kind in ["text/plain", "application/x-www-form-urlencoded"] {
+        for page in [
+            &format!("Origin: https://evil.example\r\n{form}"),
+            &format!("Origin: https://evil.example\r\n{script}"),
+            // A sandboxed frame, or a page that hides where it is.
+            &format!("Origin: null\r\n{form}"),
+            &format!("Origin: http://127.0.0.1:8080\r\n{neighbour}"),
+            // Browsers send no Sec-Fetch-Site to addresses that they don't trust, and old ones don't know it.
+            "Origin: https://evil.example",
+            "Origin: null",
+            form,
+        ] {
+            let status = ask(&format!("{page}\r\nContent-Type: {kind}")).await;
+            assert_eq!(status, 403, "{page}");
+        }
+    }
+    let rebound = post("/v1/zones/fz-2/activate", "").replace("localhost", "rebound.example");
+    let own = format!("Origin: http://rebound.example:{port}\r\nSec-Fetch-Site: same-origin");
+    let rebound = rebound.replacen("\r\n", &format!("\r\n{own}\r\n"), 1);
+    assert_eq!(door.ask(&rebound).await.status, 403);
+    let status = door.ask(&get("/v1/status")).await.json();
+    assert_eq!(status["epoch"], 1);
+    // The same request from no page, or from ours.
+    let ours = format!("Origin: http://127.0.0.1:{port}\r\nSec-Fetch-Site: same-origin");
+    assert_eq!(ask(&ours).await, 200);
 }
 
 #[tokio::test]

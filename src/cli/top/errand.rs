@@ -93,7 +93,8 @@ async fn look(client: &Client, supposition: Option<Supposition>) -> Result<Sight
 
 fn said(answer: &Value) -> String {
     if let Some(message) = answer["message"].as_str() {
-        return message.to_owned();
+        // An event a line; here is one line for all of them.
+        return message.lines().collect::<Vec<_>>().join("; ");
     }
     let changes: Vec<String> = texts(&answer["changes"]).collect();
     let changes = if changes.is_empty() {

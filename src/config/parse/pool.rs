@@ -282,11 +282,20 @@ impl Found<'_> {
 }
 
 fn min_healthy_of(item: &Item<'_>) -> Option<MinHealthy> {
-    if item.is_number() {
-        item.number(0..=1_000_000).map(MinHealthy::Count)
+    let (demanded, nothing) = if item.is_number() {
+        let count = item.number(0..=1_000_000)?;
+        (MinHealthy::Count(count), count == 0)
     } else {
-        item.read(&PERCENT).map(MinHealthy::Percent)
+        let percent = item.read(&PERCENT)?;
+        (MinHealthy::Percent(percent), percent == 0.0)
+    };
+    if nothing {
+        item.refuse(
+            "no minimum: a zone would count as serving with none of these backends up",
+            "at least one is needed: 1, or a percentage, which is rounded up",
+        );
     }
+    Some(demanded)
 }
 
 /// `sticky = { … }`; `None` if there is none.

@@ -123,8 +123,8 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
     })
 }
 
-/// Paths of requests are normalised before they are matched. A prefix that normalisation would change could never match
-/// what its author sees in it, so it is refused rather than changed.
+/// Paths of requests are normalised before they are matched, so this one is, too. Segments that would go by that are refused: such a
+/// prefix doesn't match what its author sees in it.
 fn path(text: &str) -> Result<String, Refusal> {
     if !text.starts_with('/') {
         return Err(Refusal::malformed("it doesn't start with \"/\""));
@@ -133,8 +133,12 @@ fn path(text: &str) -> Result<String, Refusal> {
         return Err(Refusal::malformed("only a plain path is possible")
             .hint("a prefix covers everything below it; queries and wildcards don't take part"));
     }
-    if text.contains("//")
-        || text
+    let spelled = super::path::decode(text).ok_or_else(|| {
+        Refusal::malformed("it has a \"%\" without two hexadecimal digits")
+            .hint("the character itself is written %25")
+    })?;
+    if spelled.contains("//")
+        || spelled
             .split('/')
             .any(|segment| segment == "." || segment == "..")
     {
@@ -142,7 +146,7 @@ fn path(text: &str) -> Result<String, Refusal> {
             Refusal::malformed("it has empty or dot segments").hint("write the path without them")
         );
     }
-    Ok(match text.trim_end_matches('/') {
+    Ok(match spelled.trim_end_matches('/') {
         "" => "/".to_owned(),
         prefix => prefix.to_owned(),
     })

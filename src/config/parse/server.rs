@@ -12,6 +12,8 @@ use super::tls;
 use super::values::{DURATION, LIFETIME, NETWORK, REDIRECT};
 
 const ADMIN_BIND: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
+/// Bytes that the kernel takes for a socket's path (unix(7), `sun_path` without its zero byte).
+const SOCKET_PATH: usize = 107;
 
 /// `[server]`
 pub(super) fn server(section: &Section<'_>) -> Server {
@@ -19,12 +21,25 @@ pub(super) fn server(section: &Section<'_>) -> Server {
     Server {
         workers: workers.and_then(|workers| workers.try_into().ok()),
         state_dir: section
-            .path("state_dir")
+            .item("state_dir")
+            .and_then(|item| state_dir(section, &item))
             .unwrap_or_else(|| default_state_dir(section)),
         drain_timeout: section
             .read("drain_timeout", &DURATION)
             .unwrap_or(Duration::from_secs(30)),
     }
+}
+
+/// An empty one would be the configuration's own folder.
+fn state_dir(section: &Section<'_>, item: &Item<'_>) -> Option<PathBuf> {
+    let text = item.text()?.value;
+    if text.is_empty() {
+        item.refuse(
+            "no folder",
+            "name one, like \"state\" or \"/var/lib/firedoor\"",
+        );
+    }
+    Some(section.folder().join(text))
 }
 
 /// systemd's `StateDirectory=` where there is one, since the configuration's own folder can't be written there.
@@ -179,7 +194,19 @@ pub(super) fn admin(section: &Section<'_>, listeners: &[Listener]) -> Admin {
 
 fn admin_bind(section: &Section<'_>, item: &Item<'_>) -> Option<AdminBind> {
     if let Some(path) = item.text()?.value.strip_prefix("unix:") {
-        return Some(AdminBind::Unix(section.folder().join(path)));
+        let socket = section.folder().join(path);
+        if path.is_empty() {
+            item.refuse(
+                "a socket without a path",
+                "write it like \"unix:/run/firedoor/admin.sock\"",
+            );
+        } else if socket.as_os_str().len() > SOCKET_PATH {
+            item.refuse(
+                "too long a path for a socket",
+                &format!("with its folder it may have {SOCKET_PATH} bytes"),
+            );
+        }
+        return Some(AdminBind::Unix(socket));
     }
     item.read(&BIND).map(AdminBind::Tcp)
 }

@@ -109,6 +109,13 @@ pub(super) fn access_log(section: &Section<'_>) -> AccessLog {
         Some(match text.value.as_str() {
             "-" => LogTarget::Stdout,
             "off" => LogTarget::Off,
+            "" => {
+                item.refuse(
+                    "no file",
+                    "name one, or write \"-\" for standard output, \"off\" for no log",
+                );
+                return None;
+            }
             file => LogTarget::File(section.folder().join(Path::new(file))),
         })
     });

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
@@ -136,12 +136,6 @@ impl<'a> Section<'a> {
     /// `true` or `false`.
     pub(crate) fn boolean(&self, key: &'static str) -> Option<bool> {
         self.item(key)?.boolean()
-    }
-
-    /// A file or folder; a relative one is relative to the configuration's folder.
-    pub(crate) fn path(&self, key: &'static str) -> Option<PathBuf> {
-        let text = self.item(key)?.text()?;
-        Some(self.reader.folder.join(text.value))
     }
 
     /// One of `choices`; those `later` are known, but can't be had yet.

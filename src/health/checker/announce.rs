@@ -11,7 +11,6 @@ use crate::zone::Verdict;
 /// What was told last: as long as it stays true, it is not told again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Told {
-    NowhereToGo(Vec<String>),
     Withheld(Arc<str>, &'static str),
     FailbackPossible,
 }
@@ -19,19 +18,19 @@ pub(super) enum Told {
 impl Checker {
     /// Tells a decision that changes nothing, unless it was told last.
     pub(super) fn tell_decision(&mut self, decision: Decision, now: Moment) {
-        let active = Arc::clone(&self.zones[self.active].name);
         let (told, what) = match decision {
             Decision::Stay { .. } | Decision::Flip(_) => {
                 self.told = None;
                 return;
             }
-            Decision::NowhereToGo { reasons } => (
-                Told::NowhereToGo(reasons.clone()),
-                What::NowhereToGo {
-                    zone: active,
-                    reasons,
-                },
-            ),
+            // Once in an outage, not once per reason: in one that lasts, the reasons change with every backend that comes and goes.
+            Decision::NowhereToGo { reasons } => {
+                if !std::mem::replace(&mut self.outage_told, true) {
+                    let zone = Arc::clone(&self.zones[self.active].name);
+                    self.tell(What::NowhereToGo { zone, reasons }, now);
+                }
+                return;
+            }
             Decision::Withheld {
                 to,
                 rule,

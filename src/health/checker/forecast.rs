@@ -88,6 +88,7 @@ impl Future {
         checker.probes.clear();
         // What was told before has to be told again here.
         checker.told = None;
+        checker.outage_told = false;
         let well = checker.components().map(|component| {
             let last = component.outcomes().next_back();
             let well = match component.status {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::health::checker::Checker;
 use crate::health::checker::reload::at;
+use crate::health::failover::{self, Decision};
 use crate::health::recording::{Begin, Known};
 use crate::moment::Moment;
 
@@ -43,6 +44,8 @@ impl Checker {
                 zone.since = at(*since, now);
             }
         }
+        let decision = failover::decide(&self.situation(now));
+        self.outage_told = matches!(decision, Decision::NowhereToGo { .. });
         self.settle(now);
     }
 }

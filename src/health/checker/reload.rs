@@ -63,6 +63,7 @@ impl Checker {
             starting: true,
             load: super::capacity::Load::default(),
             told: None,
+            outage_told: false,
             standby: true,
             stale: true,
             again: None,

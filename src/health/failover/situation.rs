@@ -83,6 +83,10 @@ impl<'a> Situation<'a> {
         others.filter(|index| self.is_fit(*index))
     }
 
+    pub(in crate::health) fn some_zone_is_fit(&self) -> bool {
+        (0..self.zones.len()).any(|zone| self.is_fit(zone))
+    }
+
     /// Whether a zone is serving, and not merely because a `min_healthy` of 0 asks nothing of it.
     pub(super) fn is_fit(&self, zone: usize) -> bool {
         let Conclusion {

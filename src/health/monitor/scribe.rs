@@ -47,7 +47,7 @@ pub(super) struct Scribe {
     full_at: u64,
     /// Lines that a hanging disk made us lose.
     lost: u64,
-    /// Some are lost: what is known now has to be told again.
+    /// Some are lost, or a file with them: what is known now has to be told again.
     gap: bool,
     /// When what waits is written.
     due: Option<Instant>,
@@ -145,9 +145,13 @@ impl Scribe {
             .unwrap_or_else(|panic| Err(io::Error::other(panic.to_string())));
         self.running = None;
         match written {
-            Ok(Appended { length, lost }) => {
+            Ok(Appended {
+                length,
+                lost,
+                begun_anew,
+            }) => {
                 self.full = length > self.full_at;
-                self.gap |= lost > 0;
+                self.gap |= lost > 0 || begun_anew;
                 Ok(())
             }
             Err(problem) => {
@@ -317,6 +321,24 @@ mod tests {
             );
             assert_eq!(first["components"][0]["status"], "up");
         }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_somebody_takes_away_begins_anew_with_what_is_known() {
+        let mut office = Office::new(FULL);
+        office.work(10);
+        office.finish().await;
+        fs::remove_file(office.directory.path().join("outcomes.jsonl")).unwrap();
+        for _ in 0..2 {
+            office.work(10);
+            office.finish().await;
+        }
+        let lines = office.lines("outcomes.jsonl");
+        let begins = lines.iter().filter(|line| line["kind"] == "begin");
+        let begins: Vec<_> = begins
+            .map(|line| &line["components"][0]["status"])
+            .collect();
+        assert_eq!(begins, ["up"]);
     }
 
     #[tokio::test]

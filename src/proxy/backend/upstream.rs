@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::balance::Candidate;
+use super::balance::{self, Candidate};
 use super::connections::Idle;
 use super::security::Security;
 use super::silence::Stillness;
@@ -192,13 +192,11 @@ impl Upstream {
 
     /// What a choice is made by, at worker time `now`.
     pub(crate) fn candidate(&self, now: u64) -> Candidate {
-        // Fades by half every 10 s without an answer, or a backend that was slow once would never be tried again.
-        #[expect(clippy::cast_precision_loss, reason = "a rough age")]
-        let age = now.saturating_sub(self.answered_at.get()) as f32 / 10_000.0;
+        let age = now.saturating_sub(self.answered_at.get());
         Candidate {
             weight: self.weight.get(),
             in_flight: self.in_flight.get(),
-            latency_us: self.latency_us.get() * (-age).exp2(),
+            latency_us: balance::faded(self.latency_us.get(), age),
         }
     }
 
@@ -240,13 +238,9 @@ impl Upstream {
 
     /// Learns from an answer that took `latency_us` microseconds to its head.
     pub(crate) fn answered(&self, latency_us: f32, now: u64) {
-        let old = self.latency_us.get();
-        let new = if old == 0.0 {
-            latency_us
-        } else {
-            old.mul_add(0.8, latency_us * 0.2)
-        };
-        self.latency_us.set(new);
+        let age = now.saturating_sub(self.answered_at.get());
+        let usual = balance::learned(self.latency_us.get(), latency_us, age);
+        self.latency_us.set(usual);
         self.answered_at.set(now);
     }
 

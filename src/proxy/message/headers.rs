@@ -5,6 +5,7 @@
 
 mod context;
 mod forwarded;
+mod upgrade;
 
 use std::net::IpAddr;
 
@@ -20,6 +21,7 @@ use crate::config::{ClientIp, Forwarding};
 use crate::telemetry::mask::shown_in;
 
 pub(crate) use context::{TraceContext, trace_id};
+pub(crate) use upgrade::{is_offered, wants_upgrade};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -179,6 +181,9 @@ pub(crate) fn clean_response(
         // RFC 9112 6.3: the coding overrides the length, which must not be sent on.
         headers.remove(CONTENT_LENGTH);
     }
+    if found.lengths > 1 {
+        unite_lengths(headers);
+    }
     if let Some(protocol) = protocol {
         headers.insert(CONNECTION, UPGRADE_OPTION);
         headers.insert(UPGRADE, protocol);
@@ -188,6 +193,20 @@ pub(crate) fn clean_response(
         headers.remove(CONTENT_LENGTH);
     }
     add_via(headers, found, version);
+}
+
+/// One `Content-Length` for several, or none if they don't agree (RFC 9110 8.6). They do wherever hyper has framed a body by them.
+fn unite_lengths(headers: &mut HeaderMap) {
+    let lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let mut lengths = lengths.flat_map(|value| value.as_bytes().split(|&b| b == b','));
+    let first = lengths.next().unwrap_or_default().trim_ascii();
+    let one = lengths
+        .all(|length| length.trim_ascii() == first)
+        .then(|| HeaderValue::from_bytes(first));
+    headers.remove(CONTENT_LENGTH);
+    if let Some(Ok(length)) = one {
+        headers.insert(CONTENT_LENGTH, length);
+    }
 }
 
 /// The next hop's `Max-Forwards` for OPTIONS and TRACE (RFC 9110 7.6.2): `Some(0)` means that it ends here.
@@ -211,22 +230,8 @@ pub(crate) fn expects_continue(headers: &HeaderMap, found: &Survey) -> bool {
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// Whether the request asks for another protocol on this connection. `h2c` doesn't count: its upgrade was withdrawn by RFC 9113,
-/// and tunnelling it past the proxy is a known way around access rules. What came in HTTP/2 has `Upgrade` only where we put it.
-pub(crate) fn wants_upgrade(headers: &HeaderMap, found: &Survey, version: Version) -> bool {
-    found.upgrade
-        && version >= Version::HTTP_11
-        && names_option(headers, b"upgrade")
-        && !headers.get_all(UPGRADE).iter().any(|value| {
-            value
-                .as_bytes()
-                .split(|&b| b == b',')
-                .any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"h2c"))
-        })
-}
-
-/// Whether the client came over https, by what a trusted peer says, or [`add_to_request`] has told the app. With several proxies in front of us, the first
-/// one has seen the client.
+/// Whether the client came over https, by what a trusted peer says, or [`add_to_request`] has told the app. With several proxies in front of us,
+/// the first one has seen the client.
 pub(crate) fn is_https(headers: &HeaderMap) -> bool {
     if let Some(protos) = headers.get(X_FORWARDED_PROTO) {
         let mut protos = protos.as_bytes().split(|&b| b == b',');

@@ -9,6 +9,7 @@ use http::header::{HOST, HeaderMap, TRANSFER_ENCODING};
 pub(crate) struct Survey {
     pub(in crate::proxy) hosts: u32,
     pub(in crate::proxy) codings: u32,
+    /// Values of `Content-Length`; of a list, two are counted.
     pub(in crate::proxy) lengths: u32,
     pub(in crate::proxy) connection: ConnectionField,
     /// Another field that concerns only this connection is there.
@@ -46,7 +47,10 @@ impl Survey {
             found.size += name.len() + value.len() + 4;
             match name {
                 "host" => found.hosts += 1,
-                "content-length" => found.lengths += 1,
+                "content-length" => {
+                    found.lengths += 1;
+                    found.lengths += u32::from(value.as_bytes().contains(&b','));
+                }
                 "transfer-encoding" => found.codings += 1,
                 "connection" => {
                     let plain = found.connection == ConnectionField::Absent

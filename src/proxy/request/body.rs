@@ -28,7 +28,7 @@ use crate::proxy::message::headers;
 pub(crate) use client::ClientBody;
 use compressed::Compressed;
 use patience::Patience;
-pub(crate) use request::RequestBody;
+pub(crate) use request::{Kept, RequestBody};
 
 /// What made a body end before its end. The details are where they are acted on: in the record, and in
 /// [`Exchange::body_trouble`].
@@ -108,6 +108,15 @@ impl Streamed {
             Poll::Ready(Some(Err(_))) => self.fail(BodyTrouble::Broken),
             Poll::Ready(Some(Ok(mut frame))) => {
                 if let Some(trailers) = frame.trailers_mut() {
+                    if matches!(self.incoming, ClientBody::Http1(_)) {
+                        // For hyper, all up to the next empty line is trailers; what a bare line feed cuts off from them is gone, were it
+                        // the next request. Where that left nothing of them, it shows; else whoever waits for an answer to it
+                        // has to see that there will be none.
+                        self.state.be_last();
+                        if trailers.is_empty() {
+                            return self.fail(BodyTrouble::Broken);
+                        }
+                    }
                     headers::clean_trailers(trailers, &self.named);
                     if !self.state.trusted {
                         headers::strip_claims(trailers);
@@ -309,10 +318,15 @@ impl Relay {
                     // time with each event.
                     self.patience.renew();
                 }
+                let mut last = self.incoming.is_end_stream();
                 if let Some(trailers) = frame.trailers_mut() {
+                    if trailers.is_empty() && matches!(self.incoming, Inflow::Exclusive(_)) {
+                        return self.broken(Trouble::Protocol);
+                    }
                     headers::clean_trailers(trailers, &self.named);
+                    last = true;
                 }
-                if self.incoming.is_end_stream() {
+                if last {
                     self.complete = true;
                 } else {
                     self.state.worker.heard(self.flight.upstream());

@@ -203,8 +203,13 @@ impl Refusal {
         }
     }
 
-    /// The answer to the client.
-    pub(crate) fn response(self, json: bool, mut record: Box<Record>) -> Response<ResponseBody> {
+    /// The answer to the client, the connection's `last` if it has to be.
+    pub(crate) fn response(
+        self,
+        json: bool,
+        last: bool,
+        mut record: Box<Record>,
+    ) -> Response<ResponseBody> {
         let status = self.status();
         // Whatever a client does wrong must not make a sound backend gray.
         record.refused(
@@ -230,6 +235,9 @@ impl Refusal {
             if headers_only {
                 headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
             }
+        }
+        if last {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         self.fields(&mut headers, policy);
         if let Some(location) = record.location() {

@@ -292,6 +292,13 @@ impl Exchange {
         self.downstream.relay(bytes);
     }
 
+    /// Nothing that follows on the connection is taken for a request.
+    pub(crate) fn be_last(&self) {
+        if self.stream.is_none() {
+            self.downstream.leave();
+        }
+    }
+
     /// The connection may go on without this one, but the next ones shall go elsewhere.
     pub(crate) fn leave(&self) {
         if self.stream.is_some() {

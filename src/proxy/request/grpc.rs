@@ -1,8 +1,8 @@
 //! firedoor's own answers to gRPC calls: what is an HTTP status elsewhere is `grpc-status` there, in a response that is nothing but a
 //! header section ("Trailers-Only" in gRPC over HTTP2). A client would make of a bare 503 what it makes of any page.
 
+use http::Response;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
 
 use super::body::ResponseBody;
 use super::error::Refusal;
@@ -74,18 +74,30 @@ pub(crate) enum Code {
 
 /// The answer to the client. The log has the HTTP status that it stands for.
 pub(crate) fn response(refusal: Refusal, record: Box<Record>) -> Response<ResponseBody> {
-    let id = record.identity().map(Identity::request_id);
-    let mut response = Response::new(ResponseBody::own(Vec::new(), record));
-    *response.status_mut() = StatusCode::OK;
-    let headers = response.headers_mut();
+    let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(GRPC_STATUS, HeaderValue::from(code(refusal) as u16));
     // All of it is printable ASCII without a percent sign, so that there is nothing to encode.
     headers.insert(GRPC_MESSAGE, HeaderValue::from_static(refusal.text()));
-    if let Some(id) = id {
+    if let Some(policy) = record.policy() {
+        policy.finish(&mut headers, record.state().is_secured());
+    }
+    if let Some(id) = record.identity().map(Identity::request_id) {
         headers.insert(X_REQUEST_ID, id);
     }
+    let mut response = Response::new(ResponseBody::own(Vec::new(), record));
+    *response.headers_mut() = headers;
     response
+}
+
+/// The end of a call whose response has broken off: without it, a client would take the reset that it gets for a fault of its own
+/// library's.
+pub(crate) fn broken_off() -> HeaderMap {
+    let message = HeaderValue::from_static(Refusal::Upstream(Trouble::Reset).text());
+    HeaderMap::from_iter([
+        (GRPC_STATUS, HeaderValue::from(Code::Unavailable as u16)),
+        (GRPC_MESSAGE, message),
+    ])
 }
 
 #[cfg(test)]

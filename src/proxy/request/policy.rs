@@ -10,8 +10,8 @@ pub(crate) mod page;
 use std::rc::Rc;
 use std::time::Duration;
 
-use http::header::STRICT_TRANSPORT_SECURITY;
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::header::{STRICT_TRANSPORT_SECURITY, UPGRADE};
+use http::{HeaderMap, HeaderValue, Request, StatusCode, Version};
 
 use super::body::compressed::Compressor;
 use super::error::Refusal;
@@ -119,6 +119,13 @@ impl Policy {
         }
         match &self.answer {
             None => Ok(()),
+            Some(answer)
+                if answer.is_success()
+                    && request.version() == Version::HTTP_2
+                    && request.headers().contains_key(UPGRADE) =>
+            {
+                Err(Refusal::NoTunnel)
+            }
             Some(answer) => Err(answer.refusal(request, record)),
         }
     }

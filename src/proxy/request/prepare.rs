@@ -3,14 +3,14 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{HOST, HeaderMap};
+use http::header::{EXPECT, HOST, HeaderMap, UPGRADE};
 use http::{HeaderValue, Method, Request, Uri, Version};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 
 use super::affinity::{Pin, Session};
 use super::allowance;
-use super::body::{ClientBody, RequestBody, Streamed};
+use super::body::{ClientBody, Kept, RequestBody, Streamed};
 use super::error::Refusal;
 use super::exchange::{BodyTrouble, Exchange};
 use super::policy::{BodyBounds, Policy};
@@ -39,7 +39,8 @@ pub(crate) struct Prepared {
     pub(crate) idempotent: bool,
     /// It asks for nothing to be changed.
     pub(crate) safe: bool,
-    pub(crate) upgrade: bool,
+    /// The protocols that it offers to go on with; `None`: it offers none.
+    pub(crate) protocols: Option<Box<HeaderValue>>,
     pub(crate) expects: bool,
     /// The client's version.
     pub(crate) version: Version,
@@ -52,6 +53,13 @@ impl Prepared {
     /// How backends are talked to for this request.
     pub(crate) fn upstream<'a>(&'a self, config: &'a Config) -> &'a config::Upstream {
         Policy::upstream(self.policy.as_deref(), config)
+    }
+
+    /// Whether the connection may go on as `answer`, a 101, says: only with a protocol that was offered (RFC 9110 7.8).
+    pub(crate) fn may_switch(&self, answer: &HeaderMap) -> bool {
+        self.protocols
+            .as_ref()
+            .is_some_and(|offered| headers::is_offered(offered, answer))
     }
 
     /// Adds what the app may rely on to `headers`, for an attempt by `view`.
@@ -168,6 +176,12 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
         return Err(over_tls(host, request.uri(), port, record));
     }
     let found_goal = view.routes.lookup(host, request.uri().path());
+    if let Lookup::To(goal) = &found_goal
+        && let Some(policy) = &goal.policy
+    {
+        // Before anything that may be refused: the answer to that has the route's fields and the pool's pages, too.
+        record.governed(policy);
+    }
     allowance::request(state, request.headers(), &view, found_goal.rated())?;
     let goal = match found_goal {
         Lookup::To(goal) => goal,
@@ -180,7 +194,6 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     }
     let policy = goal.policy;
     if let Some(policy) = &policy {
-        record.governed(policy);
         if let Some(port) = policy.https
             && !came_over_tls(state, request.headers())
         {
@@ -199,7 +212,17 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
 
     // 4. clean; what we add is added for each attempt, so that a copy for a retry need not carry it
     let upgrade = headers::wants_upgrade(request.headers(), &found, request.version());
-    let expects = headers::expects_continue(request.headers(), &found);
+    let protocols = if upgrade {
+        request.headers().get(UPGRADE).cloned().map(Box::new)
+    } else {
+        None
+    };
+    let mut expects = headers::expects_continue(request.headers(), &found);
+    if found.expect && request.version() < Version::HTTP_11 {
+        // RFC 9110 10.1.1: to be ignored.
+        request.headers_mut().remove(EXPECT);
+        expects = false;
+    }
     let mut named = if found.names_fields() {
         headers::named_by_connection(request.headers())
     } else {
@@ -229,7 +252,7 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
         routed: Rc::clone(&view),
         idempotent,
         safe,
-        upgrade,
+        protocols,
         expects,
         version: request.version(),
         found,
@@ -281,7 +304,10 @@ async fn keep(
     let streamed = Streamed::new(incoming, Rc::clone(state), bounds, false, Vec::new());
     let limited = Limited::new(RequestBody::Streamed(Box::new(streamed)), max);
     match limited.collect().await {
-        Ok(collected) => Ok(RequestBody::Kept(Some(Rc::new(collected.to_bytes())))),
+        Ok(collected) => Ok(RequestBody::Kept(Some(Rc::new(Kept {
+            trailers: collected.trailers().cloned(),
+            data: collected.to_bytes(),
+        })))),
         Err(_) => Err(Refusal::Body(
             state.body_trouble.take().unwrap_or(BodyTrouble::Broken),
         )),

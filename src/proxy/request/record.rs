@@ -18,7 +18,7 @@ use super::view::Unserved;
 use crate::config::{Coding, Config};
 use crate::outcome::Ending;
 use crate::proxy::backend::upstream::{InFlight, Upstream};
-use crate::proxy::client::downstream::Downstream;
+use crate::proxy::client::downstream::{Cut, Downstream};
 use crate::proxy::message::headers::TraceContext;
 use crate::proxy::message::identity::Identity;
 use crate::telemetry::reason::{Reason, Retry};
@@ -361,7 +361,17 @@ impl Record {
     /// The client left before the response was complete.
     pub(crate) fn left_by_client(&mut self) {
         if self.termination == "--" {
-            self.termination = if self.status == 0 { "CH" } else { "CD" };
+            self.termination = self.left();
+        }
+    }
+
+    /// Who left before the response was complete, and in which phase.
+    fn left(&self) -> &'static str {
+        match (self.state.is_cut(), self.status) {
+            (Some(Cut::Drain), 0) => "PH",
+            (Some(Cut::Drain), _) => "PD",
+            (_, 0) => "CH",
+            _ => "CD",
         }
     }
 
@@ -374,7 +384,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         self.count();
         if self.status == 0 {
-            self.termination = "CH";
+            self.termination = self.left();
         }
         self.held();
         let micros = self.measure();

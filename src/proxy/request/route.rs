@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::policy::Policy;
+pub(in crate::proxy) use crate::config::parse::normalise;
 use crate::config::{Config, HostPattern, Route};
 
 /// Where a request goes.
@@ -154,8 +155,7 @@ impl RouteTable {
 
 impl Paths {
     fn add(&mut self, path: &str, goal: Goal) {
-        // A prefix such as `/ä` or `/%7euser` has to look as requests will. Parsing has refused those that can't.
-        let path = normalise(path).unwrap_or(Cow::Borrowed(path));
+        // Normal already: a prefix such as `/ä` or `/%7euser` has to look as requests will.
         self.0.push((path.trim_end_matches('/').into(), goal));
         self.0
             .sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
@@ -186,86 +186,6 @@ pub(in crate::proxy) fn bare(host: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(host)
     }
-}
-
-/// The path to match by, or `None` if it is refused. Allocates only for paths that aren't normal yet.
-pub(in crate::proxy) fn normalise(path: &str) -> Option<Cow<'_, str>> {
-    if !path.starts_with('/') {
-        // `OPTIONS *`: about the host, not about any path of it.
-        return Some(Cow::Borrowed("/"));
-    }
-    if is_normal(path) {
-        Some(Cow::Borrowed(path))
-    } else {
-        Some(Cow::Owned(resolve(&decode(path)?)?))
-    }
-}
-
-/// Whether normalising would surely change nothing. `/.well-known` says no as well, which costs an allocation, no more.
-fn is_normal(path: &str) -> bool {
-    let bytes = path.as_bytes();
-    path.is_ascii()
-        && !bytes.contains(&b'%')
-        && !bytes.windows(2).any(|pair| pair == b"//" || pair == b"/.")
-}
-
-/// Decodes each `%XX` of an unreserved character, writes every other in upper case, and what is beyond ASCII as `%XX`.
-fn decode(path: &str) -> Option<String> {
-    let mut decoded = String::with_capacity(path.len());
-    let mut bytes = path.bytes();
-    while let Some(byte) = bytes.next() {
-        let (byte, escaped) = match byte {
-            b'%' => (hex(bytes.next()?)? << 4 | hex(bytes.next()?)?, true),
-            byte => (byte, !byte.is_ascii()),
-        };
-        if escaped && !is_unreserved(byte) {
-            decoded.push('%');
-            decoded.push(upper_hex(byte >> 4));
-            decoded.push(upper_hex(byte & 0xf));
-        } else {
-            decoded.push(char::from(byte));
-        }
-    }
-    Some(decoded)
-}
-
-/// RFC 3986, 2.3.
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    let value = char::from(digit).to_digit(16)?;
-    u8::try_from(value).ok()
-}
-
-fn upper_hex(value: u8) -> char {
-    char::from(b"0123456789ABCDEF"[usize::from(value & 0xf)])
-}
-
-/// Merges slashes and resolves dot segments; `None` above the root.
-fn resolve(path: &str) -> Option<String> {
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in path.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                segments.pop()?;
-            }
-            segment => segments.push(segment),
-        }
-    }
-    // What ends in a slash or dot segment is a folder, and stays one.
-    let folder = path.ends_with('/') || path.ends_with("/.") || path.ends_with("/..");
-    let mut resolved = String::with_capacity(path.len());
-    for segment in &segments {
-        resolved.push('/');
-        resolved.push_str(segment);
-    }
-    if folder || segments.is_empty() {
-        resolved.push('/');
-    }
-    Some(resolved)
 }
 
 #[cfg(test)]

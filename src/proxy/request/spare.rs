@@ -6,15 +6,14 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 
-use super::body::RequestBody;
+use super::body::{Kept, RequestBody};
 
 /// See the module's promise.
 pub(crate) struct Spare {
     method: Method,
-    body: Option<Rc<Bytes>>,
+    body: Option<Rc<Kept>>,
     /// The target, then names and values in turn, each behind its length.
     head: Vec<u8>,
 }
@@ -33,8 +32,10 @@ impl Spare {
     pub(crate) fn of(request: &Request<RequestBody>) -> Option<Self> {
         let body = match request.body() {
             RequestBody::Empty => None,
-            RequestBody::Kept(bytes) => bytes.clone(),
-            RequestBody::Streamed(_) | RequestBody::Rewindable(_) => return None,
+            RequestBody::Kept(kept) => kept.clone(),
+            RequestBody::Streamed(_) | RequestBody::Rewindable(_) | RequestBody::Trailers(_) => {
+                return None;
+            }
         };
         let mut head = BLANK.with_borrow_mut(Vec::pop).unwrap_or_default();
         let target = request.uri().path_and_query();
@@ -99,6 +100,7 @@ fn take<'a>(written: &mut &'a [u8]) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use http_body::Body;
     use http_body_util::BodyExt;
 
@@ -126,7 +128,10 @@ mod tests {
             (purge, "/?"),
         ] {
             let words = Bytes::from_static(b"words");
-            let kept = RequestBody::Kept(Some(Rc::new(words.clone())));
+            let kept = RequestBody::Kept(Some(Rc::new(Kept {
+                data: words.clone(),
+                trailers: None,
+            })));
             let first = request(method, target, kept);
             let again = Spare::of(&first).unwrap().unpack().unwrap();
             let third = Spare::of(&again).unwrap().unpack().unwrap();

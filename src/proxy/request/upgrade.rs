@@ -61,6 +61,13 @@ impl Tunnel {
     }
 }
 
+impl Tunnel {
+    /// It is not to be had after all, since the backend's answer is wrong.
+    pub(crate) fn refuse(mut self) {
+        self.record.broke_off();
+    }
+}
+
 /// Relays until both halves are closed, or the tunnel's time is over. `early`: what the client has sent right behind its request.
 pub(crate) async fn relay<S: TunnelEnd>(
     state: &Rc<Exchange>,
@@ -79,6 +86,8 @@ pub(crate) async fn relay<S: TunnelEnd>(
         state: Rc::clone(state),
         stream: client,
         frames: websocket.then(Rc::default),
+        received: early.len() as u64,
+        sent: 0,
         broken: false,
     };
     let frames = client.frames.clone();
@@ -98,6 +107,9 @@ pub(crate) async fn relay<S: TunnelEnd>(
             state.register(cx);
             if let Poll::Ready(result) = copying.as_mut().poll(cx) {
                 return Poll::Ready(Some(result));
+            }
+            if state.is_cut().is_some() {
+                return Poll::Ready(None);
             }
             let over = upstream.is_left() || upstream.is_abandoned() || worker.is_draining();
             if !over {
@@ -120,15 +132,17 @@ pub(crate) async fn relay<S: TunnelEnd>(
         })
         .await
     };
-    let left = client.broken;
-    if ended.is_none() {
+    record.received(client.received);
+    record.sent(usize::try_from(client.sent).unwrap_or(usize::MAX));
+    let cut = ended.is_none();
+    note(&mut record, ended, client.broken);
+    record.finish();
+    if cut {
         // The backend sees its client leave; only the client has to be told to come back.
         drop(stream);
         let told = websocket && at_boundary();
         client.stream.part(if told { &RESTART } else { b"" }).await;
     }
-    note(&mut record, ended, left);
-    record.finish();
 }
 
 /// A client's side of a tunnel.
@@ -153,6 +167,10 @@ struct Watched<S> {
     stream: S,
     /// `None`: not a WebSocket.
     frames: Option<Rc<RefCell<Frames>>>,
+    /// Bytes that the client has sent.
+    received: u64,
+    /// Bytes that it has taken.
+    sent: u64,
     /// It was the client's side that failed: a reset, or TLS that breaks off.
     broken: bool,
 }
@@ -164,7 +182,9 @@ impl<S: TunnelEnd> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        this.received += (buffer.filled().len() - before) as u64;
         this.broken |= matches!(read, Poll::Ready(Err(_)));
         read
     }
@@ -180,6 +200,7 @@ impl<S: TunnelEnd> AsyncWrite for Watched<S> {
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
         if let Poll::Ready(Ok(count)) = &written {
             this.state.relay(*count);
+            this.sent += *count as u64;
             if let Some(frames) = &this.frames {
                 frames.borrow_mut().pass(&bytes[..*count]);
             }
@@ -200,10 +221,7 @@ impl<S: TunnelEnd> AsyncWrite for Watched<S> {
 /// `left`: by the client, without a proper end.
 fn note(record: &mut Record, ended: Option<io::Result<(u64, u64)>>, left: bool) {
     match ended {
-        Some(Ok((received, sent))) => {
-            record.received(received);
-            record.sent(usize::try_from(sent).unwrap_or(usize::MAX));
-        }
+        Some(Ok(_)) => {}
         // No fault of the backend's.
         Some(Err(_)) if left => record.ended("CD"),
         Some(Err(_)) => record.broke_off(),

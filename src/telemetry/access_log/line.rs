@@ -183,9 +183,9 @@ impl Line<'_> {
         let referer = self.headers.iter().find(|(name, _)| *name == REFERER);
         let referer = referer.map(|(_, value)| shown_in(value, style.client_ip));
         out.extend_from_slice(b" \"");
-        push_escaped(out, referer.as_deref().unwrap_or("-"));
+        push_or_dash(out, referer.as_deref().unwrap_or(""));
         out.extend_from_slice(b"\" \"");
-        push_escaped(out, &String::from_utf8_lossy(self.user_agent));
+        push_or_dash(out, &String::from_utf8_lossy(self.user_agent));
         out.push(b'"');
     }
 
@@ -221,6 +221,11 @@ fn push_text(out: &mut Vec<u8>, text: &[u8]) {
         // serde_json knows how to escape, control characters included; writing to a Vec can't fail.
         let _infallible = serde_json::to_writer(out, &String::from_utf8_lossy(text));
     }
+}
+
+/// What isn't there is a dash, as Apache and nginx have it.
+fn push_or_dash(out: &mut Vec<u8>, text: &str) {
+    push_escaped(out, if text.is_empty() { "-" } else { text });
 }
 
 /// Quotes and control characters would let a client write log lines of its own.

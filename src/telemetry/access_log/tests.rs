@@ -71,6 +71,26 @@ fn a_client_can_not_write_log_lines_of_its_own() {
 }
 
 #[test]
+fn what_a_request_has_not_got_is_a_dash_in_combined_lines() {
+    for headers in [&[][..], &[(http::header::REFERER, String::new())][..]] {
+        let mut batch = Batch::default();
+        let line = Line {
+            user_agent: b"",
+            headers,
+            ..line()
+        };
+        let style = Style {
+            format: LogFormat::Combined,
+            client_ip: ClientIp::Full,
+            query: false,
+        };
+        batch.push(&line, style);
+        let text = String::from_utf8(batch.take()).expect("UTF-8");
+        assert!(text.ends_with(" 200 12 \"-\" \"-\"\n"), "{text}");
+    }
+}
+
+#[test]
 fn what_is_asked_for_besides_is_there_with_its_addresses_masked() {
     let headers = [
         (http::header::REFERER, "http://a.example/?\"q\"".to_owned()),

@@ -134,7 +134,7 @@ impl Downstream {
         self.streams.relayed.get()
     }
 
-    /// The client shall open its next streams on another connection.
+    /// The client shall make its next requests on another connection.
     pub(in crate::proxy) fn leave(&self) {
         self.streams.leaving.set(true);
         self.wake();

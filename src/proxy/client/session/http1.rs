@@ -48,11 +48,8 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
         }
         // First what has come already: a request that is here, in part or whole, is still answered.
         let polled = Pin::new(&mut connection).poll(cx);
-        if polled.is_pending()
-            && state.worker.is_draining()
-            && !told_to_drain
-            && !state.is_expecting_head()
-        {
+        let draining = state.worker.is_draining() && !state.is_expecting_head();
+        if polled.is_pending() && (draining || state.is_leaving()) && !told_to_drain {
             told_to_drain = true;
             Pin::new(&mut connection).graceful_shutdown();
             return Pin::new(&mut connection).poll(cx).map(Ok);

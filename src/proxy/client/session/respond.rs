@@ -57,6 +57,7 @@ pub(super) async fn serve<S: ClientStream>(
     if let (Some(tunnel), Some(key), Some(incoming)) = (tunnel, &key, incoming) {
         if head.headers.get(SEC_WEBSOCKET_ACCEPT) != Some(&websocket::accept(key)) {
             // HTTP/2 has nothing by which the client could see that itself.
+            tunnel.refuse();
             respond.send_reset(Reason::INTERNAL_ERROR);
             return;
         }
@@ -120,6 +121,10 @@ async fn relay(state: &Exchange, mut outgoing: SendStream<Bytes>, body: Response
         });
         let frame = match next.await {
             Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(_))) if state.is_grpc() => {
+                let _sent = outgoing.send_trailers(grpc::broken_off());
+                break;
+            }
             Ok(Some(Err(_))) => return outgoing.send_reset(Reason::INTERNAL_ERROR),
             Ok(None) => {
                 let _sent = outgoing.send_data(Bytes::new(), true);

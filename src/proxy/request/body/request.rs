@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use super::rewindable::Rewindable;
@@ -15,11 +16,20 @@ pub(crate) enum RequestBody {
     /// There is none.
     Empty,
     /// Kept whole, so that it can be sent again.
-    Kept(Option<Rc<Bytes>>),
+    Kept(Option<Rc<Kept>>),
+    /// What is left of that once the data have been read.
+    Trailers(Box<HeaderMap>),
     /// Straight from the client.
     Streamed(Box<Streamed>),
     /// The same, for who may be refused it.
     Rewindable(Box<Rewindable>),
+}
+
+/// All of a body.
+#[derive(Clone)]
+pub(crate) struct Kept {
+    pub(crate) data: Bytes,
+    pub(crate) trailers: Option<HeaderMap>,
 }
 
 impl RequestBody {
@@ -38,6 +48,21 @@ impl RequestBody {
             _ => None,
         }
     }
+
+    /// The next frame of what is here already.
+    fn next(&mut self) -> Option<Frame<Bytes>> {
+        match std::mem::replace(self, Self::Empty) {
+            Self::Kept(kept) => {
+                let Kept { data, trailers } = Rc::unwrap_or_clone(kept?);
+                if let Some(trailers) = trailers {
+                    *self = Self::Trailers(Box::new(trailers));
+                }
+                Some(Frame::data(data))
+            }
+            Self::Trailers(trailers) => Some(Frame::trailers(*trailers)),
+            Self::Empty | Self::Streamed(_) | Self::Rewindable(_) => None,
+        }
+    }
 }
 
 impl Body for RequestBody {
@@ -49,20 +74,17 @@ impl Body for RequestBody {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         match self.get_mut() {
-            Self::Empty => Poll::Ready(None),
-            Self::Kept(bytes) => {
-                let bytes = bytes.take().map(Rc::unwrap_or_clone);
-                Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
-            }
             Self::Streamed(body) => body.poll(),
             Self::Rewindable(body) => body.poll(),
+            whole => Poll::Ready(whole.next().map(Ok)),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Kept(bytes) => bytes.is_none(),
+            Self::Kept(kept) => kept.is_none(),
+            Self::Trailers(_) => false,
             Self::Streamed(body) => body.incoming.is_end_stream(),
             Self::Rewindable(body) => body.is_end_stream(),
         }
@@ -70,9 +92,9 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Kept(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            Self::Empty | Self::Trailers(_) => SizeHint::with_exact(0),
+            Self::Kept(kept) => {
+                SizeHint::with_exact(kept.as_ref().map_or(0, |kept| kept.data.len() as u64))
             }
             Self::Streamed(body) => body.incoming.size_hint(),
             Self::Rewindable(body) => body.size_hint(),

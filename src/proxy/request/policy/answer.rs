@@ -44,6 +44,11 @@ impl Answer {
         }
     }
 
+    /// Whether a client that asks for a tunnel (RFC 8441 5) would take it for one.
+    pub(crate) fn is_success(&self) -> bool {
+        matches!(self, Self::Respond { status, .. } if status.is_success())
+    }
+
     /// How `request` is turned away. Where to goes into `record`.
     pub(crate) fn refusal<B>(&self, request: &Request<B>, record: &mut Record) -> Refusal {
         match self {

@@ -224,56 +224,7 @@ fn prefixes_and_paths_may_write_umlauts_differently() {
     assert_eq!(table.lookup("a", "/%7Euser/x"), to(1));
 }
 
-#[test]
-fn paths_that_are_normal_already_are_not_copied() {
-    for path in ["/", "/admin/users?not-here", "/a.b/c..d/~e", "/a/b/"] {
-        assert!(
-            matches!(normalise(path), Some(Cow::Borrowed(same)) if same == path),
-            "{path}"
-        );
-    }
-}
-
-/// Paths made of the pieces that matter.
-fn paths() -> impl Strategy<Value = String> {
-    let piece = prop::sample::select(vec![
-        "/", "/", ".", "..", "a", "admin", "%2e", "%2F", "%61", "%5c", "\\", "%25", "%", "%4", "ö",
-        "~", ";x", "//",
-    ]);
-    prop::collection::vec(piece, 0..12).prop_map(|pieces| format!("/{}", pieces.concat()))
-}
-
-/// Paths of which most take the fast path.
-fn plain_paths() -> impl Strategy<Value = String> {
-    let piece = prop::sample::select(vec!["/", "/a", "/admin", "a", "b.", "..c", "~", ";x", "\\"]);
-    prop::collection::vec(piece, 0..8).prop_map(|pieces| format!("/{}", pieces.concat()))
-}
-
 proptest! {
-    #[test]
-    fn the_fast_path_says_what_the_slow_path_says(path in prop_oneof![plain_paths(), paths()]) {
-        let slow = decode(&path).and_then(|decoded| resolve(&decoded));
-        let found = normalise(&path);
-        prop_assert_eq!(found.as_deref(), slow.as_deref());
-    }
-
-    #[test]
-    fn a_normal_path_stays_as_it_is(path in paths()) {
-        if let Some(once) = normalise(&path) {
-            let twice = normalise(&once);
-            prop_assert_eq!(twice.as_deref(), Some(&*once));
-        }
-    }
-
-    #[test]
-    fn no_normal_path_has_dot_segments_or_empty_ones(path in paths()) {
-        if let Some(normal) = normalise(&path) {
-            prop_assert!(normal.starts_with('/'));
-            prop_assert!(!normal.contains("//"));
-            prop_assert!(!normal.split('/').any(|segment| segment == "." || segment == ".."));
-        }
-    }
-
     #[test]
     fn no_input_makes_it_panic(host in ".*", path in ".*") {
         table(&[("a.example", "/"), ("*.example", "/a"), ("", "/b")]).lookup(&host, &path);
