@@ -22,6 +22,7 @@ mod warnings;
 mod zone;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
+pub(crate) use certificate::Subject;
 pub use certificate::{Certificate, Validity};
 pub use check::{
     Check, CheckKind, CommandCheck, Expect, GrpcCheck, HttpCheck, Login, MysqlCheck, PostgresCheck,

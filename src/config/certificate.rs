@@ -1,5 +1,7 @@
 //! A certificate that a listener shows, and the key that belongs to it: whom it is for, and until when.
 
+mod subject;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +16,13 @@ use rustls::{CertificateError, Error, InconsistentKeys, RootCertStore};
 use webpki::EndEntityCert;
 
 use super::tls::provider;
+pub(crate) use subject::Subject;
 
 /// A certificate with those that signed it, and its private key.
 #[derive(Clone)]
 pub struct Certificate {
     names: Vec<String>,
+    known_as: Vec<String>,
     validity: Validity,
     certified: Arc<CertifiedKey>,
     /// What was read, to be compared with what is read later.
@@ -47,6 +51,11 @@ impl Certificate {
             return Err("there is no certificate".to_owned());
         };
         let names = names(own).ok_or("the certificate can't be read as X.509, version 3")?;
+        let known_as = if names.is_empty() {
+            known_as(own)
+        } else {
+            names.clone()
+        };
         let validity = Validity::of(own);
         let private = Arc::new(key.clone_key());
         let certified = CertifiedKey::from_der(chain, key, &provider());
@@ -58,6 +67,7 @@ impl Certificate {
         })?;
         Ok(Self {
             names,
+            known_as,
             validity,
             certified: Arc::new(certified),
             key: private,
@@ -77,6 +87,11 @@ impl Certificate {
     /// The DNS names that it is for, in lower case; `*.` stands for any one label.
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// What people know it by: its DNS names, or else its IP addresses, or else its subject's common name. May be nothing at all.
+    pub fn known_as(&self) -> &[String] {
+        &self.known_as
     }
 
     /// From when until when it is valid.
@@ -181,6 +196,21 @@ fn names(certificate: &CertificateDer<'_>) -> Option<Vec<String>> {
     let certificate = EndEntityCert::try_from(certificate).ok()?;
     let names = certificate.valid_dns_names();
     Some(names.map(str::to_ascii_lowercase).collect())
+}
+
+/// By what else than DNS names.
+fn known_as(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Some(subject) = Subject::of(certificate) else {
+        return Vec::new();
+    };
+    match subject.addresses() {
+        [] => subject
+            .common_name()
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
+        addresses => addresses.iter().map(ToString::to_string).collect(),
+    }
 }
 
 fn day(second: i64) -> String {

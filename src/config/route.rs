@@ -30,6 +30,8 @@ pub struct Route {
     pub rate: Option<Rate>,
     /// What is otherwise than everywhere else.
     pub overrides: Overrides,
+    /// `redirect = "https"`: what comes in cleartext is sent on to the same host, over TLS at this port.
+    pub https: Option<u16>,
     /// firedoor answers by itself.
     pub answer: Option<Answer>,
     /// What happens to the path's beginning.
@@ -54,6 +56,7 @@ impl Route {
             priority: Self::DEFAULT_PRIORITY,
             rate: None,
             overrides: Overrides::default(),
+            https: None,
             answer: None,
             prefix: None,
             request_headers: FieldEdits::default(),

@@ -76,7 +76,7 @@ fn ending(validity: Validity, now: i64) -> Option<(i64, bool)> {
 }
 
 fn names(certificate: &Certificate) -> String {
-    match certificate.names() {
+    match certificate.known_as() {
         [] => "a certificate without a name".to_owned(),
         names => format!("the certificate for {}", names.join(", ")),
     }

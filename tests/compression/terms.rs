@@ -113,6 +113,26 @@ fn what_must_not_be_compressed_passes_as_it_is() {
     }
 }
 
+/// RFC 9110 15.4.5: a cache may have to store what a 304 says.
+#[test]
+fn a_304_varies_as_its_200_does() {
+    let body = text(5000, 5);
+    let origin = Origin::named("");
+    let proxy = builder(&origin).start();
+    for wish in ["identity", "gzip"] {
+        let mut client = proxy.client();
+        origin.behave(behaviour::answer(200, &[HTML, "ETag: \"a\""], &body));
+        let whole = client.exchange(accepting(wish));
+        let response = "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nVary: Cookie\r\n\r\n";
+        origin.behave(behaviour::raw(response, behaviour::Next::Keep));
+        let answer = client.exchange(accepting(wish));
+        assert_eq!((whole.status, answer.status), (200, 304));
+        assert_eq!(whole.all("vary"), ["Accept-Encoding"], "{wish}");
+        assert_eq!(answer.all("vary"), ["Cookie", "Accept-Encoding"], "{wish}");
+        assert_eq!(answer.field("etag"), whole.field("etag"), "{wish}");
+    }
+}
+
 #[test]
 fn a_route_names_its_codings_and_types() {
     let body = text(5000, 3);

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::time::Duration;
 
-use super::page::{Page, certificate, until};
+use super::page::{Page, certificate, certified, until};
 use crate::support::behaviour::{self, Next};
 use crate::support::load::Plan;
 use crate::support::pair::{EAGER, Pair, until_active};
@@ -266,6 +266,36 @@ fn the_end_of_each_certificate_is_told_by_name() {
         let left = end - now.as_secs_f64();
         let month = Duration::from_secs(30 * 24 * 3600).as_secs_f64();
         assert!((left - month).abs() < 3600.0, "{left}");
+    }
+}
+
+/// No alert would ever fire for a certificate that has no series.
+#[test]
+fn the_end_of_a_certificate_without_dns_names_is_told_all_the_same() {
+    let origin = Origin::named("app");
+    let addresses = "subjectAltName=email:a@a.example,IP:192.0.2.1,IP:2001:db8:0:1::1";
+    // Larger than a number of 64 bits, before what is looked for.
+    let uuid = "2.25.329800735698586629295641978511506172918=ASN1:NULL";
+    for (names, told) in [
+        (
+            &["-subj", "/CN=app", "-addext", uuid, "-addext", addresses][..],
+            &["192.0.2.1", "2001:db8:0:1::1"][..],
+        ),
+        (&["-subj", "/O=a/CN=app, the 1st"], &["app, the 1st"]),
+        (&["-subj", "/O=a"], &["cert.pem"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let builder = Proxy::builder().listener(&certified(folder.path(), names));
+        let proxy = builder.zone("fz-1", &[&origin]).start();
+        let page = Page::of(&proxy);
+        let name = "firedoor_certificate_not_after_seconds";
+        for told in told {
+            assert!(page.value(name, &[("name", told)]) > 0.0, "{told}");
+        }
+        assert_eq!(
+            page.text.matches(&format!("\n{name}{{")).count(),
+            told.len()
+        );
     }
 }
 

@@ -109,6 +109,11 @@ pub fn until(proxy: &Proxy, what: &str, condition: impl Fn(&Page) -> bool) -> Pa
 /// Makes a certificate for `app.example` and `www.app.example`, good for 30 days; the lines of a listener that shows it.
 pub fn certificate(folder: &std::path::Path) -> String {
     let names = "subjectAltName=DNS:app.example,DNS:www.app.example";
+    certified(folder, &["-subj", "/CN=app.example", "-addext", names])
+}
+
+/// The same with other names, as openssl is told them.
+pub fn certified(folder: &std::path::Path, names: &[&str]) -> String {
     let made = std::process::Command::new("openssl")
         .args([
             "req",
@@ -118,15 +123,8 @@ pub fn certificate(folder: &std::path::Path) -> String {
             "-pkeyopt",
             "ec_paramgen_curve:P-256",
         ])
-        .args([
-            "-nodes",
-            "-days",
-            "30",
-            "-subj",
-            "/CN=app.example",
-            "-addext",
-            names,
-        ])
+        .args(["-nodes", "-days", "30"])
+        .args(names)
         .args(["-keyout", "key.pem", "-out", "cert.pem"])
         .current_dir(folder)
         .output()

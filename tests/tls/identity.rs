@@ -61,7 +61,7 @@ fn fingerprint(certificate: &Path) -> String {
 }
 
 const FORGED: &str = "Client-Cert: :Zm9yZ2Vk:\r\nClient-Cert-Chain: :Zm9yZ2Vk:\r\nX-Client-Cert-SHA256: 00\r\n\
-    X-Client-Cert-Anything: 1\r\nClient_Cert: :Zm9yZ2Vk:\r\nX_Client_Cert_SHA256: 00\r\n";
+    X-Client-Cert-Subject: CN=forged\r\nX-Client-Cert-Anything: 1\r\nX_Client_Cert_Subject: CN=forged\r\nClient_Cert: :Zm9yZ2Vk:\r\nX_Client_Cert_SHA256: 00\r\n";
 
 fn forgeries(body: &str) -> usize {
     let lower = body.to_ascii_lowercase().replace('_', "-");
@@ -83,7 +83,7 @@ fn where_it_is_required_only_who_shows_a_trusted_one_gets_through() {
 fn the_app_learns_which_certificate_it_was_and_forgeries_are_gone() {
     let (_origin, site, proxy) = site("client_auth = \"required\"");
     let body = ask(&proxy, &site, Some("alice"), FORGED).unwrap().body;
-    assert_eq!(forgeries(&body), 2, "{body}");
+    assert_eq!(forgeries(&body), 3, "{body}");
     let certificate = site.file("alice.pem");
     assert_eq!(
         fields(&body, "X-Client-Cert-SHA256"),
@@ -111,6 +111,103 @@ fn the_app_learns_which_certificate_it_was_and_forgeries_are_gone() {
     assert_eq!(der, openssl(&certificate, &["-outform", "DER"]));
 }
 
+/// An authority of openssl's own, `clients.pem`, whose certificates have any subject.
+struct Clients<'s>(&'s Site);
+
+impl<'s> Clients<'s> {
+    fn of(site: &'s Site) -> Self {
+        let clients = Self(site);
+        std::fs::write(site.file("v3.cnf"), "basicConstraints = CA:FALSE\n").unwrap();
+        let subject = ["-x509", "-subj", "/CN=clients"];
+        clients.openssl(&[
+            &NEW_KEY[..],
+            &subject,
+            &["-keyout", "clients.key", "-out", "clients.pem"],
+        ]);
+        clients
+    }
+
+    /// `NAME.pem` and `NAME.key`. Returns the subject as openssl's own rule of the RFC before ours (2253) has it.
+    fn sign(&self, name: &str, subject: &str) -> String {
+        let [key, request, signed] = ["key", "csr", "pem"].map(|kind| format!("{name}.{kind}"));
+        let files = ["-keyout", &key, "-out", &request];
+        self.openssl(&[&NEW_KEY[..], &["-utf8", "-subj", subject], &files]);
+        let signer = [
+            "-CA",
+            "clients.pem",
+            "-CAkey",
+            "clients.key",
+            "-CAcreateserial",
+        ];
+        let files = ["-in", &request, "-out", &signed];
+        self.openssl(&[&["x509", "-req", "-extfile", "v3.cnf"], &signer, &files]);
+        let options = ["-noout", "-subject", "-nameopt", "RFC2253"];
+        let said = String::from_utf8(openssl(&self.0.file(&signed), &options)).unwrap();
+        said.trim_end().strip_prefix("subject=").unwrap().to_owned()
+    }
+
+    fn openssl(&self, line: &[&[&str]]) {
+        let mut command = Command::new("openssl");
+        let output = command
+            .args(line.concat())
+            .current_dir(self.0.path())
+            .output();
+        let output = output.unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+const NEW_KEY: [&str; 7] = [
+    "req",
+    "-new",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-nodes",
+];
+
+#[test]
+fn the_app_learns_the_subject_in_characters_that_a_field_may_have() {
+    let origin = Origin::start(behaviour::echo());
+    let site = Site::new();
+    let clients = Clients::of(&site);
+    let trusted = format!("client_ca = \"{}\"", site.file("clients.pem").display());
+    let builder = Proxy::builder().listener(&site.terms(&trusted));
+    let proxy = builder.zone("fz-1", &[&origin]).start();
+    for (name, subject, expected) in [
+        (
+            "bob",
+            "/C=DE/O=Clinic, Ltd./CN=bob",
+            "CN=bob,O=Clinic\\, Ltd.,C=DE",
+        ),
+        (
+            "sly",
+            "/O=a\nX-Admin: 1/CN=Jürgen \\+ \"co\"/emailAddress=j@a.example",
+            "emailAddress=j@a.example,CN=J\\C3\\BCrgen \\+ \\\"co\\\",O=a\\0AX-Admin: 1",
+        ),
+    ] {
+        assert_eq!(
+            clients.sign(name, subject),
+            expected,
+            "openssl says the same"
+        );
+        let body = ask(&proxy, &site, Some(name), FORGED).unwrap().body;
+        assert_eq!(fields(&body, "X-Client-Cert-Subject"), [expected]);
+        assert_eq!(fields(&body, "X-Admin"), [""; 0]);
+        assert_eq!(forgeries(&body), 3, "{body}");
+    }
+    // Without one, there is no field, whatever the client says.
+    clients.sign("nobody", "/");
+    let body = ask(&proxy, &site, Some("nobody"), FORGED).unwrap().body;
+    assert_eq!(fields(&body, "X-Client-Cert-Subject"), [""; 0]);
+    assert_eq!(forgeries(&body), 2, "{body}");
+}
+
 #[test]
 fn a_resumed_session_is_still_that_client() {
     let (_origin, site, proxy) = site("");
@@ -136,7 +233,7 @@ fn where_it_is_optional_the_app_sees_the_difference() {
     let body = ask(&proxy, &site, None, FORGED).unwrap().body;
     assert_eq!(forgeries(&body), 0, "{body}");
     let body = ask(&proxy, &site, Some("alice"), "").unwrap().body;
-    assert_eq!(forgeries(&body), 2, "{body}");
+    assert_eq!(forgeries(&body), 3, "{body}");
     assert!(ask(&proxy, &site, Some("mallory"), "").is_err());
 }
 

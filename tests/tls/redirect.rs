@@ -41,6 +41,11 @@ fn a_cleartext_listener_sends_everybody_to_the_one_with_tls() {
             "GET http://app.example/absolute HTTP/1.1\r\nHost: app.example\r\n\r\n",
             "/absolute",
         ),
+        // As routes do it: what a URI can't have, and browsers read in ways of their own.
+        (
+            "GET /\\a|b^{c}\"\u{e4}?q=\\`\u{e4} HTTP/1.1\r\nHost: app.example\r\n\r\n",
+            "/%5Ca%7Cb%5E%7Bc%7D%22%C3%A4?q=%5C%60%C3%A4",
+        ),
     ] {
         let answer = client.exchange(request);
         assert_eq!(answer.status, 308, "{request}");
@@ -79,6 +84,68 @@ fn a_cleartext_listener_sends_everybody_to_the_one_with_tls() {
         said.starts_with("POST /form?x=y HTTP/1.1") && said.ends_with("a=b"),
         "{said}"
     );
+}
+
+#[test]
+fn a_route_sends_cleartext_to_the_listener_with_tls_and_lets_the_rest_pass() {
+    let origin = Origin::start(behaviour::echo());
+    let site = Site::new();
+    let (cleartext, behind) = (port::free(), port::free());
+    let builder = site.builder().zone("fz-1", &[&origin]);
+    let mut proxy = builder.clone().start();
+    let tls = proxy.address.port();
+    let routes = format!(
+        "[[listener]]\nbind = \"{cleartext}\"\n\
+         [[listener]]\nbind = \"{behind}\"\ntrusted_proxies = [\"127.0.0.0/8\"]\n\
+         [[route]]\npath = \"/shop\"\npool = \"default\"\nredirect = \"https:{tls}\"\nstrip_prefix = \"/shop\"\n\
+         [[route]]\npath = \"/ping\"\nrespond = {{ body = \"pong\" }}\nredirect = \"https\"\n\
+         [[route]]\npath = \"/away\"\npool = \"default\"\nredirect = \"https\"\nmaintenance = true\n\
+         [[route]]\npool = \"default\""
+    );
+    proxy.rewrite_config(builder.toml(&routes));
+    assert_eq!(proxy.admin_post("/v1/reload", "").status, 200);
+    let ask = |address, target: &str, fields: &str| {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: app.example:80\r\n{fields}\r\n");
+        RawClient::connect(address).exchange(request)
+    };
+
+    // In cleartext: path and query as they came, with nothing stripped.
+    for (target, location) in [
+        (
+            "/shop/a\\?b=%20c",
+            format!("https://app.example:{tls}/shop/a%5C?b=%20c"),
+        ),
+        ("/ping", "https://app.example/ping".to_owned()),
+        ("/away", "https://app.example/away".to_owned()),
+    ] {
+        // Whoever isn't trusted may claim what they like.
+        for fields in ["", "X-Forwarded-Proto: https\r\nForwarded: proto=https\r\n"] {
+            let answer = ask(cleartext, target, fields);
+            assert_eq!(
+                (answer.status, answer.field("location")),
+                (308, Some(&*location))
+            );
+        }
+    }
+    assert_eq!(ask(cleartext, "/other", "").status, 200);
+    assert_eq!(origin.count(), 1);
+    assert_eq!(proxy.access_line("/ping")["termination"], "LR");
+
+    // Over TLS, here or at a proxy that is trusted.
+    let mut client = Client::connect(proxy.address, &site.trust());
+    assert!(client.get("/shop/a").body.starts_with("GET /a HTTP/1.1"));
+    assert_eq!(client.get("/ping").body, "pong");
+    assert_eq!(client.get("/away").status, 503);
+    for (fields, status) in [
+        ("X-Forwarded-Proto: https\r\n", 200),
+        ("X-Forwarded-Proto: HTTPS, http\r\n", 200),
+        ("Forwarded: for=192.0.2.1;proto=https\r\n", 200),
+        ("X-Forwarded-Proto: http\r\n", 308),
+        ("Forwarded: for=192.0.2.1\r\n", 308),
+        ("", 308),
+    ] {
+        assert_eq!(ask(behind, "/shop/a", fields).status, status, "{fields}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! All that one answer to `/metrics` is made of, gathered at one moment.
 
 use std::collections::BTreeMap;
+use std::iter::repeat;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -88,11 +90,19 @@ fn certificates(config: &Config) -> BTreeMap<String, i64> {
     let mut ends = BTreeMap::new();
     let servers = config.listeners.iter().filter_map(|l| l.tls.as_ref());
     for server in servers {
-        for certificate in [server.certificates(), server.all_acquired()].concat() {
+        // Its certificates come first among its files, each followed by its key.
+        let files = server.files().step_by(2).map(Some).chain(repeat(None));
+        let certificates = [server.certificates(), server.all_acquired()].concat();
+        for (certificate, file) in certificates.iter().zip(files) {
             let Some(until) = certificate.validity().until else {
                 continue;
             };
-            for name in certificate.names() {
+            let file = file.and_then(Path::file_name).unwrap_or_default();
+            let names = match certificate.known_as() {
+                [] => &[file.to_string_lossy().into_owned()],
+                names => names,
+            };
+            for name in names {
                 let end = ends.entry(name.clone()).or_insert(until);
                 *end = until.min(*end);
             }

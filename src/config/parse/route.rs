@@ -78,10 +78,14 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
     let hsts = section.read("hsts", &LIFETIME);
     let compression = compression::compression(section);
     let known_host = host.clone().flatten();
+    let https = answer::https(section);
     let answer = answer::answer(section, known_host.as_ref());
     let known_path = path.clone().flatten();
     let prefix = edits::prefix(section, known_path.as_deref().unwrap_or("/"));
-    let pool = if section.has("redirect") || section.has("respond") {
+    let leads_away = section
+        .lookup("redirect")
+        .is_some_and(|item| item.is_table());
+    let pool = if leads_away || section.has("respond") {
         let _idle = section.misplaced("pool");
         for key in IDLE.iter().filter(|key| section.has(key)) {
             if let Some(item) = section.lookup(key) {
@@ -109,6 +113,7 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
         priority: priority.unwrap_or(Route::DEFAULT_PRIORITY),
         rate,
         overrides,
+        https,
         answer,
         prefix,
         request_headers,

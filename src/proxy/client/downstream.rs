@@ -24,7 +24,7 @@ use super::visitor::Visitor;
 use super::window::Window;
 use crate::config::{Forwarding, Listener};
 use crate::proxy::message::headers;
-use crate::proxy::request::redirect::{self, Redirect};
+use crate::proxy::request::redirect;
 use crate::proxy::socket::doorbell::Sleeper;
 use crate::worker::{Worker, millis};
 
@@ -46,8 +46,8 @@ pub(crate) struct Downstream {
     /// `Strict-Transport-Security`. A copy of this connection's own: a clone of a value shared between workers would write to a
     /// shared cache line.
     hsts: Option<HeaderValue>,
-    /// Where all requests are sent on to, over TLS.
-    pub(crate) redirect: Option<Box<Redirect>>,
+    /// At which port all requests are sent on to, over TLS.
+    pub(crate) redirect: Option<u16>,
     /// Since when it shakes hands; 0: it doesn't.
     handshake: Cell<u64>,
     /// Whether what this peer says of its own clients is believed.
@@ -121,7 +121,7 @@ impl Downstream {
             certificate: OnceCell::new(),
             site: OnceCell::new(),
             hsts: listener.hsts.map(redirect::promise),
-            redirect: listener.redirect.map(|port| Box::new(Redirect::to(port))),
+            redirect: listener.redirect,
             handshake: Cell::new(0),
             trusted: visitor.trusted,
             trusted_proxies: if visitor.trusted {

@@ -120,10 +120,16 @@ pub(crate) fn settle(
     room: impl FnOnce(Coding) -> bool,
 ) {
     if status == StatusCode::NOT_MODIFIED {
-        // The client has the compressed one, under its weak tag.
+        // Mostly it says nothing of what it is about; what does, and would not be compressed, is left alone.
+        let told = headers.contains_key(CONTENT_TYPE);
+        if !is_open(status, headers) || (told && !is_worth_it(headers, compression)) {
+            return;
+        }
+        // RFC 9110 15.4.5: all that the 200 would have, which varies for whoever gets it as it is, too.
+        vary(headers);
         if wished.is_some() {
+            // The client has the compressed one, under its weak tag.
             weaken(headers);
-            vary(headers);
         }
         return;
     }

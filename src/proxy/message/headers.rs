@@ -230,8 +230,8 @@ pub(crate) fn expects_continue(headers: &HeaderMap, found: &Survey) -> bool {
             .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// Whether the client came over https, by what [`add_to_request`] has told the app. With several proxies in front of us, the first
-/// one has seen the client.
+/// Whether the client came over https, by what a trusted peer says, or [`add_to_request`] has told the app. With several proxies in front of us,
+/// the first one has seen the client.
 pub(crate) fn is_https(headers: &HeaderMap) -> bool {
     if let Some(protos) = headers.get(X_FORWARDED_PROTO) {
         let mut protos = protos.as_bytes().split(|&b| b == b',');

@@ -240,12 +240,8 @@ impl Refusal {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         self.fields(&mut headers, policy);
-        let location = match &state.redirect {
-            Some(redirect) => redirect.take(),
-            None => record.location().cloned(),
-        };
-        if let Some(location) = location {
-            headers.insert(LOCATION, location);
+        if let Some(location) = record.location() {
+            headers.insert(LOCATION, location.clone());
         }
         if let Some(policy) = policy {
             policy.finish(&mut headers, state.is_secured());

@@ -1,6 +1,6 @@
 //! What a route and its pool say about requests besides where they go, digested once for one worker. Most say nothing, and have none.
 //!
-//! In this order: an answer of firedoor's own ([`answer`]), the path's prefix and the request's fields ([`edits`]), then what the
+//! In this order: from cleartext to TLS, an answer of firedoor's own ([`answer`]), the path's prefix and the request's fields ([`edits`]), then what the
 //! route sets otherwise than everything else. On the way back: the response's fields, and pages for people ([`page`]).
 
 pub(crate) mod answer;
@@ -26,6 +26,8 @@ use page::Pages;
 /// See the module's promise.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Policy {
+    /// At which port what comes in cleartext is to come over TLS.
+    pub(crate) https: Option<u16>,
     answer: Option<Answer>,
     prefix: Option<PrefixEdit>,
     /// Of requests.
@@ -55,6 +57,7 @@ impl Policy {
     ) -> Option<Rc<Self>> {
         let usual = BodyBounds::of(&config.limits);
         let mut policy = Self {
+            https: None,
             answer: None,
             prefix: None,
             request: FieldEdits::default(),
@@ -81,6 +84,7 @@ impl Policy {
                 timeout: own.body_timeout.unwrap_or(usual.timeout),
             };
             policy.idempotency_key = own.idempotency_key;
+            policy.https = route.https;
             policy.answer = route.answer.as_ref().map(Answer::new);
             policy.prefix = route.prefix.as_ref().and_then(PrefixEdit::new);
             policy.request = FieldEdits::new(&route.request_headers);

@@ -15,6 +15,7 @@ use super::error::Refusal;
 use super::exchange::{BodyTrouble, Exchange};
 use super::policy::{BodyBounds, Policy};
 use super::record::Record;
+use super::redirect;
 use super::retry;
 use super::route::Lookup;
 use super::sampling;
@@ -170,10 +171,9 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
         .get(HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or("");
-    if let Some(redirect) = &state.redirect {
+    if let Some(port) = state.redirect {
         allowance::request(state, request.headers(), &view, None)?;
-        let aimed = redirect.aim(host, request.uri());
-        return Err(aimed.map_or(Refusal::Flawed(Flaw::Host), |()| Refusal::Redirect));
+        return Err(over_tls(host, request.uri(), port, record));
     }
     let found_goal = view.routes.lookup(host, request.uri().path());
     if let Lookup::To(goal) = &found_goal
@@ -194,6 +194,11 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     }
     let policy = goal.policy;
     if let Some(policy) = &policy {
+        if let Some(port) = policy.https
+            && !came_over_tls(state, request.headers())
+        {
+            return Err(over_tls(host, request.uri(), port, record));
+        }
         policy.meet(request, record)?;
     }
     let bounds = match &policy {
@@ -270,6 +275,23 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
         )))
     };
     Ok(prepared)
+}
+
+/// Whether the client has come over TLS, to us or to a proxy that we trust: where that one ends it, sending the client there again would
+/// never end.
+fn came_over_tls(state: &Exchange, headers: &HeaderMap) -> bool {
+    state.is_secured() || (state.trusted && headers::is_https(headers))
+}
+
+/// Sends the request on to the same host, over TLS at `port`.
+fn over_tls(host: &str, target: &Uri, port: u16, record: &mut Record) -> Refusal {
+    match redirect::over_tls(host, target, port) {
+        Some(location) => {
+            record.sent_on(location);
+            Refusal::Redirect
+        }
+        None => Refusal::Flawed(Flaw::Host),
+    }
 }
 
 /// Reads a small body whole, so that the request can be sent again.

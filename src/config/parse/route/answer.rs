@@ -1,4 +1,4 @@
-//! What a route answers by itself: `redirect`, `respond` and `maintenance`.
+//! What a route answers by itself: `redirect`, `respond` and `maintenance`. And `redirect = "https"`, which only cleartext gets.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::config::raw::{Form, Item, Section};
 use crate::config::{Answer, HostPattern, Maintenance, Redirect, Respond};
 
 use super::super::page::page;
-use super::super::values::PERIOD;
+use super::super::values::{PERIOD, REDIRECT};
 use super::target;
 
 /// `Content-Type`.
@@ -25,6 +25,13 @@ const CONTENT_TYPE: Form<HeaderValue> = Form {
     },
 };
 
+/// A `redirect` that is no table.
+const HTTPS: Form<u16> = Form {
+    noun: "a redirect",
+    example: "\"https\", or { to = \"https://new.example{path}{query}\" }",
+    parse: REDIRECT.parse,
+};
+
 /// A response that is kept in memory.
 const MAX_BODY: usize = 64 << 10;
 
@@ -33,7 +40,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// The one answer of the route, if it has one.
 pub(super) fn answer(section: &Section<'_>, host: Option<&HostPattern>) -> Option<Answer> {
-    let redirect = section.item("redirect");
+    let redirect = section.item("redirect").filter(Item::is_table);
     let respond = section.item("respond");
     let maintenance = section.item("maintenance");
     let maintained = maintenance.as_ref().filter(|item| !item.says("false"));
@@ -55,6 +62,15 @@ pub(super) fn answer(section: &Section<'_>, host: Option<&HostPattern>) -> Optio
         .map(Answer::Redirect)
         .or(respond.map(Answer::Respond))
         .or(maintenance.map(Answer::Maintenance))
+}
+
+/// At which port the route is served over TLS, if it sends cleartext there.
+pub(super) fn https(section: &Section<'_>) -> Option<u16> {
+    let item = section.lookup("redirect")?;
+    if item.is_table() {
+        return None;
+    }
+    item.read(&HTTPS)
 }
 
 fn redirected(table: &Section<'_>, host: Option<&HostPattern>) -> Option<Redirect> {

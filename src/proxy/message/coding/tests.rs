@@ -144,6 +144,16 @@ fn a_304_has_the_tag_that_the_client_knows() {
     assert_eq!(headers["vary"], "Accept-Encoding");
     let (_, headers) = settled(304, &[("etag", "\"abc\"")], None);
     assert_eq!(headers["etag"], "\"abc\"");
+    assert_eq!(headers["vary"], "Accept-Encoding");
+    for line in [
+        ("content-type", "image/png"),
+        ("cache-control", "no-transform"),
+        ("content-encoding", "br"),
+    ] {
+        let lines = [("etag", "\"abc\""), line];
+        let (_, headers) = settled(304, &lines, Some(Coding::Gzip));
+        assert_eq!(headers, fields(&lines), "{line:?}");
+    }
 }
 
 #[test]

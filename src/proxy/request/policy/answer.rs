@@ -3,26 +3,13 @@
 use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderValue, Request, StatusCode};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::page::PreparedPage;
 use crate::config::{self, Piece};
 use crate::proxy::request::error::Refusal;
 use crate::proxy::request::record::Record;
+use crate::proxy::request::redirect::in_uri;
 use crate::proxy::request::route::bare;
-
-/// What hyper lets a request target have, but no URI may (RFC 3986, appendix A). Browsers take `\\` for `/`.
-const NOT_IN_URI: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
 
 /// firedoor's own answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,11 +79,11 @@ fn location<B>(to: &[Piece], request: &Request<B>) -> Option<HeaderValue> {
             }
             // `OPTIONS *` is about the server as a whole.
             Piece::Path if target.path() == "*" => location.push('/'),
-            Piece::Path => location.extend(utf8_percent_encode(target.path(), NOT_IN_URI)),
+            Piece::Path => location.extend(in_uri(target.path())),
             Piece::Query => {
                 if let Some(query) = target.query() {
                     location.push('?');
-                    location.extend(utf8_percent_encode(query, NOT_IN_URI));
+                    location.extend(in_uri(query));
                 }
             }
         }
