@@ -247,6 +247,18 @@ mod tests {
     }
 
     #[test]
+    fn a_device_in_place_of_the_file_refuses_and_breaks_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", directory.path().join(NAME)).unwrap();
+        let (mut journal, _) = Journal::open(directory.path());
+        let refused = journal.append(&[entry(1)]).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
+        fs::remove_file(directory.path().join(NAME)).unwrap();
+        journal.append(&[entry(2)]).unwrap();
+        assert_eq!(numbers(&Journal::open(directory.path()).1), [1, 2]);
+    }
+
+    #[test]
     fn the_backlog_is_bounded_and_holds_whole_lines() {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("state");

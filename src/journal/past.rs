@@ -132,7 +132,8 @@ pub(super) fn cut_torn_line(path: &Path) -> io::Result<()> {
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
     let mut text = Vec::new();
-    (&file).take(TAIL).read_to_end(&mut text)?;
+    // No more than its length says: a device of length 0 may be read without end.
+    (&file).take(TAIL.min(length)).read_to_end(&mut text)?;
     let torn = text.iter().rev().take_while(|&&byte| byte != b'\n').count() as u64;
     if torn > 0 {
         file.set_len(length - torn)?;
