@@ -95,4 +95,18 @@ proptest! {
         let name = named(&[common(&value)]).distinguished().unwrap();
         prop_assert!(name.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{name}");
     }
+
+    #[test]
+    fn no_certificate_that_rustls_takes_makes_it_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        let address = SanType::IpAddress(IpAddr::from([192, 0, 2, 1]));
+        let mut bytes = certificate(&[common("a")], vec![address]);
+        for (at, byte) in changes {
+            *at.get_mut(&mut bytes) = byte;
+        }
+        let whole = rustls::pki_types::CertificateDer::from(bytes);
+        if webpki::EndEntityCert::try_from(&whole).is_ok() {
+            let name = Subject::of(&whole).and_then(|subject| subject.distinguished());
+            prop_assert!(name.is_none_or(|name| name.is_ascii()));
+        }
+    }
 }
