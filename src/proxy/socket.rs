@@ -3,5 +3,7 @@
 //! Read [`doorbell`] first: who is woken by a socket, and why that is not simply a task's waker.
 
 pub(super) mod doorbell;
+pub(super) mod gathering;
 pub(super) mod reading;
+mod watermark;
 pub(super) mod writing;

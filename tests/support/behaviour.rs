@@ -2,10 +2,12 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::message;
 use super::origin::Exchange;
+use super::wait::{PATIENCE, eventually};
 use super::wire::Trouble;
 
 /// What happens to the connection afterwards.
@@ -240,6 +242,26 @@ pub fn huge(length: u64) -> Behaviour {
                 left -= count as u64;
                 exchange.count_sent(count as u64);
             }
+        }
+        next
+    })
+}
+
+/// Answers 200 with a body of known length that comes in `spurts`, so many bytes each; the next one comes when all before it have been
+/// `received`.
+pub fn halting(spurts: &'static [u64], received: Arc<AtomicU64>) -> Behaviour {
+    custom(move |exchange| {
+        exchange.read_body();
+        let length: u64 = spurts.iter().sum();
+        let mut next = exchange
+            .send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").as_bytes());
+        let mut sent = 0;
+        for &spurt in spurts {
+            eventually(PATIENCE, "all so far has arrived", || {
+                received.load(Ordering::Relaxed) == sent
+            });
+            sent += spurt;
+            next = exchange.send(&vec![b'x'; spurt as usize]);
         }
         next
     })

@@ -1,5 +1,8 @@
 //! What works in cleartext works over TLS: bodies both ways, kept connections, resumed sessions, tunnels, checks, real servers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::nginx;
 use crate::site::Site;
 use crate::support::behaviour::{self, Next};
@@ -60,6 +63,25 @@ fn bodies_of_any_framing_pass_and_one_that_breaks_off_is_seen_to() {
     let length = 30 << 20;
     site.origin.behave(behaviour::huge(length));
     assert_eq!(proxy.get("/huge").body.len() as u64, length);
+}
+
+/// Large bodies gather in the socket, and TLS has records that are in it in part.
+#[test]
+fn what_has_come_of_a_large_body_is_passed_on_wherever_its_backend_halts() {
+    const SPURTS: &[u64] = &[500_000, 1, 300_000, 3_000_000, 16_385, 2_000_000, 1];
+    let received = Arc::new(AtomicU64::new(0));
+    let site = Site::new(Origin::start(behaviour::halting(
+        SPURTS,
+        Arc::clone(&received),
+    )));
+    let proxy = site.proxy();
+    let mut client = proxy.client();
+    client.send("GET /halting HTTP/1.1\r\nHost: app.example\r\n\r\n");
+    client.head();
+    for &spurt in SPURTS {
+        client.exact(spurt as usize).unwrap();
+        received.fetch_add(spurt, Ordering::Relaxed);
+    }
 }
 
 #[test]

@@ -38,6 +38,15 @@ pub(crate) enum BackendStream {
 }
 
 impl BackendStream {
+    /// The socket, if it is all this stream's own.
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Plain { stream, .. } => Some(stream),
+            Self::Secured { stream, .. } => Some(stream.get_ref().0),
+            Self::Tunnel { .. } => None,
+        }
+    }
+
     /// Writes `bufs` with one call, over TLS as one record.
     pub(crate) fn poll_write_together(
         &mut self,

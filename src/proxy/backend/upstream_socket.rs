@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::backend_stream::BackendStream;
 use crate::proxy::message::interim::Interim;
 use crate::proxy::socket::doorbell::Doorbell;
+use crate::proxy::socket::gathering::Gathering;
 use crate::proxy::socket::reading::Reading;
 
 /// A backend's socket, which outlives the requests that use it.
@@ -21,6 +22,7 @@ pub(crate) struct UpstreamSocket {
     stream: BackendStream,
     traffic: Rc<Traffic>,
     reading: Reading,
+    gathering: Gathering,
     /// The doorbell. hyper's own waker wakes nobody, see [`crate::proxy::backend::exclusive`].
     waker: Waker,
 }
@@ -30,6 +32,10 @@ pub(crate) struct UpstreamSocket {
 pub(crate) struct Traffic {
     /// Bytes that the kernel has taken, or TLS for it. Zero: the request may go elsewhere, whatever its method.
     pub(crate) written: Cell<u64>,
+    /// Bytes that have come, the head among them.
+    read: Cell<u64>,
+    /// Bytes of the response's body, as its head has them; 0: it doesn't say.
+    length: Cell<u64>,
     /// How often hyper has flushed since this was set to 0.
     pub(crate) rounds: Cell<u32>,
     /// The search for interim responses in what comes back.
@@ -48,6 +54,7 @@ impl UpstreamSocket {
             traffic,
             waker: Waker::from(Arc::clone(&doorbell)),
             reading: Reading::new(doorbell),
+            gathering: Gathering::default(),
         }
     }
 
@@ -67,7 +74,19 @@ impl Traffic {
     /// A new request is about to use the socket.
     pub(crate) fn reset(&self) {
         self.written.set(0);
+        self.read.set(0);
+        self.length.set(0);
         self.interim.borrow_mut().reset();
+    }
+
+    /// The response's head has come, and says this of the `length` of its body, in bytes.
+    pub(crate) fn expect(&self, length: Option<u64>) {
+        self.length.set(length.unwrap_or(0));
+    }
+
+    /// Bytes of the response that are still to come at least.
+    fn rest(&self) -> u64 {
+        self.length.get().saturating_sub(self.read.get())
     }
 }
 
@@ -81,11 +100,15 @@ impl AsyncRead for UpstreamSocket {
         let cx = &mut Context::from_waker(&this.waker);
         let before = buf.filled().len();
         let result = this.reading.poll(&mut this.stream, cx, buf);
-        if buf.filled().len() > before {
-            this.traffic
-                .interim
-                .borrow_mut()
-                .see(&buf.filled()[before..]);
+        let (traffic, socket) = (&this.traffic, this.stream.socket());
+        let new = &buf.filled()[before..];
+        if result.is_pending() {
+            let (read, rest) = (traffic.read.get(), traffic.rest());
+            this.gathering.wait(read, rest, socket, cx);
+        } else if !new.is_empty() {
+            traffic.read.set(traffic.read.get() + new.len() as u64);
+            this.gathering.note(new.len(), traffic.rest(), socket);
+            traffic.interim.borrow_mut().see(new);
         }
         result
     }

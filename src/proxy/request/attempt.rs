@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use http::{Request, Response};
+use http_body::Body as _;
 use tokio::task::unconstrained;
 
 use super::body::RequestBody;
@@ -161,7 +162,11 @@ pub(crate) async fn send(
             head = answer.as_mut().poll(&mut unwoken);
         }
         if let Poll::Ready(result) = head {
-            let result = result.map(|response| response.map(Inflow::Exclusive));
+            let result = result.map(|response| {
+                let length = response.body().size_hint().exact();
+                connection.traffic.expect(length);
+                response.map(Inflow::Exclusive)
+            });
             return Poll::Ready(result.map_err(|mut error| match error.take_message() {
                 Some(request) => Lost::Unsent(Box::new(request)),
                 None if is_nonsense(error.error()) => Lost::Sent(Trouble::Protocol),
