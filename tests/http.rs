@@ -10,6 +10,7 @@ mod http {
     mod access_log;
     mod bodies;
     mod errors;
+    mod farewells;
     mod log_faults;
     mod retries;
     mod statuses;

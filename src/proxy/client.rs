@@ -9,6 +9,7 @@ pub mod challenge;
 pub(super) mod downgrade;
 pub(crate) mod downstream;
 pub(super) mod downstream_socket;
+pub(crate) mod farewell;
 pub(crate) mod handshake;
 pub(crate) mod session;
 pub(crate) mod site;

@@ -38,6 +38,7 @@ fn until_end(mut socket: TcpStream) -> Duration {
 #[test]
 fn http_without_tls_gets_an_answer_that_says_so() {
     let (origin, site, proxy) = site("");
+    let mut ids = Vec::new();
     for request in [
         "GET / HTTP/1.1\r\nHost: app.example\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n",
@@ -47,10 +48,12 @@ fn http_without_tls_gets_an_answer_that_says_so() {
         client.send(request);
         let answer = client.response();
         assert_eq!(answer.status, 400);
-        assert_eq!(
-            answer.text(),
-            "This address speaks HTTP over TLS only: https://\n"
-        );
+        let text = answer.text();
+        let (sentence, id) = text.split_once("\nRequest ").unwrap();
+        assert_eq!(sentence, "This address speaks HTTP over TLS only: https://");
+        assert_eq!(answer.field("x-request-id"), Some(id.trim_end()));
+        assert_eq!(answer.field("strict-transport-security"), None);
+        ids.push(id.trim_end().to_owned());
     }
     assert_eq!(origin.count(), 0);
     assert_eq!(
@@ -64,6 +67,7 @@ fn http_without_tls_gets_an_answer_that_says_so() {
         (&line["status"], &line["scheme"]),
         (&400.into(), &"https".into())
     );
+    assert!(ids.iter().any(|id| line["request_id"] == id.as_str()));
 }
 
 #[test]

@@ -68,6 +68,9 @@ pub(crate) struct Downstream {
     interim_out: RefCell<Vec<u8>>,
     /// hyper has nothing left to send.
     flushed: Cell<bool>,
+    /// A request has come whose response isn't out as yet. Not the same as [`Phase::Request`], which ends as soon as hyper has all of the
+    /// response. Never with HTTP/2.
+    owes: Cell<bool>,
     /// Somebody waits for that.
     breaking: Cell<bool>,
     cut: Cell<Option<Cut>>,
@@ -137,6 +140,7 @@ impl Downstream {
             write: Window::default(),
             interim_out: RefCell::default(),
             flushed: Cell::new(true),
+            owes: Cell::new(false),
             breaking: Cell::new(false),
             cut: Cell::new(None),
             sleeper: Sleeper::default(),
@@ -220,9 +224,17 @@ impl Downstream {
     pub(crate) fn has_flushed(&self) {
         self.write.end();
         self.flushed.set(true);
+        if self.phase.get() != Phase::Request {
+            self.owes.set(false);
+        }
         if self.breaking.take() {
             self.wake();
         }
+    }
+
+    /// Whether what hyper sends may be part of a response to a request, where there is one at a time.
+    pub(crate) fn owes_response(&self) -> bool {
+        self.owes.get()
     }
 
     /// What must go out before anything else that hyper sends.
@@ -236,6 +248,7 @@ impl Downstream {
     /// A request begins: the head's deadline is over.
     pub(in crate::proxy) fn begin_request(&self) {
         self.phase.set(Phase::Request);
+        self.owes.set(true);
         self.due.set(0);
     }
 

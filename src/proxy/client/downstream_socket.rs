@@ -1,4 +1,5 @@
-//! A client's socket, as hyper and h2 read and write it: it counts bytes and notes stalls, and does nothing else.
+//! A client's socket, as hyper and h2 read and write it: it counts bytes and notes stalls, and for what hyper would answer by itself it
+//! has better words.
 //!
 //! It passes vectored writes on. Forgetting that would work, and would silently make hyper copy every body.
 
@@ -11,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::downstream::Downstream;
+use super::farewell::Farewell;
 use super::stream::ClientStream;
 use crate::proxy::socket::doorbell::Doorbell;
 use crate::proxy::socket::reading::Reading;
@@ -20,6 +22,10 @@ pub(crate) struct DownstreamSocket<S> {
     stream: S,
     state: Rc<Downstream>,
     reading: Reading,
+    /// hyper writes here, not h2.
+    hyper: bool,
+    /// What it was not left to hyper to say.
+    farewell: Option<Box<Farewell>>,
 }
 
 impl<S: ClientStream> DownstreamSocket<S> {
@@ -29,11 +35,26 @@ impl<S: ClientStream> DownstreamSocket<S> {
             stream,
             state,
             reading: Reading::new(doorbell),
+            hyper: false,
+            farewell: None,
+        }
+    }
+
+    /// Answers in hyper's place what hyper would answer by itself, without a body, a name or a way to forbid it.
+    pub(crate) fn for_hyper(self) -> Self {
+        Self {
+            hyper: true,
+            ..self
         }
     }
 
     pub(crate) fn into_stream(self) -> S {
         self.stream
+    }
+
+    /// With what was said last by it, if nobody had asked for that.
+    pub(crate) fn into_parts(self) -> (S, Option<Box<Farewell>>) {
+        (self.stream, self.farewell)
     }
 
     /// Sends interim responses, which must stand before whatever hyper sends next.
@@ -43,6 +64,40 @@ impl<S: ClientStream> DownstreamSocket<S> {
             out.drain(..sent);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Writes what hyper has to say without any request, in better words: hyper learns that its own are out once ours are.
+    ///
+    /// A response that is complete may still lie in hyper's buffer when hyper finds that what follows can't be read: behind a request
+    /// body that ends while the client doesn't read. Then hyper's bare words go out with it, in one write that can't be told apart.
+    fn poll_farewell(
+        &mut self,
+        cx: &mut Context<'_>,
+        words: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.farewell.is_none() {
+            let begin = words.first().map_or(&[][..], |words| words);
+            self.farewell = Farewell::instead_of::<S>(begin, &self.state);
+        }
+        let Some(farewell) = &mut self.farewell else {
+            return self.poll_pass(cx, words);
+        };
+        while !farewell.rest().is_empty() {
+            let rest = [IoSlice::new(farewell.rest())];
+            let sent = self.stream.poll_write_together(cx, &rest);
+            self.state.has_written(&sent);
+            match ready!(sent)? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                sent => farewell.advance(sent),
+            }
+        }
+        Poll::Ready(Ok(words.iter().map(|words| words.len()).sum()))
+    }
+
+    fn poll_pass(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let result = self.stream.poll_write_together(cx, bufs);
+        self.state.has_written(&result);
+        result
     }
 }
 
@@ -64,14 +119,11 @@ impl<S: ClientStream> AsyncRead for DownstreamSocket<S> {
 
 impl<S: ClientStream> AsyncWrite for DownstreamSocket<S> {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_interim(cx))?;
-        let result = self.stream.poll_write_together(cx, &[IoSlice::new(buf)]);
-        self.state.has_written(&result);
-        result
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -80,9 +132,10 @@ impl<S: ClientStream> AsyncWrite for DownstreamSocket<S> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_interim(cx))?;
-        let result = self.stream.poll_write_together(cx, bufs);
-        self.state.has_written(&result);
-        result
+        if !self.state.owes_response() && self.hyper {
+            return self.poll_farewell(cx, bufs);
+        }
+        self.poll_pass(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -14,17 +14,14 @@ use tokio_rustls::TlsAcceptor;
 use super::certificate::ClientCertificate;
 use super::challenge;
 use super::downstream::Downstream;
+use super::farewell::Farewell;
 use super::session;
 use super::site::Site;
 use super::stream::{ClientStream, Secured};
 use crate::config::TlsServer;
+use crate::proxy::request::error::Refusal;
 use crate::proxy::request::record::Record;
 use crate::telemetry::mask::shown;
-
-/// What somebody gets who speaks HTTP without TLS here.
-const CLEARTEXT: &[u8] =
-    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain\r\n\
-    content-length: 49\r\n\r\nThis address speaks HTTP over TLS only: https://\n";
 
 /// How many a worker has under way at once; the others wait for a place. A client may make us keep 64 KiB of its handshake, so this
 /// bounds what all of them cost. Silent connections don't count.
@@ -35,9 +32,10 @@ pub(crate) async fn serve(state: Rc<Downstream>, mut stream: TcpStream, tls: Tls
     match in_time(&state, first_byte(&stream)).await {
         // The first byte of a handshake is 22 (RFC 8446 5.1), that of a request's method is a letter.
         Some(Ok(Some(b'A'..=b'Z' | b'a'..=b'z'))) => {
-            Record::cleartext(&state).finish();
+            let farewell = Farewell::new::<TcpStream>(Refusal::Cleartext, &state);
+            stream.bid_farewell(farewell.rest());
+            Record::parted(&state, *farewell).finish();
             complain(&state, "it speaks HTTP without TLS");
-            stream.bid_farewell(CLEARTEXT);
             // Boxed as in a session: these futures are large, and a connection that is silent or well-behaved never needs them.
             return Box::pin(session::linger(stream)).await;
         }

@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 
 use super::downstream::Downstream;
 use super::stream::ClientStream;
+use crate::proxy::request::error::Refusal;
 use crate::proxy::request::record::Record;
 use preface::Version;
 
@@ -26,7 +27,7 @@ pub(crate) async fn serve_either(state: Rc<Downstream>, stream: TcpStream) {
         // Boxed: connections of HTTP/1.1 would carry the room for it.
         Version::Http2 => Box::pin(http2::serve(state, stream)).await,
         Version::Neither => {
-            Record::cleartext(&state).finish();
+            Record::unread(&state, Refusal::Cleartext).finish();
             Box::pin(linger(stream)).await;
         }
     }

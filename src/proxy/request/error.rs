@@ -28,6 +28,12 @@ pub(crate) enum Refusal {
     LongTarget,
     /// The header fields are larger than a head may be.
     LargeHead,
+    /// What came is no request, and hyper can't read on.
+    NoHttp,
+    /// The head has not come in time.
+    SlowHead,
+    /// It came without TLS, where it has to be with.
+    Cleartext,
     /// A method that a gateway doesn't serve: CONNECT, or TRACE to the gateway itself.
     Method,
     /// A tunnel (RFC 8441) for something else than a WebSocket.
@@ -70,6 +76,8 @@ impl Refusal {
             }
             Self::Flawed(Flaw::Host | Flaw::TransferEncoding | Flaw::ContentLength)
             | Self::BadTarget
+            | Self::NoHttp
+            | Self::Cleartext
             | Self::Body(BodyTrouble::Broken) => StatusCode::BAD_REQUEST,
             Self::LongTarget => StatusCode::URI_TOO_LONG,
             Self::LargeHead => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -80,7 +88,7 @@ impl Refusal {
             Self::Answered(status) => status,
             Self::UnknownHost | Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::NoRoute => StatusCode::NOT_FOUND,
-            Self::Body(BodyTrouble::TooSlow) => StatusCode::REQUEST_TIMEOUT,
+            Self::SlowHead | Self::Body(BodyTrouble::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyTrouble::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Maintenance | Self::NoZone | Self::HoldFull | Self::Shed => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -109,6 +117,9 @@ impl Refusal {
             Self::BadTarget => "The request target is not valid here.",
             Self::LongTarget => "The request target is too long.",
             Self::LargeHead => "The request's header fields are too large.",
+            Self::NoHttp => "The request is not valid HTTP.",
+            Self::SlowHead => "The request did not come in time.",
+            Self::Cleartext => "This address speaks HTTP over TLS only: https://",
             Self::Method => "The method is not allowed here.",
             Self::UnknownProtocol => "Only WebSockets are tunnelled here.",
             Self::Options => "This is as far as the request was to go.",
@@ -148,6 +159,8 @@ impl Refusal {
             | Self::BadTarget
             | Self::LongTarget
             | Self::LargeHead
+            | Self::NoHttp
+            | Self::Cleartext
             | Self::Method
             | Self::UnknownProtocol
             | Self::UnknownHost
@@ -157,7 +170,7 @@ impl Refusal {
             Self::Options => "--",
             Self::Redirect | Self::Answered(_) | Self::Maintenance => "LR",
             Self::Body(BodyTrouble::Broken) => "CR",
-            Self::Body(BodyTrouble::TooSlow) => "cR",
+            Self::SlowHead | Self::Body(BodyTrouble::TooSlow) => "cR",
             Self::Body(BodyTrouble::TooLarge) => "PR",
             Self::NoZone => "sQ",
             Self::HoldFull => "PQ",
@@ -173,13 +186,14 @@ impl Refusal {
     }
 
     /// As metrics count it.
-    fn reason(self) -> Reason {
+    pub(super) fn reason(self) -> Reason {
         match self {
-            Self::Flawed(_) | Self::BadTarget => Reason::Malformed,
+            Self::Flawed(_) | Self::BadTarget | Self::NoHttp => Reason::Malformed,
             Self::LongTarget | Self::LargeHead | Self::Body(BodyTrouble::TooLarge) => {
                 Reason::TooLarge
             }
-            Self::Body(BodyTrouble::TooSlow) => Reason::TooSlow,
+            Self::SlowHead | Self::Body(BodyTrouble::TooSlow) => Reason::TooSlow,
+            Self::Cleartext => Reason::Cleartext,
             Self::Body(BodyTrouble::Broken) => Reason::BrokenBody,
             Self::Method => Reason::Method,
             Self::Options => Reason::Options,
@@ -257,7 +271,12 @@ impl Refusal {
     }
 
     /// What the body says, and its type.
-    fn words(self, json: bool, id: &str, policy: Option<&Policy>) -> (HeaderValue, Vec<Bytes>) {
+    pub(in crate::proxy) fn words(
+        self,
+        json: bool,
+        id: &str,
+        policy: Option<&Policy>,
+    ) -> (HeaderValue, Vec<Bytes>) {
         let answer = policy.and_then(Policy::answer);
         if let (
             Self::Answered(_),
@@ -317,6 +336,9 @@ impl Refusal {
             | Self::BadTarget
             | Self::LongTarget
             | Self::LargeHead
+            | Self::NoHttp
+            | Self::SlowHead
+            | Self::Cleartext
             | Self::Body(_) => {
                 // What follows on this connection can't be told from what belonged to the refused message.
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));

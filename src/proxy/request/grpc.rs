@@ -30,6 +30,8 @@ pub(crate) fn code(refusal: Refusal) -> Code {
     match refusal {
         Refusal::Flawed(_)
         | Refusal::BadTarget
+        | Refusal::NoHttp
+        | Refusal::Cleartext
         | Refusal::Body(BodyTrouble::Broken)
         | Refusal::Upstream(Trouble::Protocol) => Code::Internal,
         Refusal::LongTarget
@@ -43,9 +45,9 @@ pub(crate) fn code(refusal: Refusal) -> Code {
         | Refusal::NoTunnel
         | Refusal::UnknownHost
         | Refusal::NoRoute => Code::Unimplemented,
-        Refusal::Body(BodyTrouble::TooSlow) | Refusal::Upstream(Trouble::ResponseTimeout) => {
-            Code::DeadlineExceeded
-        }
+        Refusal::SlowHead
+        | Refusal::Body(BodyTrouble::TooSlow)
+        | Refusal::Upstream(Trouble::ResponseTimeout) => Code::DeadlineExceeded,
         Refusal::Redirect
         | Refusal::Misdirected
         | Refusal::Maintenance

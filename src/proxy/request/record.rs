@@ -3,6 +3,7 @@
 mod measure;
 mod spans;
 mod trace;
+mod unread;
 mod words;
 
 use std::net::IpAddr;
@@ -18,7 +19,7 @@ use super::view::Unserved;
 use crate::config::{Coding, Config};
 use crate::outcome::Ending;
 use crate::proxy::backend::upstream::{InFlight, Upstream};
-use crate::proxy::client::downstream::{Cut, Downstream};
+use crate::proxy::client::downstream::Cut;
 use crate::proxy::message::headers::TraceContext;
 use crate::proxy::message::identity::Identity;
 use crate::telemetry::reason::{Reason, Retry};
@@ -82,47 +83,6 @@ impl Record {
         record.words = words;
         record.method.clone_from(request.method());
         record.version = request.version();
-        record
-    }
-
-    /// Something came that isn't a request; hyper has answered it.
-    pub(crate) fn malformed(state: &Rc<Downstream>, error: &hyper::Error) -> Self {
-        if error.is_parse_too_large() {
-            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            return Self::unread(state, Reason::TooLarge, status, "PR");
-        }
-        Self::unread(state, Reason::Malformed, StatusCode::BAD_REQUEST, "PR")
-    }
-
-    /// The client has broken the rules of HTTP/2, so that the connection can't go on.
-    pub(crate) fn broken_connection(state: &Rc<Downstream>) -> Self {
-        let status = StatusCode::BAD_REQUEST;
-        let mut record = Self::unread(state, Reason::Malformed, status, "PR");
-        record.version = Version::HTTP_2;
-        record
-    }
-
-    /// HTTP without TLS, where it has to be with; or no HTTP at all.
-    pub(crate) fn cleartext(state: &Rc<Downstream>) -> Self {
-        Self::unread(state, Reason::Cleartext, StatusCode::BAD_REQUEST, "PR")
-    }
-
-    /// The head has not come in time.
-    pub(crate) fn overdue_head(state: &Rc<Downstream>) -> Self {
-        Self::unread(state, Reason::TooSlow, StatusCode::REQUEST_TIMEOUT, "cR")
-    }
-
-    fn unread(
-        state: &Rc<Downstream>,
-        reason: Reason,
-        status: StatusCode,
-        termination: &'static str,
-    ) -> Self {
-        let mut record = Self::new(&Exchange::on(state), state.worker.tick());
-        record.refused(reason, status, termination, false);
-        if state.worker.is_logging() {
-            record.words = Some(Box::new(Words::by(state.peer.ip())));
-        }
         record
     }
 

@@ -16,8 +16,10 @@ use super::{linger, reset};
 use crate::config::Limits;
 use crate::proxy::client::downstream::{Cut, Downstream};
 use crate::proxy::client::downstream_socket::DownstreamSocket;
+use crate::proxy::client::farewell::Farewell;
 use crate::proxy::client::stream::ClientStream;
 use crate::proxy::forward;
+use crate::proxy::request::error::Refusal;
 use crate::proxy::request::exchange::Exchange;
 use crate::proxy::request::record::Record;
 use crate::proxy::request::upgrade;
@@ -27,7 +29,8 @@ use crate::proxy::socket::doorbell::Doorbell;
 pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
     let doorbell = Arc::new(Doorbell::default());
     let waker = Waker::from(Arc::clone(&doorbell));
-    let socket = DownstreamSocket::new(stream, Rc::clone(&state), Arc::clone(&doorbell));
+    let socket =
+        DownstreamSocket::new(stream, Rc::clone(&state), Arc::clone(&doorbell)).for_hyper();
     let exchange = Exchange::on(&state);
     let _attended = state.worker.attend(&exchange);
     let service = {
@@ -60,43 +63,44 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
 
     // Taken whatever the end: a tunnel left behind would hold on to its own `Exchange`, and neither would ever go.
     let tunnel = exchange.tunnel.borrow_mut().take();
-    match end {
-        Ok(Ok(())) => {
-            let parts = connection.into_parts();
-            let stream = parts.io.into_inner().into_stream();
-            match tunnel {
-                Some(tunnel) => {
-                    Box::pin(upgrade::relay(&exchange, stream, parts.read_buf, tunnel)).await;
-                }
-                None => Box::pin(linger(stream)).await,
-            }
+    let http1::Parts { io, read_buf, .. } = connection.into_parts();
+    let (mut stream, farewell) = io.into_inner().into_parts();
+    match (farewell, &end) {
+        (Some(farewell), _) => Record::parted(&state, *farewell).finish(),
+        (None, Ok(Err(error))) if error.is_parse() => {
+            let large = error.is_parse_too_large();
+            let refusal = if large {
+                Refusal::LargeHead
+            } else {
+                Refusal::NoHttp
+            };
+            Record::unread(&state, refusal).finish();
         }
-        Ok(Err(error)) => {
-            let stream = connection.into_parts().io.into_inner().into_stream();
-            if error.is_parse() {
-                Record::malformed(&state, &error).finish();
+        (None, _) => {}
+    }
+    match end {
+        Ok(Ok(())) => match tunnel {
+            Some(tunnel) => {
+                Box::pin(upgrade::relay(&exchange, stream, read_buf, tunnel)).await;
             }
+            None => Box::pin(linger(stream)).await,
+        },
+        Ok(Err(_)) => {
             if state.reset.get() {
                 reset(stream.socket());
             } else {
                 Box::pin(linger(stream)).await;
             }
         }
-        Err(cut) => {
-            let mut stream = connection.into_parts().io.into_inner().into_stream();
-            match cut {
-                Cut::Head if state.has_begun_head() => {
-                    Record::overdue_head(&state).finish();
-                    stream.bid_farewell(
-                        b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
-                    );
-                    Box::pin(linger(stream)).await;
-                }
-                Cut::Head | Cut::Idle => stream.bid_farewell(b""),
-                // What the client has not read for so long must not stay in our buffers: it is thrown away with the connection.
-                Cut::Write | Cut::Drain | Cut::Flood | Cut::Protocol => reset(stream.socket()),
-            }
+        Err(Cut::Head) if state.has_begun_head() => {
+            let farewell = Farewell::new::<S>(Refusal::SlowHead, &state);
+            stream.bid_farewell(farewell.rest());
+            Record::parted(&state, *farewell).finish();
+            Box::pin(linger(stream)).await;
         }
+        Err(Cut::Head | Cut::Idle) => stream.bid_farewell(b""),
+        // What the client has not read for so long must not stay in our buffers: it is thrown away with the connection.
+        Err(Cut::Write | Cut::Drain | Cut::Flood | Cut::Protocol) => reset(stream.socket()),
     }
 }
 

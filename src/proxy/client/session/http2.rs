@@ -24,6 +24,7 @@ use crate::config::Limits;
 use crate::proxy::client::downstream::{Cut, Downstream};
 use crate::proxy::client::downstream_socket::DownstreamSocket;
 use crate::proxy::client::stream::ClientStream;
+use crate::proxy::request::error::Refusal;
 use crate::proxy::request::exchange::Exchange;
 use crate::proxy::request::record::Record;
 use crate::proxy::socket::doorbell::Doorbell;
@@ -193,7 +194,9 @@ fn note(state: &Rc<Downstream>, end: &End) {
     match end {
         End::Broken(error) if error.is_library() => Record::broken_connection(state).finish(),
         End::Cut(Cut::Flood | Cut::Protocol) => Record::broken_connection(state).finish(),
-        End::Cut(Cut::Head) if state.is_in_head() => Record::overdue_head(state).finish(),
+        End::Cut(Cut::Head) if state.is_in_head() => {
+            Record::unread(state, Refusal::SlowHead).finish()
+        }
         End::Closed | End::Broken(_) | End::Cut(_) => {}
     }
 }
