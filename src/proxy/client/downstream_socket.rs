@@ -1,5 +1,5 @@
-//! A client's socket, as hyper and h2 read and write it: it counts bytes and notes stalls, and for what hyper would answer by itself it
-//! has better words.
+//! A client's socket, as hyper and h2 read and write it: it counts bytes, notes stalls, and has better words for what hyper would answer
+//! by itself.
 //!
 //! It passes vectored writes on. Forgetting that would work, and would silently make hyper copy every body.
 
@@ -68,8 +68,9 @@ impl<S: ClientStream> DownstreamSocket<S> {
 
     /// Writes what hyper has to say without any request, in better words: hyper learns that its own are out once ours are.
     ///
-    /// A response that is complete may still lie in hyper's buffer when hyper finds that what follows can't be read: behind a request
-    /// body that ends while the client doesn't read. Then hyper's bare words go out with it, in one write that can't be told apart.
+    /// A response that is complete may still lie in hyper's buffer when hyper can't read what follows: its client doesn't read, and has
+    /// sent the rest of the request's body with something that is no request. Then hyper's bare words go out with the response, in a write
+    /// where they can't be told apart.
     fn poll_farewell(
         &mut self,
         cx: &mut Context<'_>,
