@@ -256,7 +256,7 @@ fn traffic_comes_each_second_beside_the_rest() {
 /// that was entered because the other had failed can't be once more.
 #[track_caller]
 fn unhurried(pair: &Pair) -> Proxy {
-    let check = PROMPT.replace("timeout = \"1s\"", "timeout = \"15s\"");
+    let check = PROMPT.replace("timeout = \"2s\"", "timeout = \"15s\"");
     let proxy = pair.builder(EAGER).check(&check).start();
     until_both_serve(&proxy);
     proxy

@@ -23,7 +23,7 @@ pub struct Pair {
 }
 
 /// Checks that see a fault soon, and that a busy machine still passes.
-pub const PROMPT: &str = "path = \"/health\"\ninterval = \"100ms\"\ntimeout = \"1s\"\nconfirm_interval = \"20ms\"\nrise = 2";
+pub const PROMPT: &str = "path = \"/health\"\ninterval = \"100ms\"\ntimeout = \"2s\"\nconfirm_interval = \"20ms\"\nrise = 2";
 
 /// Flips as often as a test wants to see.
 pub const EAGER: &str =
@@ -39,7 +39,7 @@ impl Pair {
 
     /// The configuration of both zones with the lines of `sections` (and of `[check]`: `PROMPT`).
     pub fn builder(&self, sections: &str) -> Builder {
-        let mut builder = Proxy::builder().check(PROMPT).toml(sections);
+        let mut builder = Proxy::builder().check(PROMPT).toml(sections).in_memory();
         for zone in self.zones() {
             let servers: Vec<&Origin> = zone.servers.iter().collect();
             builder = builder.zone(zone.name, &servers).dependency(
