@@ -165,7 +165,9 @@ fn fill_and_clear(sections: &str, size: &'static str) -> Proxy {
     let mut pair = Pair::start();
     let proxy = pair.builder(sections).small_disk(size).start();
     until_both_serve(&proxy);
-    assert_eq!(proxy.admin_get("/health").json()["status"], "pass");
+    eventually(PATIENCE, "nothing is wrong yet", || {
+        proxy.admin_get("/health").json()["status"] == "pass"
+    });
     let load = Plan {
         rate: 100,
         ..Plan::to(proxy.address)

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,8 @@ use rustix::process::Signal;
 use support::behaviour::{self, Next};
 use support::proxy::Builder;
 use support::wait::{PATIENCE, eventually, within};
-use support::{Origin, Proxy, RawClient};
+use support::wire::Trouble;
+use support::{Broken, Origin, Proxy, RawClient};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: app.example\r\n\r\n";
 
@@ -199,6 +201,8 @@ fn cut_short(limits: &str, more: &str) -> Vec<(usize, String)> {
                         match stream.read(&mut block) {
                             Ok(0) => return Some((size, format!("ended after {}", bytes.len()))),
                             Ok(read) => bytes.extend_from_slice(&block[..read]),
+                            // A stop of the process ends a read that has a limit.
+                            Err(error) if error.kind() == ErrorKind::Interrupted => {}
                             Err(error) => return Some((size, error.to_string())),
                         }
                     }
@@ -217,7 +221,7 @@ fn cut_short(limits: &str, more: &str) -> Vec<(usize, String)> {
 #[test]
 fn a_response_that_is_still_read_is_not_cut_as_idle() {
     let short = cut_short(
-        "[limits]\nheader_timeout = \"500ms\"\nidle_timeout = \"300ms\"",
+        "[limits]\nheader_timeout = \"2s\"\nidle_timeout = \"1500ms\"",
         "",
     );
     assert_eq!(short, []);
@@ -225,7 +229,7 @@ fn a_response_that_is_still_read_is_not_cut_as_idle() {
 
 #[test]
 fn a_response_that_is_still_read_is_not_cut_for_the_request_behind_it() {
-    let short = cut_short("[limits]\nheader_timeout = \"500ms\"", GET);
+    let short = cut_short("[limits]\nheader_timeout = \"2s\"", GET);
     assert_eq!(short, []);
 }
 
@@ -243,17 +247,17 @@ fn no_more_connections_are_served_than_allowed() {
     eventually(PATIENCE, "four are served", || origin.count() >= 4);
     let more = within(Duration::from_secs(1), || origin.count() > 4);
     assert!(!more, "{} were served at once", origin.count());
-    // And everybody has a turn.
-    let mut served = 0;
-    while let Some(at) = clients.iter_mut().position(|client| {
-        client
-            .response_within("GET", Duration::from_millis(300))
-            .is_ok()
-    }) {
-        served += 1;
-        drop(clients.remove(at));
-    }
-    assert_eq!(served, 12);
+    // And everybody has a turn, once another one has left.
+    eventually(PATIENCE, "all are served", || {
+        clients.retain_mut(|client| {
+            match client.response_within("GET", Duration::from_millis(20)) {
+                Ok(answer) => answer.text() != "hello",
+                Err(Broken::NoResponse(Trouble::Deadline)) => true,
+                Err(broken) => panic!("{broken:?}"),
+            }
+        });
+        clients.is_empty()
+    });
 }
 
 #[test]
@@ -367,6 +371,7 @@ fn a_status_worth_a_retry_is_passed_on_at_once_when_nobody_else_can_be_asked() {
         .collect();
     let proxy = rarely_checked()
         .toml("[upstream]\nretry_on_status = [503]\nretries = 5")
+        .toml("[failover]\nhold_time = \"60s\"")
         .zone("fz-1", &origins.iter().collect::<Vec<_>>())
         .start();
     let begun = Instant::now();
@@ -375,7 +380,7 @@ fn a_status_worth_a_retry_is_passed_on_at_once_when_nobody_else_can_be_asked() {
     assert_eq!(origins.iter().map(Origin::count).sum::<usize>(), 2);
     assert_eq!(answer.field("x-from"), Some("app"));
     assert!(
-        begun.elapsed() < Duration::from_millis(200),
+        begun.elapsed() < Duration::from_secs(5),
         "it was held for {:?}",
         begun.elapsed()
     );
@@ -489,9 +494,14 @@ fn whoever_the_kernel_has_let_in_is_answered_though_nobody_has_accepted_yet() {
         let mut proxy = workers.zone("fz-1", &[&origin]).start();
         assert_eq!(proxy.get("/").status, 200);
         let mut clients: Vec<_> = (0..16).map(|_| proxy.client()).collect();
+        // Who has said nothing has a second once the drain has begun.
+        let (first, rest) = GET.split_at(1);
+        for client in &mut clients {
+            client.send(first);
+        }
         proxy.signal(Signal::TERM);
         for client in &mut clients {
-            client.send(GET);
+            client.send(rest);
             assert_eq!(client.response().text(), "hello");
         }
         drop(clients);

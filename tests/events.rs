@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use subscriber::Subscriber;
-use support::pair::{EAGER, PROMPT, Pair, journal_of, until_both_serve};
+use support::pair::{EAGER, Pair, journal_of, until_both_serve};
 use support::wait::PATIENCE;
 use support::wire::Trouble;
 use support::{Proxy, eventually};
@@ -256,10 +256,7 @@ fn traffic_comes_each_second_beside_the_rest() {
 /// that was entered because the other had failed can't be once more.
 #[track_caller]
 fn unhurried(pair: &Pair) -> Proxy {
-    let check = PROMPT.replace("timeout = \"1s\"", "timeout = \"15s\"");
-    let proxy = pair.builder(EAGER).check(&check).start();
-    until_both_serve(&proxy);
-    proxy
+    pair.proxy(EAGER)
 }
 
 fn again(proxy: &Proxy, stream: Subscriber, meanwhile: impl FnOnce()) -> Subscriber {

@@ -29,7 +29,7 @@ use support::wait::PATIENCE;
 use support::{Broken, Front, Origin, Proxy, RawClient, Response, Seen, behaviour, eventually};
 
 /// How long a proxy may take before its silence counts as a refusal; the configured timeouts below are shorter.
-const SILENCE: Duration = Duration::from_millis(2500);
+const SILENCE: Duration = Duration::from_secs(5);
 /// How long nothing may come on a connection that stays open until we believe that nothing will.
 const QUIET: Duration = Duration::from_millis(40);
 /// Messages that run at the same time, each against an origin and a proxy of its own.
@@ -119,7 +119,7 @@ fn run(cases: Vec<Case>) -> (String, Vec<Verdict>) {
         if sound { next } else { behaviour::Next::Close }
     }));
     let builder = Proxy::builder().server("workers = 1").toml(
-        "[limits]\nheader_timeout = \"700ms\"\nbody_timeout = \"700ms\"\n\n[upstream]\nretries = 0",
+        "[limits]\nheader_timeout = \"2s\"\nbody_timeout = \"2s\"\n\n[upstream]\nretries = 0",
     );
     let front = Front::start(builder, &[&origin]);
     let mut runs = Vec::new();

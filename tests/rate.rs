@@ -73,7 +73,8 @@ fn a_client_that_asks_too_often_is_told_when_to_come_back() {
     eventually(PATIENCE, "there is room for one more", || {
         client.exchange(GET).status == 200
     });
-    assert!(since.elapsed() < Duration::from_secs(seconds + 1));
+    // Not the nine seconds of the whole burst, but a machine may stall.
+    assert!(since.elapsed() < Duration::from_secs(seconds + 5));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the sockets of both sides are read and written with. It knows neither side.
 //!
-//! Read [`doorbell`] first: who is woken by a socket, and why that is not simply a task's waker.
+//! Read [`doorbell`] first: who is woken by a socket, and why that is not simply a task's waker. [`gathering`] is when.
 
 pub(super) mod doorbell;
 pub(super) mod gathering;

@@ -30,7 +30,7 @@ fn assert_told(response: &Response, code: &str) {
 }
 
 const IMPATIENT: &str =
-    "[upstream]\nresponse_timeout = \"300ms\"\nretries = 0\n[failover]\nhold_time = \"0s\"";
+    "[upstream]\nresponse_timeout = \"3s\"\nretries = 0\n[failover]\nhold_time = \"0s\"";
 
 #[test]
 fn a_backend_that_is_silent_is_a_deadline_and_one_that_breaks_is_unavailable() {

@@ -13,6 +13,8 @@ use crate::support::wait::PATIENCE;
 
 /// SETTINGS_INITIAL_WINDOW_SIZE
 const WINDOW: u16 = 4;
+/// A limit that a client keeps on a machine that stalls it for a second or two.
+const LIMIT: &str = "3s";
 const CANCEL: u32 = 8;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
@@ -51,24 +53,27 @@ fn a_body_that_does_not_come_gets_408_and_a_drip_of_it_too() {
 fn a_stream_that_is_not_read_is_reset_and_the_others_go_on() {
     let (origin, proxy) = lab_with(
         behaviour::huge(1 << 30),
-        "[limits]\nwrite_timeout = \"400ms\"",
+        &format!("[limits]\nwrite_timeout = \"{LIMIT}\""),
     );
     let mut wire = Wire::connect_with(proxy.address, &[(WINDOW, 0)]);
     wire.send(frames::get(1, "/unread"));
     wire.until(|frame| frame.stream == 1 && frame.kind == HEADERS);
     let begun = Instant::now();
-    wire.send(frames::get(3, "/read"))
-        .send(update(3, 64 * 1024));
+    wire.send(frames::get(3, "/read"));
     let (mut reset, mut read) = (None, 0);
     while reset.is_none() || read < 4 << 20 {
-        let frame = wire.next(PATIENCE).expect("a frame");
+        let frame = match wire.next(Duration::from_millis(100)) {
+            Ok(frame) => frame,
+            Err(Outcome::Silence) => {
+                assert!(begun.elapsed() < 2 * PATIENCE, "{reset:?}, {read}");
+                wire.send(update(3, 256 * 1024)).send(update(0, 256 * 1024));
+                continue;
+            }
+            Err(outcome) => panic!("{outcome:?}"),
+        };
         match (frame.stream, frame.kind) {
             (1, RST_STREAM) => reset = Some((frame.code(), begun.elapsed())),
-            (3, DATA) => {
-                read += frame.payload.len();
-                let length = u32::try_from(frame.payload.len()).unwrap();
-                wire.send(update(3, length)).send(update(0, length));
-            }
+            (3, DATA) => read += frame.payload.len(),
             other => assert!(
                 matches!(
                     other,
@@ -80,7 +85,7 @@ fn a_stream_that_is_not_read_is_reset_and_the_others_go_on() {
     }
     let (code, after) = reset.unwrap();
     assert_eq!(code, CANCEL);
-    assert!(after >= Duration::from_millis(350), "{after:?}");
+    assert!(after >= Duration::from_millis(2900), "{after:?}");
     assert_eq!(proxy.access_line("/unread")["termination"], "CD");
     assert_eq!(origin.seen_for("/unread").len(), 1);
 }
@@ -113,7 +118,7 @@ fn a_window_that_opens_byte_by_byte_buys_no_time() {
 fn a_slow_reader_that_reads_gets_everything() {
     let (_origin, proxy) = lab_with(
         behaviour::huge(100_000),
-        "[limits]\nwrite_timeout = \"400ms\"",
+        &format!("[limits]\nwrite_timeout = \"{LIMIT}\""),
     );
     let mut wire = Wire::connect_with(proxy.address, &[(WINDOW, 0)]);
     wire.send(frames::get(1, "/slow"));
@@ -128,13 +133,13 @@ fn a_slow_reader_that_reads_gets_everything() {
                 }
             }
             Ok(frame) => assert_ne!(frame.kind, RST_STREAM, "after {bytes}"),
-            Err(Outcome::Silence) => drop(wire.send(update(0, 3000)).send(update(1, 3000))),
+            Err(Outcome::Silence) => drop(wire.send(update(0, 2500)).send(update(1, 2500))),
             Err(outcome) => panic!("{outcome:?}"),
         }
     }
     assert_eq!(bytes, 100_000);
     assert!(
-        begun.elapsed() > Duration::from_secs(2),
+        begun.elapsed() > Duration::from_secs(3),
         "slower than the limit"
     );
 }
@@ -142,7 +147,10 @@ fn a_slow_reader_that_reads_gets_everything() {
 #[test]
 fn streams_that_nobody_reads_cost_little_memory_and_end() {
     let (origin, proxy) = lab_with(behaviour::huge(1 << 30), "[limits]\nwrite_timeout = \"1s\"");
-    proxy.get("/warm?");
+    proxy
+        .client()
+        .send("GET /warm HTTP/1.1\r\nHost: a\r\n\r\n")
+        .head();
     let before = resident_kib(&proxy);
     let mut wires: Vec<_> = (0..4)
         .map(|_| {
@@ -214,48 +222,52 @@ fn a_connection_without_a_stream_is_closed_and_pings_do_not_keep_it() {
 fn a_head_that_does_not_come_or_end_is_cut_whatever_else_is_under_way() {
     let (_origin, proxy) = lab_with(
         behaviour::events(Duration::from_millis(20)),
-        "[limits]\nheader_timeout = \"500ms\"",
+        &format!("[limits]\nheader_timeout = \"{LIMIT}\""),
     );
     // Nothing at all; a part of the preface; the preface alone; no settings.
-    for bytes in [
+    let mut wires = [
         &b""[..],
         &frames::PREFACE[..3],
         &frames::PREFACE[..20],
         frames::PREFACE,
-    ] {
+    ]
+    .map(|bytes| {
         let mut wire = Wire::silent(proxy.address);
         wire.send(bytes);
+        wire
+    });
+    for wire in &mut wires {
         assert_ne!(wire.outcome(PATIENCE), Outcome::Silence);
     }
-    // A block that never ends, beside a stream that goes on.
-    let mut wire = Wire::connect(proxy.address);
-    wire.send(frames::get(1, "/events"));
-    wire.until(|frame| frame.stream == 1 && frame.kind == DATA);
-    let begun = Instant::now();
-    wire.send(frame(HEADERS, 0, 3, frames::request("GET", "/", &[])));
-    assert_eq!(wire.outcome(PATIENCE), Outcome::Goaway(ENHANCE_YOUR_CALM));
-    assert!(begun.elapsed() > Duration::from_millis(400));
-    // A frame that never ends.
-    let mut wire = Wire::connect(proxy.address);
-    wire.send(frames::get(1, "/events"));
-    wire.until(|frame| frame.stream == 1 && frame.kind == DATA);
+    // A block that never ends, and a frame that never does, each beside a stream that goes on.
+    let block = frame(HEADERS, 0, 3, frames::request("GET", "/", &[]));
     let whole = frame(HEADERS, END_HEADERS, 3, frames::request("GET", "/", &[]));
-    wire.send(&whole[..whole.len() - 5]);
-    assert_eq!(wire.outcome(PATIENCE), Outcome::Goaway(ENHANCE_YOUR_CALM));
+    let mut wires = [&block[..], &whole[..whole.len() - 5]].map(|endless| {
+        let mut wire = Wire::connect(proxy.address);
+        wire.send(frames::get(1, "/events"));
+        wire.until(|frame| frame.stream == 1 && frame.kind == DATA);
+        let begun = Instant::now();
+        wire.send(endless);
+        (wire, begun)
+    });
+    for (wire, begun) in &mut wires {
+        assert_eq!(wire.outcome(PATIENCE), Outcome::Goaway(ENHANCE_YOUR_CALM));
+        assert!(begun.elapsed() > Duration::from_millis(2900));
+    }
 }
 
 #[test]
 fn a_long_stream_outlives_all_of_these() {
     let (_origin, proxy) = lab_with(
         behaviour::events(Duration::from_millis(50)),
-        "[limits]\nheader_timeout = \"300ms\"\nidle_timeout = \"300ms\"\nbody_timeout = \"300ms\"\nwrite_timeout = \"300ms\"",
+        "[limits]\nheader_timeout = \"2s\"\nidle_timeout = \"2s\"\nbody_timeout = \"2s\"\nwrite_timeout = \"2s\"",
     );
     let mut client = Client::connect(proxy.address);
     let request = client.request("GET", "/events").body(()).unwrap();
     let mut stream = client.begin(request, true);
     stream.head();
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_millis(1500) {
+    while begun.elapsed() < Duration::from_secs(5) {
         stream.data();
     }
     assert!(!client.has_ended());

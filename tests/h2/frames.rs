@@ -197,6 +197,8 @@ impl Wire {
                 {
                     return Err(Outcome::Silence);
                 }
+                // A read with a limit isn't taken up again by itself when the process had been stopped.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => return Err(Outcome::Closed),
             }
         }

@@ -5,7 +5,7 @@ use crate::support::wait::PATIENCE;
 use crate::support::{Origin, Proxy, Response};
 
 const ROUTES: &str = "[[route]]\nhost = \"app.example\"\npath = \"/app\"\npool = \"default\"\n[limits]\nmax_body_size = \"1KiB\"\n\
-                      max_header_size = \"16KiB\"\nheader_timeout = \"300ms\"\nbody_timeout = \"300ms\"";
+                      max_header_size = \"16KiB\"\nheader_timeout = \"2s\"\nbody_timeout = \"2s\"";
 
 #[test]
 fn each_refusal_has_its_status() {

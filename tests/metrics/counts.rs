@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::page::{Page, until};
 use crate::support::behaviour::{self, answer, custom};
 use crate::support::load::Plan;
 use crate::support::pair::{EAGER, Pair, until_active};
-use crate::support::wait::{PATIENCE, eventually};
+use crate::support::wait::{PATIENCE, eventually, within};
 use crate::support::{Origin, Proxy};
 
 const COUNT: &str = "firedoor_request_duration_seconds_count";
@@ -156,10 +157,13 @@ fn what_clients_of_a_load_saw_through_two_flips_and_a_reload_is_what_was_counted
 
 #[test]
 fn requests_are_in_flight_while_a_backend_has_them_and_their_time_is_counted_to_the_end() {
-    let slow = Origin::start(behaviour::after(
-        Duration::from_millis(300),
-        behaviour::ok("at last"),
-    ));
+    let gate = Arc::new(AtomicBool::new(false));
+    let open = Arc::clone(&gate);
+    let slow = Origin::start(custom(move |exchange| {
+        exchange.read_body();
+        within(PATIENCE, || open.load(Ordering::Acquire));
+        exchange.send(&behaviour::response(200, &[], b"at last"))
+    }));
     let proxy = Proxy::in_front_of(&[&slow]);
     let address = proxy.address;
     let clients: Vec<_> = (0..3)
@@ -168,6 +172,8 @@ fn requests_are_in_flight_while_a_backend_has_them_and_their_time_is_counted_to_
     until(&proxy, "three are in flight", |page| {
         page.value("firedoor_in_flight", &[("zone", "fz-1")]) == 3.0
     });
+    within(Duration::from_millis(300), || false);
+    gate.store(true, Ordering::Release);
     for client in clients {
         assert_eq!(client.join().unwrap(), 200);
     }
@@ -312,7 +318,7 @@ fn a_tunnel_is_counted_but_its_time_is_not_and_its_connections_are_active() {
 fn counting_goes_on_while_somebody_scrapes_without_a_pause() {
     let origin = Origin::start(answer(200, &[], "1"));
     let proxy = Proxy::in_front_of(&[&origin]);
-    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let done = Arc::new(AtomicBool::new(false));
     let load = Plan {
         rate: 500,
         ..Plan::to(proxy.address)
@@ -324,14 +330,14 @@ fn counting_goes_on_while_somebody_scrapes_without_a_pause() {
         let proxy = &proxy;
         scope.spawn(move || {
             let mut last = 0.0;
-            while !stop.load(std::sync::atomic::Ordering::Acquire) {
+            while !stop.load(Ordering::Acquire) {
                 let now = Page::of(proxy).sum(REQUESTS, &[]);
                 assert!(now >= last, "{now} after {last}");
                 last = now;
             }
         });
         load.wait_for_more(500);
-        done.store(true, std::sync::atomic::Ordering::Release);
+        done.store(true, Ordering::Release);
     });
     let records = load.finish();
     assert!(records.iter().all(crate::support::load::Record::succeeded));

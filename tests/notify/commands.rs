@@ -85,7 +85,7 @@ fn a_command_that_fails_or_hangs_is_told_and_killed_with_what_it_started() {
         directory.path(),
         &format!("sleep 1000 & echo $! > {child:?}.new; mv {child:?}.new {child:?}; wait"),
     );
-    let proxy = pair.proxy(&terms(&hanging, "timeout = \"500ms\""));
+    let proxy = pair.proxy(&terms(&hanging, "timeout = \"3s\""));
     let begun = Instant::now();
     pair.preferred.database.refuse();
     until_active(&proxy, "fz-2");
@@ -97,7 +97,7 @@ fn a_command_that_fails_or_hangs_is_told_and_killed_with_what_it_started() {
         .as_str()
         .unwrap()
         .to_owned();
-    assert_eq!(error, "still running after 500ms, killed");
+    assert_eq!(error, "still running after 3s, killed");
     let id = fs::read_to_string(&child).unwrap();
     let stat = Path::new("/proc").join(id.trim()).join("stat");
     // Its parent is gone, so whoever reaps orphans here has to come round first.

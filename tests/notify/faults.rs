@@ -10,7 +10,7 @@ use crate::support::pair::{EAGER, Pair, until_active, until_both_serve};
 use crate::support::wait::{PATIENCE, eventually};
 use crate::support::{Proxy, port};
 
-const ON: &str = "on = [\"flip\"]\ntimeout = \"1s\"\n";
+const ON: &str = "on = [\"flip\"]\ntimeout = \"3s\"\n";
 
 /// From here to there and back by orders, so many times.
 fn flips(proxy: &Proxy, zones: &[&str]) {

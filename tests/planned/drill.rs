@@ -35,7 +35,7 @@ fn a_drill_returns_by_itself_and_costs_nobody_a_request() {
     load.wait_for_more(60);
     let output = Command::new(env!("CARGO_BIN_EXE_firedoor"))
         .args([
-            "drill", "--zone", "fz-1", "--for", "1s", "--reason", "practice",
+            "drill", "--zone", "fz-1", "--for", "3s", "--reason", "practice",
         ])
         .args(["--admin", &proxy.admin.to_string()])
         .output()
@@ -62,7 +62,7 @@ fn a_drill_returns_by_itself_and_costs_nobody_a_request() {
         "{report:#}"
     );
     assert!(
-        report["lasted_ms"].as_f64().unwrap() >= 1000.0,
+        report["lasted_ms"].as_f64().unwrap() >= 3000.0,
         "{report:#}"
     );
     let flips = journal(&proxy, "flip");

@@ -131,13 +131,13 @@ fn when_it_hangs_it_is_killed_with_its_children_and_the_flip_is_given_up() {
     let pair = Pair::start();
     let place = Place::new();
     let script = "trap '' TERM; sleep 1000 & echo $! > $D/child; echo $$ > $D/self; wait";
-    let proxy = start(&pair, &place.promote_by(script, "1s"));
+    let proxy = start(&pair, &place.promote_by(script, "3s"));
     let load = load(&proxy);
     load.wait_for_more(30);
     let answer = activate(&proxy, "fz-2");
     assert_eq!(answer.status, 409);
     assert!(
-        answer.text().contains("still running after 1s, killed"),
+        answer.text().contains("still running after 3s, killed"),
         "{}",
         answer.text()
     );

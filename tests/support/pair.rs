@@ -22,8 +22,8 @@ pub struct Pair {
     pub standby: Zone,
 }
 
-/// Checks that see a fault soon, and that a busy machine still passes.
-pub const PROMPT: &str = "path = \"/health\"\ninterval = \"100ms\"\ntimeout = \"1s\"\nconfirm_interval = \"20ms\"\nrise = 2";
+/// Checks that see a fault soon, and that a busy machine still passes; who wants them to see one that hangs needs a shorter `timeout`.
+pub const PROMPT: &str = "path = \"/health\"\ninterval = \"100ms\"\ntimeout = \"10s\"\nconfirm_interval = \"20ms\"\nrise = 2";
 
 /// Flips as often as a test wants to see.
 pub const EAGER: &str =
@@ -39,7 +39,7 @@ impl Pair {
 
     /// The configuration of both zones with the lines of `sections` (and of `[check]`: `PROMPT`).
     pub fn builder(&self, sections: &str) -> Builder {
-        let mut builder = Proxy::builder().check(PROMPT).toml(sections);
+        let mut builder = Proxy::builder().check(PROMPT).toml(sections).in_memory();
         for zone in self.zones() {
             let servers: Vec<&Origin> = zone.servers.iter().collect();
             builder = builder.zone(zone.name, &servers).dependency(

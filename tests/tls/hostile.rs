@@ -27,12 +27,20 @@ fn socket(address: SocketAddr) -> TcpStream {
     socket
 }
 
-/// The time until the other side ends the connection.
-fn until_end(mut socket: TcpStream) -> Duration {
-    let begun = Instant::now();
+/// Waits until the other side ends the connection.
+fn until_end(mut socket: TcpStream) {
     let mut scrap = [0; 1024];
-    while socket.read(&mut scrap).is_ok_and(|count| count > 0) {}
-    begun.elapsed()
+    loop {
+        match socket.read(&mut scrap) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) => match error.kind() {
+                ErrorKind::WouldBlock => panic!("it does not end"),
+                ErrorKind::Interrupted => {}
+                _ => return,
+            },
+        }
+    }
 }
 
 #[test]
@@ -83,7 +91,7 @@ fn rubbish_gets_an_alert_and_one_line_for_who_debugs() {
         let mut socket = socket(proxy.address);
         socket.write_all(rubbish).unwrap();
         socket.shutdown(Shutdown::Write).unwrap();
-        assert!(until_end(socket) < PATIENCE);
+        until_end(socket);
     }
     eventually(PATIENCE, "each is noted once", || {
         proxy.log().matches("no TLS handshake").count() == 5
@@ -106,27 +114,28 @@ fn rubbish_gets_an_alert_and_one_line_for_who_debugs() {
 
 #[test]
 fn a_handshake_that_stalls_is_cut_when_the_head_is_due() {
-    let (_origin, site, proxy) = site("[limits]\nheader_timeout = \"1s\"");
+    let (_origin, site, proxy) = site("[limits]\nheader_timeout = \"2s\"");
+    let begun = Instant::now();
     // Silent; after the first byte; in the middle of the first message.
-    for part in [
+    let stalled = [
         &b""[..],
         b"\x16",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-    ] {
+    ]
+    .map(|part| {
         let mut socket = socket(proxy.address);
         socket.write_all(part).unwrap();
-        let took = until_end(socket);
-        assert!(
-            took > Duration::from_millis(800) && took < Duration::from_secs(6),
-            "{took:?}"
-        );
-    }
+        socket
+    });
     // After the handshake: its time counts for the head.
     let mut client = Client::connect(proxy.address, &site.trust());
-    let begun = Instant::now();
+    for socket in stalled {
+        until_end(socket);
+        assert!(begun.elapsed() > Duration::from_millis(1900));
+    }
     let (bytes, end) = client.rest();
     assert!(bytes.is_empty() && end.is_ok(), "{end:?}");
-    assert!(begun.elapsed() < Duration::from_secs(6));
+    assert!(begun.elapsed() < Duration::from_secs(15));
     // A head that has begun gets an answer, in TLS.
     let mut client = Client::connect(proxy.address, &site.trust());
     client.send("GET / HTTP/1.1\r\nHost: app.ex");

@@ -255,7 +255,7 @@ fn a_connection_that_hangs_is_given_up() {
         while wire.frame().is_ok() {}
         Ok(())
     });
-    let proxy = in_front_of_frames(address, "[upstream]\nping_interval = \"200ms\"");
+    let proxy = in_front_of_frames(address, "[upstream]\nping_interval = \"2s\"");
     assert_eq!(proxy.get("/").text(), "first");
     assert_eq!(proxy.get("/").text(), "alive");
     assert_eq!(connections.load(Ordering::SeqCst), 2);
@@ -279,8 +279,12 @@ fn a_slow_answer_on_a_live_connection_is_waited_for() {
         while wire.frame().is_ok() {}
         Ok(())
     });
-    let proxy = in_front_of_frames(address, "[upstream]\nping_interval = \"100ms\"");
-    assert_eq!(proxy.get("/").text(), "slow");
+    let proxy = in_front_of_frames(address, "[upstream]\nping_interval = \"1s\"");
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    // The second ping comes after sixteen intervals.
+    let answer = client.response_within("GET", PATIENCE * 3).unwrap();
+    assert_eq!(answer.text(), "slow");
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
@@ -290,7 +294,7 @@ fn a_backend_that_never_reads_holds_up_nobody_else() {
     let origin = Origin::named("b");
     let proxy = builder(&[&origin])
         .check("kind = \"tcp\"\ninterval = \"1h\"")
-        .toml("[upstream]\nconnect_timeout = \"300ms\"\nbalance = \"round-robin\"")
+        .toml("[upstream]\nconnect_timeout = \"2s\"\nbalance = \"round-robin\"")
         .backend_at(
             "stuck",
             &format!("h2c://{}", stuck.local_addr().unwrap()),

@@ -1,7 +1,5 @@
 //! How requests share connections: as many as the backend allows, few connections, and what zones and idle times do to them.
 
-use std::time::Duration;
-
 use crate::origin::{Options, Origin};
 use crate::service::{builder, in_front_of};
 use crate::support::load::Plan;
@@ -97,7 +95,7 @@ fn a_planned_flip_moves_requests_and_leaves_those_under_way() {
     let proxy = Proxy::builder()
         .check(PROMPT)
         .toml(EAGER)
-        .server("workers = 1\ndrain_timeout = \"1s\"")
+        .server("workers = 1\ndrain_timeout = \"3s\"")
         .zone_at("fz-1", &[])
         .backend_at("app-1", &format!("h2c://{}", first.address), "")
         .zone_at("fz-2", &[])
@@ -113,7 +111,7 @@ fn a_planned_flip_moves_requests_and_leaves_those_under_way() {
     talks.send("3\r\none\r\n");
     assert_eq!(talks.exact(8).unwrap(), b"3\r\nONE\r\n");
     // And then its time is over: cut, not ended.
-    let (rest, _) = talks.rest(Duration::from_secs(10));
+    let (rest, _) = talks.rest(PATIENCE);
     assert!(rest.is_empty(), "{rest:?}");
 }
 

@@ -5,12 +5,15 @@ use crate::site::Site;
 use crate::support::wait::PATIENCE;
 use crate::support::{Origin, Proxy, eventually};
 
+/// Nobody waits for a backend that is refused; a handshake may take its time.
+const IMPATIENT: &str = "[failover]\nhold_time = \"200ms\"\n[upstream]\nconnect_timeout = \"10s\"";
+
 /// A `tcp` check sees nothing of it: requests come, and are refused.
 fn refused(site: &Site, terms: &str) -> Proxy {
     let builder = site
         .builder(terms)
         .check("kind = \"tcp\"\ninterval = \"100ms\"");
-    let proxy = builder.toml("[failover]\nhold_time = \"200ms\"").start();
+    let proxy = builder.toml(IMPATIENT).start();
     proxy.until_all_up();
     let answer = proxy.get("/");
     assert_eq!(answer.status, 502, "{}", answer.text());
@@ -105,7 +108,7 @@ fn who_asks_for_our_certificate_gets_it() {
     assert!(site.tls.shaken().iter().all(|s| s.client_certificate));
     let proxy = site
         .builder(&site.terms(""))
-        .toml("[failover]\nhold_time = \"200ms\"")
+        .toml(IMPATIENT)
         .check("kind = \"tcp\"")
         .start();
     let status = proxy.get("/").status;

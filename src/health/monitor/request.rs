@@ -149,7 +149,7 @@ impl Monitor {
             return;
         };
         let done = self.done(entries);
-        if done.active == zone {
+        if done.active == zone || is_entered(&zone, entries) {
             self.chronicle.answer(reply, Ok(done));
         } else if self.checker.is_flipping() {
             self.planned = Some((zone, reply));
@@ -183,5 +183,51 @@ impl Monitor {
                 said.join("\n")
             },
         }
+    }
+}
+
+/// Whether a flip to `zone` is among what has just been settled. It may have been left again in the same step: the order was carried out all
+/// the same, and what came of it is in the answer.
+fn is_entered(zone: &str, entries: &[Arc<Entry>]) -> bool {
+    let events = entries.iter().filter_map(|entry| entry.event.as_ref());
+    let mut flips = events.filter_map(|event| match &event.what {
+        What::Flip(flip) => Some(flip),
+        _ => None,
+    });
+    flips.any(|flip| *flip.to == *zone)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::health::report::{Cause, Flip};
+
+    #[test]
+    fn an_order_whose_flip_is_undone_at_once_was_carried_out() {
+        let flip = |epoch, from: &str, to: &str, cause| {
+            let what = What::Flip(Flip {
+                epoch,
+                from: from.into(),
+                to: to.into(),
+                cause,
+                rule: String::new(),
+                reasons: Vec::new(),
+                evidence: Vec::new(),
+                alternatives: Vec::new(),
+                degraded: false,
+                shedding: Vec::new(),
+                detected_in: Duration::ZERO,
+            });
+            let at = Timestamp::UNIX_EPOCH;
+            Arc::new(Entry::new(epoch, epoch, Event { at, what }))
+        };
+        let there = flip(10, "fz-1", "fz-2", Cause::Operator);
+        let back = flip(11, "fz-2", "fz-1", Cause::Failover);
+        assert!(is_entered("fz-2", &[there, Arc::clone(&back)]));
+        assert!(!is_entered("fz-2", &[back]));
     }
 }

@@ -1,4 +1,5 @@
-//! A backend's socket, as hyper reads and writes it: it counts bytes and looks for interim responses, and does nothing else.
+//! A backend's socket, as hyper reads and writes it: it counts bytes, looks for interim responses, and lets large bodies
+//! gather.
 //!
 //! It passes vectored writes on. Forgetting that would work, and would silently make hyper copy every body.
 

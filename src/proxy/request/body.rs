@@ -252,8 +252,8 @@ impl Body for ResponseBody {
         };
         if let Some(record) = &mut this.record {
             match &polled {
-                Poll::Pending => record.waits(),
-                Poll::Ready(None) => {}
+                // Between the last bytes and the news that there are no more, the client may have kept us waiting.
+                Poll::Pending | Poll::Ready(None) => record.waits(),
                 Poll::Ready(Some(Ok(frame))) => {
                     record.sent(frame.data_ref().map_or(0, Bytes::len));
                 }

@@ -262,8 +262,7 @@ impl Record {
 
     /// The response head has come from the backend, just now unless there were other attempts.
     pub(crate) fn answered(&mut self, status: StatusCode) {
-        // Each stream of HTTP/2 waits for its client's leave to send.
-        self.prompt = self.retry.is_none() && self.version != Version::HTTP_2;
+        self.prompt = self.retry.is_none();
         self.status = status.as_u16();
         let bad = status.is_server_error();
         self.ending = if bad {

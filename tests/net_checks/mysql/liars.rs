@@ -161,9 +161,10 @@ async fn half_an_answer_is_l7rsp_when_the_connection_ends_and_l7tout_when_it_doe
 #[tokio::test]
 async fn a_tls_handshake_that_is_never_answered_is_l6tout_and_one_in_the_clear_l6rsp() {
     let tls = ", tls = { verify = false }";
+    // Time enough for the greeting.
     let outcome = probe_liar(
         liar::saying(greeting(&[])).await,
-        &format!("{tls}, {SHORT}"),
+        &format!("{tls}, timeout = \"2s\""),
     )
     .await;
     assert_eq!(outcome.code, CheckCode::L6Timeout, "{outcome}");

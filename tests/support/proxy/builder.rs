@@ -17,6 +17,7 @@ pub struct Builder {
     zones: String,
     pub(super) environment: Vec<(String, String)>,
     pub(super) small_disk: Option<&'static str>,
+    pub(super) in_memory: bool,
 }
 
 impl Builder {
@@ -111,6 +112,13 @@ impl Builder {
     /// [`Proxy::state_file`] and which ends with the process. Needs the right to mount, as root has it.
     pub fn small_disk(mut self, size: &'static str) -> Self {
         self.small_disk = Some(size);
+        self
+    }
+
+    /// Its files lie in memory, where the system has a place for that: from a disk that takes longer than 250 ms for a moment, as that of a
+    /// busy machine does, no flip is remembered over a crash.
+    pub fn in_memory(mut self) -> Self {
+        self.in_memory = true;
         self
     }
 
