@@ -112,13 +112,7 @@ fn operator_state(json: &Value) -> Option<(ComponentKey, Operator)> {
         zone: json["zone"].as_str()?.into(),
         name: json["component"].as_str()?.into(),
     };
-    let state = match json["state"].as_str()? {
-        "ready" => Operator::Ready,
-        "drain" => Operator::Drain,
-        "maintenance" => Operator::Maintenance,
-        _ => return None,
-    };
-    Some((key, state))
+    Some((key, Operator::named(json["state"].as_str()?)?))
 }
 
 #[cfg(test)]

@@ -69,6 +69,14 @@ impl fmt::Display for Status {
     }
 }
 
+impl Operator {
+    /// The state of this name, as it is displayed.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [Self::Ready, Self::Drain, Self::Maintenance];
+        all.into_iter().find(|state| state.to_string() == name)
+    }
+}
+
 impl fmt::Display for Operator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

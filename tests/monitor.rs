@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use firedoor::health::checker::{Command, Refusal};
 use firedoor::health::monitor::Done;
-use firedoor::health::report::What;
+use firedoor::health::report::{Report, What};
 use firedoor::outcome::{CheckCode, Ending, Observation, Trouble};
 use firedoor::snapshot::Admission;
-use firedoor::zone::{Status, Verdict};
+use firedoor::zone::{Operator, Status, Verdict};
 use house::{House, Origin, PATIENCE, activate, in_time, somebody};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -237,6 +237,50 @@ async fn the_epoch_never_goes_back_though_the_state_file_is_destroyed() {
     let first = house.snapshot.current();
     assert_eq!((first.active, first.epoch), (1, done.epoch));
     assert!(house.state_dir().join("state.json.broken").exists());
+}
+
+#[tokio::test]
+async fn pins_and_operator_states_outlive_the_state_file() {
+    let house = House::of_two_zones().await.start().await;
+    let component = house.handle.report().zones[1].components[0].key.clone();
+    let state = |state| Command::Operator {
+        component: component.clone(),
+        state,
+        reason: None,
+    };
+    let pin = |zone: &str| Command::Pin {
+        zone: zone.into(),
+        reason: None,
+    };
+    let order = async |house: &House<house::Running>, command| {
+        let done = house.handle.command(command, somebody(), None).await;
+        done.unwrap();
+    };
+    let kept = |report: Arc<Report>| {
+        let mut all = report.zones.iter().flat_map(|zone| &zone.components);
+        let one = all.find(|one| one.key == component).unwrap();
+        (report.pinned.clone(), one.operator)
+    };
+    order(&house, pin("fz-1")).await;
+    order(&house, state(Operator::Maintenance)).await;
+    let house = house.stop().await;
+    fs::remove_file(house.state_dir().join("state.json")).unwrap();
+    let house = house.build();
+    let pinned = Some("fz-1".into());
+    assert_eq!(kept(house.handle.report()), (pinned, Operator::Maintenance));
+    let house = house.run();
+
+    // What was taken back doesn't come back.
+    let unpin = Command::Unpin {
+        zone: "fz-1".into(),
+        reason: None,
+    };
+    order(&house, unpin).await;
+    order(&house, state(Operator::Ready)).await;
+    let house = house.stop().await;
+    fs::write(house.state_dir().join("state.json"), "nonsense").unwrap();
+    let house = house.build();
+    assert_eq!(kept(house.handle.report()), (None, Operator::Ready));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What earlier processes left in the journal.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -9,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Entry;
+use crate::zone::{ComponentKey, Operator};
 
 /// How many entries are kept in memory.
 pub const KEPT: usize = 1000;
@@ -24,6 +26,10 @@ pub struct Past {
     pub last_number: u64,
     /// The last flip that the journal tells of.
     pub last_flip: Option<LastFlip>,
+    /// The pinned zone, as far as the journal tells of pins.
+    pub pinned: Option<String>,
+    /// Operator states other than `Ready`, as far as it tells of them.
+    pub operators: BTreeMap<ComponentKey, Operator>,
     /// Lines that are no entries.
     pub unreadable: usize,
     /// Why the journal can't be read or written.
@@ -73,9 +79,7 @@ impl Past {
                 continue;
             };
             self.last_number = self.last_number.max(number);
-            if let Some(flip) = LastFlip::of(&json) {
-                self.last_flip = Some(flip);
-            }
+            self.learn(&json);
             self.entries.push(Arc::new(Entry {
                 number,
                 event: None,
@@ -83,13 +87,34 @@ impl Past {
             }));
         }
     }
+
+    /// What a line tells of that outlasts it.
+    fn learn(&mut self, json: &Value) -> Option<()> {
+        match json["kind"].as_str()? {
+            "flip" => self.last_flip = Some(LastFlip::of(json)?),
+            "pin" => {
+                let zone = json["zone"].as_str()?;
+                self.pinned = json["pinned"].as_bool()?.then(|| zone.to_owned());
+            }
+            "operator_state" => {
+                let (zone, name) = json["component"].as_str()?.split_once(':')?;
+                let key = ComponentKey {
+                    zone: zone.into(),
+                    name: name.into(),
+                };
+                match Operator::named(json["to"].as_str()?)? {
+                    Operator::Ready => self.operators.remove(&key),
+                    state => self.operators.insert(key, state),
+                };
+            }
+            _ => {}
+        }
+        Some(())
+    }
 }
 
 impl LastFlip {
     fn of(json: &Value) -> Option<Self> {
-        if json["kind"] != "flip" {
-            return None;
-        }
         Some(Self {
             epoch: json["epoch"].as_u64()?,
             to: json["to"].as_str()?.to_owned(),

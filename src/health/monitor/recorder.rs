@@ -80,7 +80,7 @@ impl Recorder {
                 past.unreadable
             );
         }
-        let memory = recall(memory.unwrap_or_default(), &past);
+        let memory = recall(memory, &past);
         let disk = Disk { state, journal };
         let recorder = Self {
             disk: Arc::new(Mutex::new(disk)),
@@ -174,25 +174,40 @@ impl Recorder {
 }
 
 /// `memory`, unless the journal tells of a later flip (because `state.json` is lost, or a hanging disk made us commit before
-/// it was stored): an epoch never goes back, and the zone that was entered last is where the traffic stays.
-fn recall(memory: Memory, past: &Past) -> Memory {
-    let Some(flip) = &past.last_flip else {
-        return memory;
-    };
-    if flip.epoch <= memory.epoch {
-        return memory;
+/// it was stored): an epoch never goes back, and the zone that was entered last is where the traffic stays. Where nothing is left of
+/// `state.json`, what is pinned, drained or in maintenance by the journal is so still.
+fn recall(memory: Option<Memory>, past: &Past) -> Memory {
+    let lost = memory.is_none();
+    let mut memory = memory.unwrap_or_default();
+    if let Some(flip) = past
+        .last_flip
+        .as_ref()
+        .filter(|flip| flip.epoch > memory.epoch)
+    {
+        warn!(
+            "the journal knows of epoch {} with {} active, which was not stored: going on from there",
+            flip.epoch, flip.to
+        );
+        memory.epoch = flip.epoch;
+        memory.active = Some(flip.to.clone());
+        memory.active_since = flip.at;
+        memory.active_because.clone_from(&flip.message);
     }
-    warn!(
-        "the journal knows of epoch {} with {} active, which was not stored: going on from there",
-        flip.epoch, flip.to
-    );
-    Memory {
-        epoch: flip.epoch,
-        active: Some(flip.to.clone()),
-        active_since: flip.at,
-        active_because: flip.message.clone(),
-        ..memory
+    if lost && let Some(zone) = &past.pinned {
+        warn!("by the journal {zone} is pinned, which was not stored: it is pinned still");
+        // Without a flip it is the one that was active from the beginning.
+        memory.active.get_or_insert_with(|| zone.clone());
+        memory.pinned = Some(zone.clone());
     }
+    if lost {
+        for (component, state) in &past.operators {
+            warn!(
+                "by the journal {component} is set to {state}, which was not stored: it is so still"
+            );
+        }
+        memory.operators.clone_from(&past.operators);
+    }
+    memory
 }
 
 #[cfg(test)]
@@ -211,13 +226,13 @@ mod tests {
             }),
             ..Past::default()
         };
-        let lost = recall(Memory::default(), &past);
+        let lost = recall(None, &past);
         assert_eq!((lost.epoch, lost.active.as_deref()), (7, Some("fz-2")));
         let newer = Memory {
             epoch: 8,
             active: Some("fz-1".into()),
             ..Memory::default()
         };
-        assert_eq!(recall(newer.clone(), &past), newer);
+        assert_eq!(recall(Some(newer.clone()), &past), newer);
     }
 }
