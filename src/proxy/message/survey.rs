@@ -40,6 +40,8 @@ pub(in crate::proxy) enum ConnectionField {
 }
 
 impl Survey {
+    /// By itself: inlined into its one busy caller, it has taken half as many instructions again.
+    #[inline(never)]
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let mut found = Self::default();
         for (name, value) in headers {
