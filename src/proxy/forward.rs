@@ -50,7 +50,7 @@ pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
     state: Rc<Exchange>,
     request: Request<B>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    state.begin_request();
+    state.begin_request(request.body().is_end_stream());
     let begun = state.worker.tick();
     let mut record = Record::begin(&state, &request, begun);
     let found = Survey::of(request.headers());

@@ -1,5 +1,7 @@
 //! Bodies pass through; they are not collected.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::support::behaviour::{self, Next};
@@ -136,6 +138,91 @@ fn a_client_that_leaves_cancels_its_request() {
     eventually(PATIENCE, "the origin's connection ends", || {
         origin.open_connections() == 0
     });
+}
+
+#[test]
+fn a_client_that_leaves_after_a_body_cancels_its_request() {
+    let origin = Origin::start(behaviour::hang());
+    let proxy = Proxy::in_front_of(&[&origin]);
+    let large = "x".repeat(300_000);
+    for (path, framing, body) in [
+        ("/kept", "Content-Length: 5", "hello"),
+        ("/streamed", "Content-Length: 300000", &large),
+        (
+            "/chunked",
+            "Transfer-Encoding: chunked",
+            "5\r\nhello\r\n0\r\n\r\n",
+        ),
+        (
+            "/trailers",
+            "Transfer-Encoding: chunked",
+            "5\r\nhello\r\n0\r\nSum: 1\r\n\r\n",
+        ),
+    ] {
+        let mut client = proxy.client();
+        client.send(format!(
+            "POST {path} HTTP/1.1\r\nHost: app.example\r\n{framing}\r\n\r\n{body}"
+        ));
+        origin.saw(path);
+        drop(client);
+        eventually(
+            PATIENCE,
+            &format!("{path}: the origin's connection ends"),
+            || origin.open_connections() == 0,
+        );
+    }
+}
+
+#[test]
+fn what_comes_while_a_request_is_answered_belongs_to_the_next() {
+    let open = Arc::new(AtomicBool::new(false));
+    let origin = Origin::start(behaviour::custom({
+        let gated = behaviour::gated(&open, behaviour::echo());
+        let echo = behaviour::echo();
+        move |exchange| match exchange.head.line.contains("/gated") {
+            true => gated(exchange),
+            false => echo(exchange),
+        }
+    }));
+    let proxy = Proxy::builder()
+        .server("workers = 1")
+        .zone("fz-1", &[&origin])
+        .start();
+    for first in [
+        "GET /gated HTTP/1.1\r\nHost: app.example\r\n\r\n",
+        "POST /gated HTTP/1.1\r\nHost: app.example\r\nContent-Length: 5\r\n\r\nhello",
+    ] {
+        open.store(false, Ordering::SeqCst);
+        let before = origin.count();
+        let mut client = proxy.client();
+        client.send(first);
+        eventually(PATIENCE, "the first request arrives", || {
+            origin.count() > before
+        });
+        for part in [
+            "P",
+            "O",
+            "ST /next HTTP/1.1\r\nHost: app.example\r\nContent-Length: 3\r\n\r\na",
+            "bc",
+        ] {
+            client.send(part);
+            // Its worker has seen the part before this is answered.
+            assert_eq!(proxy.get("/other").status, 200);
+        }
+        open.store(true, Ordering::SeqCst);
+        assert!(client.response().text().contains("/gated HTTP/1.1"));
+        let next = client.response().text();
+        assert!(
+            next.starts_with("POST /next HTTP/1.1\n") && next.ends_with("\nabc"),
+            "{next}"
+        );
+        assert_eq!(
+            client
+                .exchange("GET /last HTTP/1.1\r\nHost: app.example\r\n\r\n")
+                .status,
+            200
+        );
+    }
 }
 
 #[test]

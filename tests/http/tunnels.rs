@@ -1,5 +1,7 @@
 //! Upgrades: a tunnel after the backend's 101, and never before.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::support::behaviour::{self, Next};
@@ -54,6 +56,38 @@ fn bytes_sent_together_with_the_request_wait_for_the_101() {
     client.send(format!("{ASK}early"));
     client.head();
     assert_eq!(client.exact(5).unwrap(), b"EARLY");
+}
+
+#[test]
+fn bytes_sent_before_the_101_come_in_their_order() {
+    let open = Arc::new(AtomicBool::new(false));
+    let upgrade = behaviour::gated(&open, behaviour::upgrade());
+    let origin = Origin::start(behaviour::custom(move |exchange| {
+        match exchange.head.field("upgrade") {
+            Some(_) => upgrade(exchange),
+            None => exchange.send(&behaviour::response(200, &[], b"")),
+        }
+    }));
+    let proxy = Proxy::builder()
+        .server("workers = 1")
+        .zone("fz-1", &[&origin])
+        .start();
+    for early in ["", "ea"] {
+        open.store(false, Ordering::SeqCst);
+        let before = origin.count();
+        let mut client = proxy.client();
+        client.send(format!("{ASK}{early}"));
+        eventually(PATIENCE, "the request arrives", || origin.count() > before);
+        for part in ["r", "ly bi", "rd"] {
+            client.send(part);
+            // Its worker has seen the part before this is answered.
+            assert_eq!(proxy.get("/other").status, 200);
+        }
+        open.store(true, Ordering::SeqCst);
+        client.head();
+        let all = format!("{early}rly bird").to_ascii_uppercase();
+        assert_eq!(client.exact(all.len()).unwrap(), all.into_bytes());
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::message;
@@ -120,6 +120,15 @@ pub fn hang() -> Behaviour {
         exchange.read_body();
         exchange.wait_for_end();
         Next::Close
+    })
+}
+
+/// Does as `then` does, once `open` is set.
+pub fn gated(open: &Arc<AtomicBool>, then: Behaviour) -> Behaviour {
+    let open = Arc::clone(open);
+    custom(move |exchange| {
+        eventually(PATIENCE, "the gate opens", || open.load(Ordering::SeqCst));
+        then(exchange)
     })
 }
 

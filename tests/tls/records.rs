@@ -1,9 +1,13 @@
 //! TLS cuts bytes into records, TCP cuts records into segments, and neither border means anything to HTTP.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::client::Client;
 use crate::site::Site;
 use crate::support::behaviour::{self, Next};
-use crate::support::{Origin, Proxy};
+use crate::support::wait::PATIENCE;
+use crate::support::{Origin, Proxy, eventually};
 
 fn site() -> (Origin, Site, Proxy) {
     let origin = Origin::start(behaviour::echo());
@@ -168,10 +172,7 @@ fn each_part_of_a_response_leaves_when_it_comes() {
         exchange.send(head.as_bytes());
         for _ in 0..3 {
             exchange.send(b"data: one\n");
-            gate.lock()
-                .unwrap()
-                .recv_timeout(crate::support::wait::PATIENCE)
-                .unwrap();
+            gate.lock().unwrap().recv_timeout(PATIENCE).unwrap();
         }
         Next::Keep
     }));
@@ -207,9 +208,7 @@ fn a_response_is_read_to_its_end_by_a_client_that_begins_late() {
     origin.behave(behaviour::ok("l".repeat(body)));
     let mut client = Client::connect(proxy.address, &site.trust());
     client.send("GET / HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n\r\n");
-    crate::support::eventually(crate::support::wait::PATIENCE, "it has been asked", || {
-        origin.count() == 1
-    });
+    eventually(PATIENCE, "it has been asked", || origin.count() == 1);
     let (bytes, end) = client.rest();
     assert!(end.is_ok(), "{end:?}");
     assert!(bytes.len() > body);
@@ -230,4 +229,43 @@ fn a_response_that_breaks_off_is_seen_to_break_off() {
         "{end:?} {:?}",
         String::from_utf8_lossy(&bytes)
     );
+}
+
+#[test]
+fn what_comes_while_a_request_is_answered_belongs_to_the_next() {
+    let open = Arc::new(AtomicBool::new(false));
+    let (origin, site, proxy) = site();
+    origin.behave(behaviour::gated(&open, behaviour::echo()));
+    let mut client = Client::connect(proxy.address, &site.trust());
+    client.send(get("/first"));
+    origin.saw("/first");
+    let next = get("/next");
+    let (begin, end) = next.split_at(1);
+    for part in [begin, end, &get("/last")] {
+        let record = client.record(part);
+        client.send_raw(&record);
+    }
+    open.store(true, Ordering::SeqCst);
+    for path in ["/first", "/next", "/last"] {
+        let answer = client.response();
+        assert!(answer.body.starts_with(&format!("GET {path} ")), "{path}");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_cancels_its_request_however_it_does() {
+    let (origin, site, proxy) = site();
+    origin.behave(behaviour::hang());
+    type Leave = fn(&mut Client);
+    let ways: [(&str, Leave); 2] = [
+        ("/with-a-word", Client::finish_writing),
+        ("/without", |client| client.cut_writing()),
+    ];
+    for (path, leave) in ways {
+        let mut client = Client::connect(proxy.address, &site.trust());
+        client.send(get(path));
+        origin.saw(path);
+        leave(&mut client);
+        eventually(PATIENCE, path, || origin.open_connections() == 0);
+    }
 }

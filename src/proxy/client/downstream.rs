@@ -71,6 +71,8 @@ pub(crate) struct Downstream {
     /// A request has come whose response isn't out as yet. Not the same as [`Phase::Request`], which ends as soon as hyper has all of the
     /// response. Never with HTTP/2.
     owes: Cell<bool>,
+    /// All of the request has come, and it is being answered: what the client says now is about another one. Never with HTTP/2.
+    whole: Cell<bool>,
     /// Somebody waits for that.
     breaking: Cell<bool>,
     cut: Cell<Option<Cut>>,
@@ -141,6 +143,7 @@ impl Downstream {
             interim_out: RefCell::default(),
             flushed: Cell::new(true),
             owes: Cell::new(false),
+            whole: Cell::new(false),
             breaking: Cell::new(false),
             cut: Cell::new(None),
             sleeper: Sleeper::default(),
@@ -245,11 +248,22 @@ impl Downstream {
 
     // === what a request tells, where there is one at a time
 
-    /// A request begins: the head's deadline is over.
-    pub(in crate::proxy) fn begin_request(&self) {
+    /// A request begins: the head's deadline is over. `whole`: it has no body.
+    pub(in crate::proxy) fn begin_request(&self, whole: bool) {
         self.phase.set(Phase::Request);
         self.owes.set(true);
+        self.whole.set(whole);
         self.due.set(0);
+    }
+
+    /// The end of its body has come.
+    pub(in crate::proxy) fn complete_request(&self) {
+        self.whole.set(true);
+    }
+
+    /// Whether a request is being answered that has come from its beginning to its end.
+    pub(crate) fn is_request_whole(&self) -> bool {
+        self.whole.get()
     }
 
     /// The response has broken off: it ends in an error once hyper has sent what came before.
@@ -265,6 +279,7 @@ impl Downstream {
     /// The response is complete, or nothing more will come of it.
     pub(in crate::proxy) fn end_request(&self) {
         self.phase.set(Phase::Idle);
+        self.whole.set(false);
         self.head_begun.set(false);
         let limit = self.worker.limit(|limits| limits.idle_timeout);
         self.due.set(self.worker.now() + millis(limit));

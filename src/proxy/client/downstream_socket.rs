@@ -1,5 +1,5 @@
-//! A client's socket, as hyper and h2 read and write it: it counts bytes, notes stalls, and has better words for what hyper would answer
-//! by itself.
+//! A client's socket, as hyper and h2 read and write it: it counts bytes, notes stalls, sees when the client leaves, and has better words
+//! for what hyper would answer by itself.
 //!
 //! It passes vectored writes on. Forgetting that would work, and would silently make hyper copy every body.
 
@@ -24,6 +24,8 @@ pub(crate) struct DownstreamSocket<S> {
     reading: Reading,
     /// hyper writes here, not h2.
     hyper: bool,
+    /// What the client has sent while it waited for its response, and hyper has not read yet. It came before all that is in `stream`.
+    ahead: Option<u8>,
     /// What it was not left to hyper to say.
     farewell: Option<Box<Farewell>>,
 }
@@ -36,6 +38,7 @@ impl<S: ClientStream> DownstreamSocket<S> {
             state,
             reading: Reading::new(doorbell),
             hyper: false,
+            ahead: None,
             farewell: None,
         }
     }
@@ -52,9 +55,31 @@ impl<S: ClientStream> DownstreamSocket<S> {
         self.stream
     }
 
-    /// With what was said last by it, if nobody had asked for that.
-    pub(crate) fn into_parts(self) -> (S, Option<Box<Farewell>>) {
-        (self.stream, self.farewell)
+    /// With the byte that comes before all that is in it, and what was said last by it, if nobody had asked for that.
+    pub(crate) fn into_parts(self) -> (S, Option<u8>, Option<Box<Farewell>>) {
+        (self.stream, self.ahead, self.farewell)
+    }
+
+    /// Ends in an error if the client has left while its request is being answered. That includes one that has closed its half only: it
+    /// can't be told from one that is gone before there is something to write.
+    ///
+    /// hyper would look for that by itself, and make a buffer ready for it while the request still holds on to the last one: 8 KiB for
+    /// each request, in memory that is cold. After the response it reads into the same one again.
+    fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !self.state.is_request_whole() || self.reading.is_quiet() || self.ahead.is_some() {
+            return Ok(());
+        }
+        let mut byte = [0];
+        let mut buf = ReadBuf::new(&mut byte);
+        if self
+            .reading
+            .poll(&mut self.stream, cx, &mut buf)?
+            .is_ready()
+        {
+            let next = buf.filled().first();
+            self.ahead = Some(*next.ok_or(io::ErrorKind::ConnectionAborted)?);
+        }
+        Ok(())
     }
 
     /// Sends interim responses, which must stand before whatever hyper sends next.
@@ -110,9 +135,17 @@ impl<S: ClientStream> AsyncRead for DownstreamSocket<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
+        let ahead = this.ahead.take();
+        if let Some(byte) = ahead {
+            buf.put_slice(&[byte]);
+        }
         let result = this.reading.poll(&mut this.stream, cx, buf);
         if buf.filled().len() > before {
             this.state.has_read();
+        }
+        if ahead.is_some() {
+            // What follows it, or its end, comes with the next read.
+            return Poll::Ready(Ok(()));
         }
         result
     }
@@ -132,6 +165,7 @@ impl<S: ClientStream> AsyncWrite for DownstreamSocket<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.watch(cx)?;
         ready!(self.poll_interim(cx))?;
         if !self.state.owes_response() && self.hyper {
             return self.poll_farewell(cx, bufs);
@@ -145,6 +179,7 @@ impl<S: ClientStream> AsyncWrite for DownstreamSocket<S> {
 
     /// hyper flushes only once its own buffer is empty: with what TLS still has, the client has taken everything.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.watch(cx)?;
         ready!(self.poll_interim(cx))?;
         loop {
             let taken = self.stream.poll_leftover(cx);

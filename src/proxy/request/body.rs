@@ -102,7 +102,7 @@ impl Streamed {
                 Poll::Pending
             }
             Poll::Ready(None) => {
-                self.state.body_end();
+                self.state.body_complete();
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(_))) => self.fail(BodyTrouble::Broken),
@@ -130,8 +130,8 @@ impl Streamed {
                     }
                     self.state.body_progress(data.len());
                 }
-                if self.incoming.is_end_stream() {
-                    self.state.body_end();
+                if frame.is_trailers() || self.incoming.is_end_stream() {
+                    self.state.body_complete();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

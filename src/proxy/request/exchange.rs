@@ -109,10 +109,10 @@ impl Exchange {
         }
     }
 
-    /// A request begins.
-    pub(crate) fn begin_request(&self) {
+    /// A request begins. `whole`: it has no body.
+    pub(crate) fn begin_request(&self, whole: bool) {
         if self.stream.is_none() {
-            self.downstream.begin_request();
+            self.downstream.begin_request(whole);
         }
         self.body.end();
         self.body_due.set(0);
@@ -207,8 +207,17 @@ impl Exchange {
         }
     }
 
+    /// No more of it is waited for.
     pub(crate) fn body_end(&self) {
         self.body.end();
+    }
+
+    /// All of it has come.
+    pub(crate) fn body_complete(&self) {
+        self.body.end();
+        if self.stream.is_none() {
+            self.downstream.complete_request();
+        }
     }
 
     /// Body bytes of the request that have come.

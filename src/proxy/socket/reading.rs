@@ -23,13 +23,18 @@ impl Reading {
         }
     }
 
+    /// Whether there is nothing in it: nobody has rung since it was found empty.
+    pub(in crate::proxy) fn is_quiet(&self) -> bool {
+        self.empty && !self.doorbell.has_rung()
+    }
+
     pub(in crate::proxy) fn poll<S: AsyncRead + Unpin>(
         &mut self,
         stream: &mut S,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.empty && !self.doorbell.has_rung() {
+        if self.is_quiet() {
             return Poll::Pending;
         }
         self.doorbell.listen();

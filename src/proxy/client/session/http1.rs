@@ -64,7 +64,7 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
     // Taken whatever the end: a tunnel left behind would hold on to its own `Exchange`, and neither would ever go.
     let tunnel = exchange.tunnel.borrow_mut().take();
     let http1::Parts { io, read_buf, .. } = connection.into_parts();
-    let (mut stream, farewell) = io.into_inner().into_parts();
+    let (mut stream, ahead, farewell) = io.into_inner().into_parts();
     match (farewell, &end) {
         (Some(farewell), _) => Record::parted(&state, *farewell).finish(),
         (None, Ok(Err(error))) if error.is_parse() => {
@@ -81,7 +81,11 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
     match end {
         Ok(Ok(())) => match tunnel {
             Some(tunnel) => {
-                Box::pin(upgrade::relay(&exchange, stream, read_buf, tunnel)).await;
+                let early = match ahead {
+                    Some(byte) => [&read_buf[..], &[byte]].concat().into(),
+                    None => read_buf,
+                };
+                Box::pin(upgrade::relay(&exchange, stream, early, tunnel)).await;
             }
             None => Box::pin(linger(stream)).await,
         },
@@ -108,6 +112,8 @@ fn builder(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
         .header_read_timeout(None)
+        // Not to keep who closes its half: the socket looks for clients that leave, see there.
+        .half_close(true)
         // More than a head may have: what is within this can still be told apart (414, 431) in step 2.
         .max_buf_size(limits.max_header_size + 256 * 1024);
     if limits.max_headers != 100 {
