@@ -45,12 +45,13 @@ use crate::telemetry::meter::PoolMeter;
 use crate::telemetry::trace::otlp::Span;
 
 use census::Census;
+use clock::Clock;
 use complaint::Complaints;
 use crew::{Order, Parts};
 use seats::Seats;
 
 pub(crate) use census::Open;
-pub(crate) use clock::millis;
+pub(crate) use clock::{millis, time_passes};
 
 /// How often deadlines are compared with the clock. All of them are late by up to this much.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -58,10 +59,8 @@ pub const TICK: Duration = Duration::from_millis(50);
 /// See the module's promise.
 pub(crate) struct Worker {
     index: usize,
-    /// Microseconds and milliseconds since the process started, as of the last look at the clock.
-    micros: Cell<u64>,
-    now: Cell<u64>,
-    /// What the calendar said when they were 0, in microseconds since 1970.
+    clock: Clock,
+    /// What the calendar said at its beginning, in microseconds since 1970.
     origin: Cell<i64>,
     cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     view: RefCell<Rc<View>>,
@@ -96,8 +95,7 @@ impl Worker {
         let shared = (&parts.demands, &parts.meter);
         let worker = Rc::new(Self {
             index,
-            micros: Cell::new(0),
-            now: Cell::new(1),
+            clock: Clock::since(started),
             origin: Cell::new(0),
             cache: RefCell::new(parts.subscriber.cache()),
             view: RefCell::new(Rc::new(View::new(snapshot, None, shared, started))),
@@ -117,7 +115,6 @@ impl Worker {
             ended: Notify::new(),
             parts,
         });
-        worker.tick();
         worker.look_at_calendar();
         worker
     }

@@ -51,7 +51,7 @@ pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
     request: Request<B>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     state.begin_request(request.body().is_end_stream());
-    let begun = state.worker.tick();
+    let begun = state.worker.glance();
     let mut record = Record::begin(&state, &request, begun);
     let found = Survey::of(request.headers());
     if !S::SECURED
@@ -102,8 +102,6 @@ async fn forward<B: Body + Into<ClientBody>>(
     let mut failed: Option<Trouble> = None;
     // An answer worth another try, for want of a better one.
     let mut poor: Option<Box<Answer>> = None;
-    // Not if it was held or its body has been waited for: that time is not the backend's.
-    let mut first = matches!(request.body(), RequestBody::Empty);
     let mut dressed = false;
     loop {
         // 1. snapshot
@@ -134,7 +132,6 @@ async fn forward<B: Body + Into<ClientBody>>(
             stay.end(worker, pool);
         }
         let Some(mut flight) = picked else {
-            first = false;
             // Boxed: few requests are ever held, and all of them would carry the room for it.
             match Box::pin(stay.wait(state, view, pool, &mut tried, failed, record)).await {
                 Ok(()) => continue,
@@ -162,7 +159,6 @@ async fn forward<B: Body + Into<ClientBody>>(
                 match Box::pin(connecting).await {
                     Ok(connection) => {
                         record.connected(since.elapsed());
-                        first = false;
                         // Looked at anew: this task may be woken before the worker has taken the new snapshot over.
                         let _taken_over = worker.view();
                         if !flight.is_welcome() {
@@ -202,10 +198,7 @@ async fn forward<B: Body + Into<ClientBody>>(
         let most = settings.retries;
         let repeatable = spare.is_some() && prepared.idempotent && most > 0;
         let may_repeat = repeatable && retries < most;
-        // One reading of the clock less for the usual request, which has been sent as soon as it had come.
-        if !std::mem::take(&mut first) {
-            worker.tick();
-        }
+        worker.glance();
         let sent_at = worker.micros();
         let rules = Rules {
             limit: millis(settings.response_timeout),

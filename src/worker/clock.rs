@@ -1,5 +1,8 @@
-//! The worker's clock. Deadlines need no better one than a look now and then, and most requests get by with two looks of their own.
+//! The worker's clock. Deadlines need no better one than a look now and then. Requests are timed by turns of the runtime: whatever one
+//! wait for the network has brought came when that wait was over, so that all of it shares one look. On a busy worker, looks of their own
+//! were some hundredth of what requests cost.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -8,26 +11,82 @@ use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::Worker;
 
+/// A turn can be long, on a worker that never has to wait: after so many glances the clock is looked at all the same.
+const GLANCES: u32 = 64;
+
+thread_local! {
+    /// How many glances the last look is still good for.
+    static GLANCES_LEFT: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Time passes: this thread has waited, or done something that takes long. The next glance is a look.
+pub(crate) fn time_passes() {
+    GLANCES_LEFT.set(0);
+}
+
+/// Since the process started, as of the last look.
+pub(super) struct Clock {
+    started: Instant,
+    seen: Cell<Instant>,
+    micros: Cell<u64>,
+    millis: Cell<u64>,
+}
+
+impl Clock {
+    /// Of a process that was `started` then. Shows the time it is made at.
+    pub(super) fn since(started: Instant) -> Self {
+        let clock = Self {
+            started,
+            seen: Cell::new(started),
+            micros: Cell::new(0),
+            millis: Cell::new(1),
+        };
+        clock.look();
+        clock
+    }
+
+    fn look(&self) -> Instant {
+        let now = Instant::now();
+        let passed = now - self.started;
+        let micros = passed.as_secs() * 1_000_000 + u64::from(passed.subsec_micros());
+        self.seen.set(now);
+        self.micros.set(micros);
+        self.millis.set((micros / 1000).max(1));
+        GLANCES_LEFT.set(GLANCES);
+        now
+    }
+
+    fn glance(&self) -> Instant {
+        match GLANCES_LEFT.get() {
+            0 => self.look(),
+            left => {
+                GLANCES_LEFT.set(left - 1);
+                self.seen.get()
+            }
+        }
+    }
+}
+
 impl Worker {
     /// Worker milliseconds, as of the last look at the clock: up to a [`TICK`](super::TICK) old. Never 0, which means "no deadline"
     /// elsewhere.
     pub(crate) fn now(&self) -> u64 {
-        self.now.get()
+        self.clock.millis.get()
     }
 
     /// The same in microseconds.
     pub(crate) fn micros(&self) -> u64 {
-        self.micros.get()
+        self.clock.micros.get()
     }
 
-    /// Looks at the clock: when a request begins, when it is answered, and at every tick.
+    /// Looks at the clock: at every tick, and where it matters that it is not later by a turn.
     pub(crate) fn tick(&self) -> Instant {
-        let now = Instant::now();
-        let passed = now - self.parts.started;
-        let micros = passed.as_secs() * 1_000_000 + u64::from(passed.subsec_micros());
-        self.micros.set(micros);
-        self.now.set((micros / 1000).max(1));
-        now
+        self.clock.look()
+    }
+
+    /// Takes note of the time as of this turn: when a request begins, is sent, is answered, and ends.
+    pub(crate) fn glance(&self) -> Instant {
+        self.clock.glance()
     }
 
     /// Somebody may have set the calendar since the last tick.
@@ -61,4 +120,26 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis())
         .unwrap_or(u64::MAX / 4)
         .max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_a_turn_shares_one_look_unless_it_is_long() {
+        let clock = Clock::since(Instant::now());
+        let seen = clock.look();
+        while seen == Instant::now() {}
+        for _ in 0..GLANCES {
+            assert_eq!(clock.glance(), seen);
+        }
+        let later = clock.glance();
+        assert!(later > seen);
+
+        while later == Instant::now() {}
+        assert_eq!(clock.glance(), later);
+        time_passes();
+        assert!(clock.glance() > later);
+    }
 }

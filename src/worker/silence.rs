@@ -13,7 +13,7 @@ impl Worker {
     /// A backend has answered a request. `sent_at`: when that was sent as a whole ([`Worker::micros`]); `None` if its body was
     /// streamed, which takes as long as the client likes, so that nothing is learnt from it.
     pub(crate) fn answered(&self, upstream: &Upstream, sent_at: Option<u64>) {
-        self.tick();
+        self.glance();
         if let Some(sent_at) = sent_at {
             #[expect(clippy::cast_precision_loss, reason = "a rough time")]
             let took = self.micros().saturating_sub(sent_at) as f32;

@@ -22,6 +22,7 @@ use crate::config::TlsServer;
 use crate::proxy::request::error::Refusal;
 use crate::proxy::request::record::Record;
 use crate::telemetry::mask::shown;
+use crate::worker;
 
 /// How many a worker has under way at once; the others wait for a place. A client may make us keep 64 KiB of its handshake, so this
 /// bounds what all of them cost. Silent connections don't count.
@@ -104,7 +105,10 @@ async fn in_time<T>(state: &Downstream, act: impl Future<Output = T>) -> Option<
         if state.is_cut().is_some() {
             return Poll::Ready(None);
         }
-        act.as_mut().poll(cx).map(Some)
+        let polled = act.as_mut().poll(cx);
+        // Signatures and key exchanges are long for what else happens in one turn.
+        worker::time_passes();
+        polled.map(Some)
     })
     .await
 }

@@ -252,8 +252,7 @@ impl Body for ResponseBody {
         };
         if let Some(record) = &mut this.record {
             match &polled {
-                // Between the last bytes and the news that there are no more, the client may have kept us waiting.
-                Poll::Pending | Poll::Ready(None) => record.waits(),
+                Poll::Pending | Poll::Ready(None) => {}
                 Poll::Ready(Some(Ok(frame))) => {
                     record.sent(frame.data_ref().map_or(0, Bytes::len));
                 }

@@ -33,8 +33,6 @@ pub(crate) struct Record {
     begun: Instant,
     /// The same in worker microseconds.
     begun_at: u64,
-    /// The worker has looked at the clock, and nothing has been waited for since.
-    prompt: bool,
     method: Method,
     version: Version,
     status: u16,
@@ -91,7 +89,6 @@ impl Record {
             state: Rc::clone(state),
             begun,
             begun_at: state.worker.micros(),
-            prompt: false,
             method: Method::GET,
             version: Version::HTTP_11,
             status: 0,
@@ -262,7 +259,6 @@ impl Record {
 
     /// The response head has come from the backend, just now unless there were other attempts.
     pub(crate) fn answered(&mut self, status: StatusCode) {
-        self.prompt = self.retry.is_none();
         self.status = status.as_u16();
         let bad = status.is_server_error();
         self.ending = if bad {
@@ -271,7 +267,7 @@ impl Record {
             Ending::Well
         };
         if let Some(words) = &mut self.words {
-            self.state.worker.tick();
+            self.state.worker.glance();
             let took = self.state.worker.micros().saturating_sub(self.begun_at);
             words.first_byte = Duration::from_micros(took);
         }
@@ -302,7 +298,6 @@ impl Record {
 
     /// Body bytes went to the client.
     pub(crate) fn sent(&mut self, bytes: usize) {
-        self.prompt &= self.bytes_out == 0;
         self.bytes_out += bytes as u64;
     }
 

@@ -22,18 +22,10 @@ impl Record {
         self.unserved = view.meter_of_none(pool);
     }
 
-    /// More of the response is waited for.
-    pub(crate) fn waits(&mut self) {
-        self.prompt = false;
-    }
-
     /// Counts the whole request. How long it has taken, in microseconds.
     pub(super) fn measure(&self) -> u64 {
         let worker = &self.state.worker;
-        // Most responses are complete as soon as they begin: they need no third look. (Where there is a log, that was at their head.)
-        if !self.prompt {
-            worker.tick();
-        }
+        worker.glance();
         let took = worker.micros().saturating_sub(self.begun_at);
         let meter: &PoolMeter = match (&self.upstream, &self.unserved) {
             (Some(upstream), _) => &upstream.meter,
