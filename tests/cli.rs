@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -304,6 +304,26 @@ fn refusals_end_with_their_reason() {
         stderr(&output).contains("f.toml:3:1: there is no zone (zone); add one"),
         "{}",
         stderr(&output)
+    );
+}
+
+/// They may take minutes, so they don't give up by themselves.
+#[test]
+fn an_order_says_that_it_still_waits_for_an_answer() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = silent.local_addr().unwrap().to_string();
+    let mut ordered = command(&["zone", "activate", "fz-2", "--admin", &admin])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut stderr = BufReader::new(ordered.stderr.take().unwrap());
+    stderr.read_line(&mut said).unwrap();
+    ordered.kill().unwrap();
+    ordered.wait().unwrap();
+    assert!(
+        said.starts_with(&format!("{admin} gave no answer within 10 s")),
+        "{said}"
     );
 }
 

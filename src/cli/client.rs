@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -128,8 +129,18 @@ impl Client {
     /// Orders; answers when it is done.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
         let body = body.to_string().into();
-        let answer = self.send(Method::POST, path, body, None).await?;
-        self.accept(answer, &[])
+        let mut ordered = pin!(self.send(Method::POST, path, body, None));
+        let answer = match tokio::time::timeout(PATIENCE, &mut ordered).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                eprintln!(
+                    "{}; waiting on: a planned flip takes time",
+                    self.silent().message
+                );
+                ordered.await
+            }
+        };
+        self.accept(answer?, &[])
     }
 
     /// Sends a request, with a `tag` only for the case that what orders change is still as it was when that was given.
