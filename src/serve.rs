@@ -275,14 +275,21 @@ async fn run_until_told_to_end(
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::End => return,
-                Signal::Reload => reloader.obey("HUP").await,
+                Signal::Reload => tokio::select! {
+                    () = reloader.obey("HUP") => {}
+                    () = signals.end() => return,
+                },
                 Signal::ReopenLogs => {
                     info!("reopening the access log");
                     access_log.reopen();
                 }
                 Signal::Unsupported(name) => warn!("{name} has no meaning yet; ignored"),
             },
-            Some(request) = requests.recv() => reloader.answer(request).await,
+            // A disk that hangs makes a reload long. It must not keep the process from ending.
+            Some(request) = requests.recv() => tokio::select! {
+                () = reloader.answer(request) => {}
+                () = signals.end() => return,
+            },
         }
     }
 }
@@ -303,10 +310,9 @@ async fn drain(foremen: &[Foreman], within: Duration, signals: &mut Signals) -> 
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let forced = async { while !matches!(signals.next().await, Signal::End) {} };
     tokio::select! {
         () = finished => false,
-        () = forced => {
+        () = signals.end() => {
             warn!("told to end twice: ending at once");
             true
         }

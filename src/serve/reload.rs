@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -18,6 +19,9 @@ use crate::health::monitor::MonitorHandle;
 use crate::health::report::{Condition, Giver, Order, OrderEnd, Way};
 use crate::telemetry::access_log::AccessLog;
 use crate::worker::crew::Foreman;
+
+/// To read the file, and those that it names.
+const READING: Duration = Duration::from_secs(10);
 
 /// Asks for a reload, and knows how the last one went. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -62,6 +66,8 @@ pub enum ReloadError {
     Invalid(Box<ConfigError>),
     /// There is no file (demo).
     NoFile,
+    /// The process is ending.
+    Stopping,
     /// It was ordered in another state of affairs; what has changed since.
     Overtaken(Vec<String>),
 }
@@ -71,6 +77,7 @@ impl fmt::Display for ReloadError {
         match self {
             Self::Invalid(error) => error.fmt(f),
             Self::NoFile => f.write_str("there is no configuration file to read again"),
+            Self::Stopping => Refusal::Stopping.fmt(f),
             Self::Overtaken(changes) => Refusal::Overtaken(changes.clone()).fmt(f),
         }
     }
@@ -125,9 +132,9 @@ impl ReloadHandle {
             reply,
         };
         if self.requests.send(request).await.is_err() {
-            return Err(ReloadError::NoFile);
+            return Err(ReloadError::Stopping);
         }
-        answer.await.unwrap_or(Err(ReloadError::NoFile))
+        answer.await.unwrap_or(Err(ReloadError::Stopping))
     }
 }
 
@@ -235,14 +242,20 @@ impl Reloader {
         };
         let path = file.clone();
         let read = move || load(&path).inspect(acme::equip);
-        let read = tokio::task::spawn_blocking(read).await;
-        let config = match read {
-            Ok(Ok(config)) => Arc::new(config),
-            Ok(Err(LoadError::Unreadable(_, reason))) => return Err(unreadable(reason)),
-            Ok(Err(LoadError::Invalid(error))) => {
+        let read = tokio::task::spawn_blocking(read);
+        let config = match tokio::time::timeout(READING, read).await {
+            Ok(Ok(Ok(config))) => Arc::new(config),
+            Ok(Ok(Err(LoadError::Unreadable(_, reason)))) => return Err(unreadable(reason)),
+            Ok(Ok(Err(LoadError::Invalid(error)))) => {
                 return Err(ReloadError::Invalid(Box::new(error)));
             }
-            Err(error) => return Err(unreadable(error.to_string())),
+            Ok(Err(error)) => return Err(unreadable(error.to_string())),
+            Err(_) => {
+                return Err(unreadable(format!(
+                    "{READING:?} were not enough for it and the files that it names; \
+                     one may be a pipe, or on a disk that hangs"
+                )));
+            }
         };
         // All that can fail comes before anything changes.
         let bound = self.listeners.bind_new(&config).map_err(invalid)?;
