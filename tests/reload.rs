@@ -58,9 +58,13 @@ fn a_file_that_cannot_be_read_is_a_problem_like_any_other() {
         let message = problems[0]["message"].as_str().unwrap();
         assert!(message.starts_with("it can't be read: "), "{message}");
     }
+    std::fs::write(&file, b"[server]\nworkers = 1 # \xe4\n").unwrap();
     let said = proxy.command(&["reload"]);
     let said = String::from_utf8(said.stderr).unwrap();
-    assert!(said.contains("it can't be read: "), "{said}");
+    assert!(
+        said.contains("it can't be read: line 2 is not UTF-8"),
+        "{said}"
+    );
 }
 
 /// Pipes that nobody writes to stand for a disk that hangs.
