@@ -187,6 +187,22 @@ fn a_hup_under_load_adds_a_backend_and_keeps_health_epoch_and_connections() {
 }
 
 #[test]
+fn a_reload_without_the_active_zone_says_where_the_traffic_is_now() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    assert_eq!(proxy.admin_post("/v1/zones/fz-1/pin", "").status, 200);
+    let only = Proxy::builder()
+        .toml(EAGER)
+        .zone("fz-2", &[&pair.standby.servers[0]]);
+    proxy.rewrite_config(only);
+    let changes = reload(&proxy)["changes"].to_string();
+    let told =
+        "fz-1 was active and pinned, and is no longer configured: fz-2 is active now, epoch 2";
+    assert!(changes.contains(told), "{changes}");
+    assert_eq!(active(&proxy), "fz-2");
+}
+
+#[test]
 fn a_removed_backend_is_never_picked_again_and_finishes_what_it_has() {
     let pair = Pair::start();
     let mut proxy = Proxy::builder()

@@ -16,7 +16,7 @@ use crate::config::error::{ConfigError, Problem};
 use crate::config::{Admin, Config, LoadError, Server, load};
 use crate::health::checker::Refusal;
 use crate::health::monitor::MonitorHandle;
-use crate::health::report::{Condition, Giver, Order, OrderEnd, Way};
+use crate::health::report::{Condition, Giver, Order, OrderEnd, Report, Way};
 use crate::telemetry::access_log::AccessLog;
 use crate::worker::crew::Foreman;
 
@@ -262,7 +262,9 @@ impl Reloader {
 
         let mut changes = self.differences(&config);
         self.keep_sessions(&config);
+        let before = self.monitor.report();
         let generation = self.monitor.reconfigure(Arc::clone(&config)).await;
+        changes.extend(self.moved(&before));
         for bind in self.listeners.open(bound, &self.foremen) {
             changes.push(format!("listening on {bind}"));
         }
@@ -289,6 +291,20 @@ impl Reloader {
                 tls.succeed(old);
             }
         }
+    }
+
+    /// Whoever takes the active zone out of the file should hear where the traffic is now.
+    fn moved(&self, before: &Report) -> Option<String> {
+        let after = self.monitor.report();
+        let gone = &before.zones[before.active].name;
+        if after.zones.iter().any(|zone| zone.name == *gone) {
+            return None;
+        }
+        let pinned = before.pinned.as_ref().map_or("", |_| " and pinned");
+        Some(format!(
+            "{gone} was active{pinned}, and is no longer configured: {} is active now, epoch {}",
+            after.zones[after.active].name, after.epoch
+        ))
     }
 
     /// What differs, table by table. Components' own changes are in the journal, by name.
