@@ -200,6 +200,9 @@ fn a_reload_without_the_active_zone_says_where_the_traffic_is_now() {
         "fz-1 was active and pinned, and is no longer configured: fz-2 is active now, epoch 2";
     assert!(changes.contains(told), "{changes}");
     assert_eq!(active(&proxy), "fz-2");
+    eventually(PATIENCE, "it warns as at the start", || {
+        proxy.log().contains("there is only one zone")
+    });
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::acme;
 use super::listeners::Listeners;
@@ -273,6 +273,11 @@ impl Reloader {
         }
         if config.access_log.target != self.config.access_log.target {
             self.access_log.retarget(config.access_log.target.clone());
+        }
+        if config != self.config {
+            for warning in config.warnings() {
+                warn!("{}: {warning}", file.display());
+            }
         }
         self.config = config;
         Ok(Reloaded {
