@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 
 use crate::admin;
 use crate::cli::{FAILED, UNBOUND};
-use crate::config::Config;
+use crate::config::{Config, LogTarget};
 use crate::demo::Stage;
 use crate::health::monitor::Monitor;
 use crate::memory::{self, Unclaimed};
@@ -110,7 +110,13 @@ async fn start(
     })?;
     let counters = Counters::new(workers);
     let (access_log, log_writer) = AccessLog::open(&config.access_log.target, counters.clone())
-        .map_err(|error| Failure(format!("access log: {error}"), FAILED))?;
+        .map_err(|error| {
+            let place = match &config.access_log.target {
+                LogTarget::File(file) => file.display().to_string(),
+                LogTarget::Stdout | LogTarget::Off => "standard output".to_owned(),
+            };
+            Failure(format!("access log {place}: {error}"), FAILED)
+        })?;
 
     // What is stored serves from the first handshake on.
     acme::equip(&config);

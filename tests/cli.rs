@@ -190,6 +190,37 @@ fn serve_refuses_to_start_without_a_valid_configuration() {
 }
 
 #[test]
+fn a_token_that_is_none_is_named_with_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a.token");
+    let file = file.to_str().unwrap();
+    for token in ["", "\n", "two\nlines\n", "with spaces", "größe"] {
+        std::fs::write(file, token).unwrap();
+        let output = firedoor(&["status", "--token-file", file]);
+        assert_eq!(output.status.code(), Some(1));
+        let told = format!("{file} holds no usable token");
+        assert!(stderr(&output).contains(&told), "{}", stderr(&output));
+    }
+    let mut command = command(&["status"]);
+    let output = command.env("FIREDOOR_TOKEN", "a b").output().unwrap();
+    assert!(stderr(&output).contains("FIREDOOR_TOKEN holds no usable token"));
+}
+
+#[test]
+fn an_access_log_that_cannot_be_opened_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("firedoor.toml");
+    let valid = VALID.replace("127.0.0.1:8080", "127.0.0.1:0");
+    let more = "[server]\nstate_dir = \"state\"\n[admin]\nbind = \"unix:admin.sock\"\n\
+                [access_log]\npath = \"gone/access.log\"\n";
+    std::fs::write(&file, format!("{valid}{more}")).unwrap();
+    let output = firedoor(&["serve", "--config", file.to_str().unwrap()]);
+    let said = (output.status.code(), stderr(&output));
+    assert_eq!(said.0, Some(1));
+    assert!(said.1.contains("gone/access.log: No such file"), "{said:?}");
+}
+
+#[test]
 fn completions_and_manual_pages_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let output = firedoor(&["completion", shell]);

@@ -97,18 +97,21 @@ impl Client {
 
     pub(super) fn new(args: ClientArgs) -> Result<Self, Failure> {
         let token = match &args.token_file {
-            Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
-                Failure::new(format!(
-                    "the token file {} can't be read: {error}",
-                    file.display()
-                ))
-            })?),
-            None => std::env::var("FIREDOOR_TOKEN").ok(),
+            Some(file) => {
+                let place = file.display().to_string();
+                let token = std::fs::read_to_string(file).map_err(|error| {
+                    Failure::new(format!("the token file {place} can't be read: {error}"))
+                })?;
+                Some((token, place))
+            }
+            None => std::env::var("FIREDOOR_TOKEN")
+                .ok()
+                .filter(|token| !token.is_empty())
+                .map(|token| (token, "FIREDOOR_TOKEN".to_owned())),
         };
         let token = token
-            .map(|token| HeaderValue::try_from(format!("Bearer {}", token.trim())))
-            .transpose()
-            .map_err(|_| Failure::new("the token has characters that no header may have"))?;
+            .map(|(token, place)| bearer(token.trim(), &place))
+            .transpose()?;
         Ok(Self {
             address: args.admin,
             token,
@@ -324,6 +327,18 @@ fn problem_line(problem: &Value) -> String {
         line.push_str(&format!("; {hint}"));
     }
     line
+}
+
+/// The token from `place`, as it is sent. What firedoor would not take as one isn't sent.
+fn bearer(token: &str, place: &str) -> Result<HeaderValue, Failure> {
+    Some(token)
+        .filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()))
+        .and_then(|token| HeaderValue::try_from(format!("Bearer {token}")).ok())
+        .ok_or_else(|| {
+            Failure::new(format!(
+                "{place} holds no usable token: one line of visible characters is needed, without spaces"
+            ))
+        })
 }
 
 #[cfg(test)]
