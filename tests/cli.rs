@@ -218,6 +218,7 @@ fn an_access_log_that_cannot_be_opened_is_named() {
     let said = (output.status.code(), stderr(&output));
     assert_eq!(said.0, Some(1));
     assert!(said.1.contains("gone/access.log: No such file"), "{said:?}");
+    assert!(said.1.contains("make its directory first"), "{said:?}");
 }
 
 #[test]

@@ -309,6 +309,47 @@ fn a_listener_that_cannot_be_bound_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn an_access_log_that_cannot_be_opened_leaves_everything_as_it_was() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    let before = proxy.status()["config_generation"].clone();
+    let gone = proxy.directory().join("gone/access.log");
+    let directory = proxy.directory().join("state");
+    for (path, reason) in [(gone, "No such file"), (directory, "Is a directory")] {
+        let lines = format!("path = \"{}\"\nformat = \"json\"", path.display());
+        let builder = pair.builder(&EAGER.replace("10s", "1s"));
+        proxy.rewrite_config(builder.access_log(&lines));
+        let answer = proxy.admin_post("/v1/reload", "");
+        assert_eq!(answer.status, 422, "{}", answer.text());
+        let problems = answer.json()["problems"].clone();
+        assert_eq!(problems.as_array().unwrap().len(), 1, "{problems:#}");
+        assert_eq!(problems[0]["key"], "access_log.path");
+        let message = problems[0]["message"].as_str().unwrap();
+        let wanted = format!("access log {}: {reason}", path.display());
+        assert!(message.starts_with(&wanted), "{message}");
+        assert!(problems[0]["hint"].is_string(), "{problems:#}");
+        assert_eq!(proxy.status()["config_generation"], before);
+    }
+    assert_eq!(proxy.get("/still-here").status, 200);
+    proxy.access_line("/still-here");
+
+    let other = proxy.directory().join("other.log");
+    let lines = format!("path = \"{}\"\nformat = \"json\"", other.display());
+    let builder = pair.builder(EAGER).access_log(&lines);
+    let taken = port::listen();
+    let listener = format!("[[listener]]\nbind = \"{}\"", taken.local_addr().unwrap());
+    proxy.rewrite_config(builder.clone().toml(&listener));
+    assert_eq!(proxy.admin_post("/v1/reload", "").status, 422);
+    assert!(!other.exists(), "a refused reload leaves nothing behind");
+    proxy.rewrite_config(builder);
+    reload(&proxy);
+    assert_eq!(proxy.get("/over-there").status, 200);
+    eventually(PATIENCE, "its line is in the new file", || {
+        std::fs::read_to_string(&other).is_ok_and(|text| text.contains("/over-there"))
+    });
+}
+
+#[test]
 fn a_configuration_without_the_active_zone_moves_the_traffic() {
     let pair = Pair::start();
     let mut proxy = pair.proxy(EAGER);
