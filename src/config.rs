@@ -13,6 +13,7 @@ mod load;
 mod notify;
 pub mod parse;
 mod pool;
+mod preference;
 mod rate;
 mod raw;
 mod route;

@@ -206,6 +206,32 @@ fn a_reload_without_the_active_zone_says_where_the_traffic_is_now() {
 }
 
 #[test]
+fn a_changed_preference_is_told_by_the_zone_that_is_preferred_now() {
+    let pair = Pair::start();
+    let zones = |names: [&str; 2]| {
+        let builder = Proxy::builder().check(support::pair::PROMPT).toml(EAGER);
+        names.into_iter().fold(builder, |builder, name| {
+            let mut zones = pair.zones().into_iter();
+            let zone = zones.find(|zone| zone.name == name).unwrap();
+            builder.zone(name, &[&zone.servers[0]])
+        })
+    };
+    let mut proxy = zones(["fz-1", "fz-2"]).start();
+    until_both_serve(&proxy);
+    proxy.rewrite_config(zones(["fz-2", "fz-1"]));
+    let told = "fz-2 is the preferred zone now, then fz-1";
+    let changes = reload(&proxy)["changes"].clone();
+    assert!(
+        changes.as_array().unwrap().contains(&told.into()),
+        "{changes:#}"
+    );
+    let said = journal_of(&proxy, "reloaded", 1);
+    assert_eq!(said[0]["changes"], serde_json::json!([told]), "{said:#?}");
+    assert_eq!(active(&proxy), "fz-1", "a preference is no reason to leave");
+    assert_eq!(reload(&proxy)["changes"].to_string(), "[]");
+}
+
+#[test]
 fn a_removed_backend_is_never_picked_again_and_finishes_what_it_has() {
     let pair = Pair::start();
     let mut proxy = Proxy::builder()

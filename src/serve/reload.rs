@@ -341,6 +341,7 @@ impl Reloader {
                 changes.push(format!("{name} changed"));
             }
         }
+        changes.extend(new.other_preference(old));
         // Not with the last file: what waits for a restart waits until it comes, or until the file is as it was.
         let (server, admin) = &self.started;
         let fixed = [

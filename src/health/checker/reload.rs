@@ -102,6 +102,7 @@ impl Checker {
         if config.failover != self.config.failover {
             changes.push("changed failover settings".to_owned());
         }
+        changes.extend(config.other_preference(&self.config));
         self.needs = verdict::needs(&config);
         self.config = config;
         // Pools may have changed places.
