@@ -13,7 +13,6 @@ mod load;
 mod notify;
 pub mod parse;
 mod pool;
-mod preference;
 mod rate;
 mod raw;
 mod route;
