@@ -34,9 +34,20 @@ fn a_file_with_problems_changes_nothing_and_every_problem_is_named() {
     assert_eq!(proxy.status()["config_generation"], before);
 
     proxy.signal(Signal::HUP);
-    eventually(PATIENCE, "the log names the problem", || {
-        proxy.log().contains("header_timeoutt")
+    let said = eventually_some(PATIENCE, "the log names the problems", || {
+        let log = proxy.log();
+        let mut lines = log.lines();
+        lines
+            .rfind(|line| line.contains("not reloaded"))
+            .map(str::to_owned)
     });
+    for problem in ["header_timeoutt", "max_headers"] {
+        assert!(said.contains(problem), "all in one line: {said}");
+    }
+    assert!(!said.contains("\\n"), "{said}");
+    let refused = journal_of(&proxy, "order", 1);
+    let refused = refused.last().unwrap()["message"].as_str().unwrap();
+    assert!(!refused.contains('\n'), "{refused}");
     assert_eq!(proxy.status()["config_generation"], before);
     assert_eq!(proxy.get("/").status, 200);
 }
