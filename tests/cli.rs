@@ -222,6 +222,15 @@ fn an_access_log_that_cannot_be_opened_is_named() {
 }
 
 #[test]
+fn a_drill_of_no_usable_length_is_a_usage_error() {
+    for length in ["5", "1ms", "25h", "soon"] {
+        let output = firedoor(&["drill", "--zone", "fz-1", "--for", length]);
+        assert_eq!(output.status.code(), Some(2), "{length}");
+        assert!(stderr(&output).contains("--for"), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn completions_and_manual_pages_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let output = firedoor(&["completion", shell]);
