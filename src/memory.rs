@@ -33,6 +33,8 @@ pub struct Memory {
     pub flips: Vec<Timestamp>,
     /// A drill that is under way.
     pub drill: Option<Drill>,
+    /// The last journal entry that was made before this was stored: what later ones tell may not be in here. `None`: not known.
+    pub entry: Option<u64>,
 }
 
 impl Memory {
@@ -55,6 +57,7 @@ impl Memory {
             "operators": operators,
             "flips": flips,
             "drill": self.drill.as_ref().map(Drill::to_json),
+            "entry": self.entry,
         })
     }
 
@@ -94,6 +97,7 @@ impl Memory {
             operators,
             flips,
             drill,
+            entry: fields.get("entry").and_then(Value::as_u64),
         })
     }
 }
@@ -147,6 +151,7 @@ mod tests {
                 during: [200, 30],
                 held: 3,
             }),
+            entry: Some(9),
         }
     }
 

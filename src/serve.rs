@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 
 use crate::admin;
 use crate::cli::{FAILED, UNBOUND};
-use crate::config::Config;
+use crate::config::{Config, LogTarget};
 use crate::demo::Stage;
 use crate::health::monitor::Monitor;
 use crate::memory::{self, Unclaimed};
@@ -110,7 +110,13 @@ async fn start(
     })?;
     let counters = Counters::new(workers);
     let (access_log, log_writer) = AccessLog::open(&config.access_log.target, counters.clone())
-        .map_err(|error| Failure(format!("access log: {error}"), FAILED))?;
+        .map_err(|error| {
+            let place = match &config.access_log.target {
+                LogTarget::File(file) => file.display().to_string(),
+                LogTarget::Stdout | LogTarget::Off => "standard output".to_owned(),
+            };
+            Failure(format!("access log {place}: {error}"), FAILED)
+        })?;
 
     // What is stored serves from the first handshake on.
     acme::equip(&config);
@@ -275,14 +281,21 @@ async fn run_until_told_to_end(
         tokio::select! {
             signal = signals.next() => match signal {
                 Signal::End => return,
-                Signal::Reload => reloader.obey("HUP").await,
+                Signal::Reload => tokio::select! {
+                    () = reloader.obey("HUP") => {}
+                    () = signals.end() => return,
+                },
                 Signal::ReopenLogs => {
                     info!("reopening the access log");
                     access_log.reopen();
                 }
                 Signal::Unsupported(name) => warn!("{name} has no meaning yet; ignored"),
             },
-            Some(request) = requests.recv() => reloader.answer(request).await,
+            // A disk that hangs makes a reload long. It must not keep the process from ending.
+            Some(request) = requests.recv() => tokio::select! {
+                () = reloader.answer(request) => {}
+                () = signals.end() => return,
+            },
         }
     }
 }
@@ -303,10 +316,9 @@ async fn drain(foremen: &[Foreman], within: Duration, signals: &mut Signals) -> 
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let forced = async { while !matches!(signals.next().await, Signal::End) {} };
     tokio::select! {
         () = finished => false,
-        () = forced => {
+        () = signals.end() => {
             warn!("told to end twice: ending at once");
             true
         }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -190,6 +190,37 @@ fn serve_refuses_to_start_without_a_valid_configuration() {
 }
 
 #[test]
+fn a_token_that_is_none_is_named_with_its_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a.token");
+    let file = file.to_str().unwrap();
+    for token in ["", "\n", "two\nlines\n", "with spaces", "größe"] {
+        std::fs::write(file, token).unwrap();
+        let output = firedoor(&["status", "--token-file", file]);
+        assert_eq!(output.status.code(), Some(1));
+        let told = format!("{file} holds no usable token");
+        assert!(stderr(&output).contains(&told), "{}", stderr(&output));
+    }
+    let mut command = command(&["status"]);
+    let output = command.env("FIREDOOR_TOKEN", "a b").output().unwrap();
+    assert!(stderr(&output).contains("FIREDOOR_TOKEN holds no usable token"));
+}
+
+#[test]
+fn an_access_log_that_cannot_be_opened_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("firedoor.toml");
+    let valid = VALID.replace("127.0.0.1:8080", "127.0.0.1:0");
+    let more = "[server]\nstate_dir = \"state\"\n[admin]\nbind = \"unix:admin.sock\"\n\
+                [access_log]\npath = \"gone/access.log\"\n";
+    std::fs::write(&file, format!("{valid}{more}")).unwrap();
+    let output = firedoor(&["serve", "--config", file.to_str().unwrap()]);
+    let said = (output.status.code(), stderr(&output));
+    assert_eq!(said.0, Some(1));
+    assert!(said.1.contains("gone/access.log: No such file"), "{said:?}");
+}
+
+#[test]
 fn completions_and_manual_pages_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let output = firedoor(&["completion", shell]);
@@ -304,6 +335,26 @@ fn refusals_end_with_their_reason() {
         stderr(&output).contains("f.toml:3:1: there is no zone (zone); add one"),
         "{}",
         stderr(&output)
+    );
+}
+
+/// They may take minutes, so they don't give up by themselves.
+#[test]
+fn an_order_says_that_it_still_waits_for_an_answer() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let admin = silent.local_addr().unwrap().to_string();
+    let mut ordered = command(&["zone", "activate", "fz-2", "--admin", &admin])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut stderr = BufReader::new(ordered.stderr.take().unwrap());
+    stderr.read_line(&mut said).unwrap();
+    ordered.kill().unwrap();
+    ordered.wait().unwrap();
+    assert!(
+        said.starts_with(&format!("{admin} gave no answer within 10 s")),
+        "{said}"
     );
 }
 

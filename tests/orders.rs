@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
 use support::behaviour::{self, Behaviour, custom};
 use support::load::Plan;
 use support::pair::{
     EAGER, Pair, active, assert_none_failed, journal, journal_of, sound, until_active,
     until_both_serve, until_verdict,
 };
+use support::process::{freeze, thaw};
 use support::wait::PATIENCE;
 use support::{Proxy, RawClient, Response, eventually};
 
@@ -200,6 +202,23 @@ fn requests_wait_while_no_backend_is_up_and_succeed_when_one_comes_back() {
     eventually(PATIENCE, "nobody waits any more", || {
         proxy.status()["holds"] == 0
     });
+}
+
+#[test]
+fn an_order_whose_giver_has_left_is_not_carried_out() {
+    let pair = Pair::start();
+    let proxy = pair.proxy(EAGER);
+    let process = Pid::from_raw(proxy.pid().cast_signed()).unwrap();
+    freeze(process);
+    // What a frozen firedoor's socket takes in it finds when it goes on, however long after.
+    RawClient::connect(proxy.admin).send(format!(
+        "POST /v1/zones/fz-2/activate HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n",
+        proxy.admin
+    ));
+    thaw(process);
+    order(&proxy, "zones/fz-1/pin");
+    assert_eq!(active(&proxy), "fz-1");
+    assert_eq!(journal_of(&proxy, "order", 1).len(), 1);
 }
 
 #[test]

@@ -3,14 +3,18 @@
 
 mod support;
 
+use std::fs::OpenOptions;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
 use support::behaviour;
 use support::load::Plan;
 use support::pair::{EAGER, Pair, active, assert_none_failed, journal_of, sound, until_both_serve};
-use support::wait::PATIENCE;
+use support::wait::{PATIENCE, eventually_some};
 use support::{Origin, Proxy, RawClient, eventually, port};
 
 #[test]
@@ -54,9 +58,43 @@ fn a_file_that_cannot_be_read_is_a_problem_like_any_other() {
         let message = problems[0]["message"].as_str().unwrap();
         assert!(message.starts_with("it can't be read: "), "{message}");
     }
+    std::fs::write(&file, b"[server]\nworkers = 1 # \xe4\n").unwrap();
     let said = proxy.command(&["reload"]);
     let said = String::from_utf8(said.stderr).unwrap();
-    assert!(said.contains("it can't be read: "), "{said}");
+    assert!(
+        said.contains("it can't be read: line 2 is not UTF-8"),
+        "{said}"
+    );
+}
+
+/// Pipes that nobody writes to stand for a disk that hangs.
+#[test]
+fn a_file_that_cannot_be_read_to_its_end_holds_up_neither_the_next_reload_nor_the_end() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    let hang = |proxy: &mut Proxy, name| {
+        let pipe = proxy.directory().join(name);
+        let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let lines = format!("path = \"${{file:{name}}}\"");
+        proxy.rewrite_config(pair.builder(EAGER).access_log(&lines));
+        pipe
+    };
+    hang(&mut proxy, "first");
+    let said = proxy.admin_post("/v1/reload", "").text();
+    assert!(said.contains("on a disk that hangs"), "{said}");
+    proxy.rewrite_config(pair.builder(EAGER).toml("[limits]\nmax_headers = 99"));
+    assert_eq!(reload(&proxy)["changes"][0], "[limits] changed");
+
+    let pipe = hang(&mut proxy, "second");
+    proxy.signal(Signal::HUP);
+    let mut writing = OpenOptions::new();
+    writing.write(true).custom_flags(libc::O_NONBLOCK);
+    let _silent_writer = eventually_some(PATIENCE, "somebody reads the pipe", || {
+        writing.open(&pipe).ok()
+    });
+    proxy.signal(Signal::TERM);
+    assert!(proxy.wait_for_exit(Duration::from_secs(8)).success());
 }
 
 #[test]
@@ -149,6 +187,25 @@ fn a_hup_under_load_adds_a_backend_and_keeps_health_epoch_and_connections() {
 }
 
 #[test]
+fn a_reload_without_the_active_zone_says_where_the_traffic_is_now() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    assert_eq!(proxy.admin_post("/v1/zones/fz-1/pin", "").status, 200);
+    let only = Proxy::builder()
+        .toml(EAGER)
+        .zone("fz-2", &[&pair.standby.servers[0]]);
+    proxy.rewrite_config(only);
+    let changes = reload(&proxy)["changes"].to_string();
+    let told =
+        "fz-1 was active and pinned, and is no longer configured: fz-2 is active now, epoch 2";
+    assert!(changes.contains(told), "{changes}");
+    assert_eq!(active(&proxy), "fz-2");
+    eventually(PATIENCE, "it warns as at the start", || {
+        proxy.log().contains("there is only one zone")
+    });
+}
+
+#[test]
 fn a_removed_backend_is_never_picked_again_and_finishes_what_it_has() {
     let pair = Pair::start();
     let mut proxy = Proxy::builder()
@@ -163,7 +220,7 @@ fn a_removed_backend_is_never_picked_again_and_finishes_what_it_has() {
     pair.preferred.servers[1].behave(behaviour::drip(
         "slowly but surely",
         2,
-        std::time::Duration::from_millis(30),
+        Duration::from_millis(30),
     ));
     let mut client = proxy.client();
     let mut sent = 0;

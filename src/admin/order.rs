@@ -57,6 +57,9 @@ pub(super) async fn order(
         Ok(members) => wanted(endpoint, members),
         Err(problem) => Err(problem),
     };
+    // Lets hyper look whether whoever ordered is still there; if not, this ends here. After it has been frozen, firedoor
+    // finds orders whose givers have long given up, and must not surprise them.
+    tokio::task::yield_now().await;
     let done = match wanted {
         Ok(Wanted::Command(command)) => command_done(context, command, by, condition).await,
         Ok(Wanted::Reload { reason }) => reloaded(context, reason, by, condition).await,

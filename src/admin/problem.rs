@@ -126,6 +126,7 @@ impl From<ReloadError> for Problem {
                 StatusCode::CONFLICT,
                 "this firedoor runs without a configuration file, so there is nothing to read again",
             ),
+            ReloadError::Stopping => Self::from(Refusal::Stopping),
             ReloadError::Overtaken(changes) => Self::from(Refusal::Overtaken(changes)),
         }
     }

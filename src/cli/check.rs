@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::serve::{in_words, rendered};
+use super::serve::rendered;
 use super::terminal::{Color, Paint, Tone, choose, coloured, plain, print};
 use super::{FINE, Failure, INVALID};
 use crate::config::Config;
@@ -96,7 +96,7 @@ fn summary(file: &Path, config: &Config, paint: Paint) -> String {
         .iter()
         .map(|warning| {
             let word = paint.tone(Tone::Doubtful, "warning:");
-            format!("  {word} {}\n", plain(&in_words(warning)))
+            format!("  {word} {}\n", plain(&warning.to_string()))
         })
         .collect();
     format!(

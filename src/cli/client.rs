@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -96,18 +97,21 @@ impl Client {
 
     pub(super) fn new(args: ClientArgs) -> Result<Self, Failure> {
         let token = match &args.token_file {
-            Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
-                Failure::new(format!(
-                    "the token file {} can't be read: {error}",
-                    file.display()
-                ))
-            })?),
-            None => std::env::var("FIREDOOR_TOKEN").ok(),
+            Some(file) => {
+                let place = file.display().to_string();
+                let token = std::fs::read_to_string(file).map_err(|error| {
+                    Failure::new(format!("the token file {place} can't be read: {error}"))
+                })?;
+                Some((token, place))
+            }
+            None => std::env::var("FIREDOOR_TOKEN")
+                .ok()
+                .filter(|token| !token.is_empty())
+                .map(|token| (token, "FIREDOOR_TOKEN".to_owned())),
         };
         let token = token
-            .map(|token| HeaderValue::try_from(format!("Bearer {}", token.trim())))
-            .transpose()
-            .map_err(|_| Failure::new("the token has characters that no header may have"))?;
+            .map(|(token, place)| bearer(token.trim(), &place))
+            .transpose()?;
         Ok(Self {
             address: args.admin,
             token,
@@ -128,8 +132,18 @@ impl Client {
     /// Orders; answers when it is done.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Answer, Failure> {
         let body = body.to_string().into();
-        let answer = self.send(Method::POST, path, body, None).await?;
-        self.accept(answer, &[])
+        let mut ordered = pin!(self.send(Method::POST, path, body, None));
+        let answer = match tokio::time::timeout(PATIENCE, &mut ordered).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                eprintln!(
+                    "{}; waiting on: a planned flip takes time",
+                    self.silent().message
+                );
+                ordered.await
+            }
+        };
+        self.accept(answer?, &[])
     }
 
     /// Sends a request, with a `tag` only for the case that what orders change is still as it was when that was given.
@@ -313,6 +327,18 @@ fn problem_line(problem: &Value) -> String {
         line.push_str(&format!("; {hint}"));
     }
     line
+}
+
+/// The token from `place`, as it is sent. What firedoor would not take as one isn't sent.
+fn bearer(token: &str, place: &str) -> Result<HeaderValue, Failure> {
+    Some(token)
+        .filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()))
+        .and_then(|token| HeaderValue::try_from(format!("Bearer {token}")).ok())
+        .ok_or_else(|| {
+            Failure::new(format!(
+                "{place} holds no usable token: one line of visible characters is needed, without spaces"
+            ))
+        })
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ fn explain_flip(out: &mut String, flip: &Value, paint: Paint) {
     ));
     match flip["detected_in_ms"].as_f64() {
         Some(ms) if ms > 0.0 => out.push_str(&format!(
-            "  decided {ms:.0} ms after the first contrary outcome\n"
+            "  certain {ms:.0} ms after the first contrary outcome\n"
         )),
         _ => {}
     }
@@ -223,7 +223,7 @@ mod tests {
             "fz-2 is active since ",
             "  failover from fz-1 to fz-2 at ",
             "  rule: the active zone failed and fz-2 is serving\n",
-            "  decided 1050 ms after the first contrary outcome\n",
+            "  certain 1050 ms after the first contrary outcome\n",
             "Evidence\n  - fz-1:postgres is down: L4CON",
             "  fz-1:postgres (10.0.0.1:5432) was down\n    a live request had noticed first: connection broke off\n    2025-03-0",
             "  L4CON in 0.1 ms (connection refused)\n\nNot done\n  - stay in fz-1",

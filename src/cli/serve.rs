@@ -8,7 +8,6 @@ use tracing::warn;
 
 use super::terminal::coloured;
 use super::{Failure, INVALID, LogArgs};
-use crate::config::error::Problem;
 use crate::config::{LoadError, load};
 
 /// Where a configuration is looked for, in this order, if none is named.
@@ -36,19 +35,10 @@ impl Serve {
         let config = load(&file).map_err(|error| complaint(&error))?;
         let _log = self.log.start();
         for warning in config.warnings() {
-            warn!("{}: {}", file.display(), in_words(&warning));
+            warn!("{}: {warning}", file.display());
         }
         Ok(crate::serve::run(config, Some(file), None))
     }
-}
-
-/// One line about what is allowed but surely not meant.
-pub(super) fn in_words(warning: &Problem) -> String {
-    let mut words = format!("{}: {}", warning.key, warning.message);
-    if let Some(hint) = &warning.hint {
-        words.push_str(&format!(" ({hint})"));
-    }
-    words
 }
 
 /// What to print about a configuration that can't be used; already marked as an error where it has its own marks.

@@ -34,13 +34,12 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
-/// Bytes of a file that a configuration refers to. All that belong there are far smaller, and `/dev/zero` never ends.
+/// Bytes of a configuration, and of each file that it refers to. All that belong there are far smaller, and `/dev/zero` never ends.
 const MAX_FILE: u64 = 16 << 20;
 
 /// Reads and parses `file`. Blocks on the file system: call it before the runtime starts, or on a blocking thread.
 pub fn load(file: &Path) -> Result<Config, LoadError> {
-    let text = fs::read_to_string(file)
-        .map_err(|error| LoadError::Unreadable(file.to_owned(), error.to_string()))?;
+    let text = text(file).map_err(|reason| LoadError::Unreadable(file.to_owned(), reason))?;
     Config::parse(&text, file, &Process::default()).map_err(LoadError::Invalid)
 }
 
@@ -58,6 +57,21 @@ pub fn texts<'f>(files: impl Iterator<Item = &'f Path>) -> Result<Vec<String>, S
         .collect()
 }
 
+fn text(path: &Path) -> Result<String, String> {
+    let file = fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    let read = file.take(MAX_FILE + 1).read_to_end(&mut bytes);
+    read.map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err("it is larger than 16MiB".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + good.iter().filter(|&&byte| byte == b'\n').count();
+        format!("line {line} is not UTF-8, which the whole file must be")
+    })
+}
+
 /// The environment of this process.
 #[derive(Default)]
 struct Process {
@@ -71,13 +85,7 @@ impl Environment for Process {
     }
 
     fn file(&self, path: &Path) -> Result<String, String> {
-        let file = fs::File::open(path).map_err(|error| error.to_string())?;
-        let mut text = String::new();
-        let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
-        read.map_err(|error| error.to_string())?;
-        if text.len() as u64 > MAX_FILE {
-            return Err("it is larger than 16MiB".to_owned());
-        }
+        let mut text = text(path)?;
         if text.ends_with('\n') {
             text.pop();
             if text.ends_with('\r') {

@@ -1,5 +1,7 @@
 //! What is valid, but probably not what its author wants. Pure, but for the clock that certificates are held against.
 
+mod circles;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -48,6 +50,7 @@ impl Config {
             ));
         }
         warnings.extend(self.shared_addresses());
+        warnings.extend(self.circles());
         warnings.extend(self.unrouted_pools());
         warnings.extend(self.unverified_servers());
         warnings.extend(self.unverified_backends());
@@ -282,7 +285,7 @@ mod tests {
     use super::*;
     use crate::config::parse::Environment;
 
-    struct Nothing;
+    pub(super) struct Nothing;
 
     impl Environment for Nothing {
         fn variable(&self, _: &str) -> Option<String> {

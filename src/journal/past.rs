@@ -26,10 +26,10 @@ pub struct Past {
     pub last_number: u64,
     /// The last flip that the journal tells of.
     pub last_flip: Option<LastFlip>,
-    /// The pinned zone, as far as the journal tells of pins.
-    pub pinned: Option<String>,
-    /// Operator states other than `Ready`, as far as it tells of them.
-    pub operators: BTreeMap<ComponentKey, Operator>,
+    /// The last pin or unpin that it tells of: the entry's number, and the zone that is pinned since.
+    pub pinned: Option<(u64, Option<String>)>,
+    /// The last change of each operator state that it tells of: the entry's number, and the state since.
+    pub operators: BTreeMap<ComponentKey, (u64, Operator)>,
     /// Lines that are no entries.
     pub unreadable: usize,
     /// Why the journal can't be read or written.
@@ -79,7 +79,7 @@ impl Past {
                 continue;
             };
             self.last_number = self.last_number.max(number);
-            self.learn(&json);
+            self.learn(number, &json);
             self.entries.push(Arc::new(Entry {
                 number,
                 event: None,
@@ -89,12 +89,13 @@ impl Past {
     }
 
     /// What a line tells of that outlasts it.
-    fn learn(&mut self, json: &Value) -> Option<()> {
+    fn learn(&mut self, number: u64, json: &Value) -> Option<()> {
         match json["kind"].as_str()? {
             "flip" => self.last_flip = Some(LastFlip::of(json)?),
             "pin" => {
                 let zone = json["zone"].as_str()?;
-                self.pinned = json["pinned"].as_bool()?.then(|| zone.to_owned());
+                let pinned = json["pinned"].as_bool()?.then(|| zone.to_owned());
+                self.pinned = Some((number, pinned));
             }
             "operator_state" => {
                 let (zone, name) = json["component"].as_str()?.split_once(':')?;
@@ -102,10 +103,8 @@ impl Past {
                     zone: zone.into(),
                     name: name.into(),
                 };
-                match Operator::named(json["to"].as_str()?)? {
-                    Operator::Ready => self.operators.remove(&key),
-                    state => self.operators.insert(key, state),
-                };
+                let state = Operator::named(json["to"].as_str()?)?;
+                self.operators.insert(key, (number, state));
             }
             _ => {}
         }

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::acme;
 use super::listeners::Listeners;
@@ -15,9 +16,12 @@ use crate::config::error::{ConfigError, Problem};
 use crate::config::{Admin, Config, LoadError, Server, load};
 use crate::health::checker::Refusal;
 use crate::health::monitor::MonitorHandle;
-use crate::health::report::{Condition, Giver, Order, OrderEnd, Way};
+use crate::health::report::{Condition, Giver, Order, OrderEnd, Report, Way};
 use crate::telemetry::access_log::AccessLog;
 use crate::worker::crew::Foreman;
+
+/// To read the file, and those that it names.
+const READING: Duration = Duration::from_secs(10);
 
 /// Asks for a reload, and knows how the last one went. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -62,6 +66,8 @@ pub enum ReloadError {
     Invalid(Box<ConfigError>),
     /// There is no file (demo).
     NoFile,
+    /// The process is ending.
+    Stopping,
     /// It was ordered in another state of affairs; what has changed since.
     Overtaken(Vec<String>),
 }
@@ -71,6 +77,7 @@ impl fmt::Display for ReloadError {
         match self {
             Self::Invalid(error) => error.fmt(f),
             Self::NoFile => f.write_str("there is no configuration file to read again"),
+            Self::Stopping => Refusal::Stopping.fmt(f),
             Self::Overtaken(changes) => Refusal::Overtaken(changes.clone()).fmt(f),
         }
     }
@@ -125,9 +132,9 @@ impl ReloadHandle {
             reply,
         };
         if self.requests.send(request).await.is_err() {
-            return Err(ReloadError::NoFile);
+            return Err(ReloadError::Stopping);
         }
-        answer.await.unwrap_or(Err(ReloadError::NoFile))
+        answer.await.unwrap_or(Err(ReloadError::Stopping))
     }
 }
 
@@ -235,21 +242,29 @@ impl Reloader {
         };
         let path = file.clone();
         let read = move || load(&path).inspect(acme::equip);
-        let read = tokio::task::spawn_blocking(read).await;
-        let config = match read {
-            Ok(Ok(config)) => Arc::new(config),
-            Ok(Err(LoadError::Unreadable(_, reason))) => return Err(unreadable(reason)),
-            Ok(Err(LoadError::Invalid(error))) => {
+        let read = tokio::task::spawn_blocking(read);
+        let config = match tokio::time::timeout(READING, read).await {
+            Ok(Ok(Ok(config))) => Arc::new(config),
+            Ok(Ok(Err(LoadError::Unreadable(_, reason)))) => return Err(unreadable(reason)),
+            Ok(Ok(Err(LoadError::Invalid(error)))) => {
                 return Err(ReloadError::Invalid(Box::new(error)));
             }
-            Err(error) => return Err(unreadable(error.to_string())),
+            Ok(Err(error)) => return Err(unreadable(error.to_string())),
+            Err(_) => {
+                return Err(unreadable(format!(
+                    "{READING:?} were not enough for it and the files that it names; \
+                     one may be a pipe, or on a disk that hangs"
+                )));
+            }
         };
         // All that can fail comes before anything changes.
         let bound = self.listeners.bind_new(&config).map_err(invalid)?;
 
         let mut changes = self.differences(&config);
         self.keep_sessions(&config);
+        let before = self.monitor.report();
         let generation = self.monitor.reconfigure(Arc::clone(&config)).await;
+        changes.extend(self.moved(&before));
         for bind in self.listeners.open(bound, &self.foremen) {
             changes.push(format!("listening on {bind}"));
         }
@@ -258,6 +273,11 @@ impl Reloader {
         }
         if config.access_log.target != self.config.access_log.target {
             self.access_log.retarget(config.access_log.target.clone());
+        }
+        if config != self.config {
+            for warning in config.warnings() {
+                warn!("{}: {warning}", file.display());
+            }
         }
         self.config = config;
         Ok(Reloaded {
@@ -276,6 +296,20 @@ impl Reloader {
                 tls.succeed(old);
             }
         }
+    }
+
+    /// Whoever takes the active zone out of the file should hear where the traffic is now.
+    fn moved(&self, before: &Report) -> Option<String> {
+        let after = self.monitor.report();
+        let gone = &before.zones[before.active].name;
+        if after.zones.iter().any(|zone| zone.name == *gone) {
+            return None;
+        }
+        let pinned = before.pinned.as_ref().map_or("", |_| " and pinned");
+        Some(format!(
+            "{gone} was active{pinned}, and is no longer configured: {} is active now, epoch {}",
+            after.zones[after.active].name, after.epoch
+        ))
     }
 
     /// What differs, table by table. Components' own changes are in the journal, by name.

@@ -50,4 +50,13 @@ impl Signals {
             _ = self.usr2.recv() => Signal::Unsupported("SIGUSR2"),
         }
     }
+
+    /// Waits for the next one that asks for the end. All others stay for [`Self::next`].
+    pub(super) async fn end(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+            _ = self.quit.recv() => {}
+        }
+    }
 }

@@ -35,7 +35,7 @@ function flip(entry) {
       h('p', { class: 'course-of' }, h('strong', {}, `${entry.from} → ${entry.to}`),
         h('span', { class: entry.cause === 'operator' || entry.cause === 'drill' ? 'operator' : 'tag' }, CAUSES[entry.cause] ?? entry.cause),
         entry.degraded && h('span', { class: 'tag bad' }, 'degraded'),
-        h('span', { class: 'faint' }, `epoch ${entry.epoch}${entry.detected_in_ms > 0 ? `, decided ${latency(entry.detected_in_ms)} after the first contrary check` : ''}`)),
+        h('span', { class: 'faint' }, `epoch ${entry.epoch}${entry.detected_in_ms > 0 ? `, certain ${latency(entry.detected_in_ms)} after the first contrary check` : ''}`)),
       h('p', {}, `${opening(entry.rule)}.`),
       because.map((reason) => h('p', { class: 'evidence' }, reason)),
       entry.shedding.map((what) => h('p', { class: 'bad' }, `Too small: ${what}`)),

@@ -32,8 +32,8 @@ fn details(findings: &Findings<'_>, remarks: &mut Vec<String>) {
                  probe took, and flips may come some tenths of a second earlier or later"
             }
             Detail::Transitions => {
-                "only transitions were recorded (outcomes = \"transitions\"): probes that failed without a transition and live \
-                 requests are not known, and flips may come some tenths of a second earlier or later"
+                "only transitions were recorded (outcomes = \"transitions\"), or a crash took the rest: probes that failed without a \
+                 transition and live requests are not known, and flips may come some tenths of a second earlier or later"
             }
         };
         let (from, to) = (at(span.from.wall), at(span.to.wall));

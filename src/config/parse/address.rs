@@ -75,7 +75,7 @@ fn address(text: &str) -> Result<Address, Refusal> {
         return Err(Refusal::malformed("IPv6 needs brackets and a port")
             .hint("write it like \"[2001:db8::1]:8080\""));
     }
-    if text.parse::<IpAddr>().is_ok() {
+    if text.parse::<IpAddr>().is_ok() || text.ends_with(']') {
         return Err(no_port());
     }
     let (name, port) = text.rsplit_once(':').ok_or_else(no_port)?;

@@ -218,6 +218,10 @@ fn named(text: &str, allowed: &[u8]) -> Result<String, Refusal> {
             "only letters, digits, '-', '_' and '.' are possible",
         ));
     }
+    // In a URL of the admin API they would be folders, which clients resolve.
+    if matches!(text, "." | "..") {
+        return Err(Refusal::malformed("dots alone are not enough"));
+    }
     Ok(text.to_owned())
 }
 

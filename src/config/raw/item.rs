@@ -75,8 +75,12 @@ impl<'a> Item<'a> {
 
     /// A whole number within `range`.
     pub(crate) fn number<T: TryFrom<i64>>(&self, range: RangeInclusive<i64>) -> Option<T> {
-        let DeValue::Integer(digits) = self.value else {
-            return self.mistype("a whole number", "write a number without quotes");
+        let digits = match self.value {
+            DeValue::Integer(digits) => digits,
+            DeValue::Float(_) => {
+                return self.mistype("a whole number", "write it without a point or an exponent");
+            }
+            _ => return self.mistype("a whole number", "write a number without quotes"),
         };
         let number = i64::from_str_radix(digits.as_str(), digits.radix())
             .ok()
@@ -232,7 +236,8 @@ impl<'a> Item<'a> {
     fn mistype<T>(&self, expected: &str, hint: &str) -> Option<T> {
         let found = match self.value {
             DeValue::String(_) => "a string",
-            DeValue::Integer(_) | DeValue::Float(_) => "a number",
+            DeValue::Integer(_) => "a number",
+            DeValue::Float(_) => "a decimal number",
             DeValue::Boolean(_) => "true or false",
             DeValue::Datetime(_) => "a date or time",
             DeValue::Array(_) => "a list",

@@ -177,7 +177,8 @@ impl<'a> Section<'a> {
             .split('[')
             .map(|part| part.split_once(']').map_or(part, |(_, rest)| rest));
         let header: String = parts.collect();
-        let hint = format!("write [[{header}]], with double brackets");
+        let hint =
+            format!("write [[{header}]], with double brackets, above all that belongs to it");
         let members = item.list("a list of tables", &hint)?;
         let empty = members.is_empty();
         let sections: Vec<Self> = members.into_iter().filter_map(Item::into_section).collect();

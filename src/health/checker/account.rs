@@ -28,6 +28,7 @@ impl Checker {
             operators: operators.collect(),
             flips: self.flips.iter().map(|flip| flip.wall).collect(),
             drill: self.remember_drill(),
+            entry: None,
         }
     }
 

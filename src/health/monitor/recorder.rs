@@ -10,6 +10,7 @@ use tracing::{error, warn};
 
 use crate::journal::{Entry, Journal, Past};
 use crate::memory::{Memory, StateFile};
+use crate::zone::Operator;
 
 /// See the module's promise.
 #[derive(Debug)]
@@ -81,6 +82,7 @@ impl Recorder {
             );
         }
         let memory = recall(memory, &past);
+        let last = Some(past.last_number);
         let disk = Disk { state, journal };
         let recorder = Self {
             disk: Arc::new(Mutex::new(disk)),
@@ -88,7 +90,7 @@ impl Recorder {
             entries: Vec::new(),
             running: None,
             memories: 0,
-            last: None,
+            last,
             again: false,
         };
         (recorder, memory, past)
@@ -96,6 +98,10 @@ impl Recorder {
 
     /// Stores `memory` as soon as the disk is free. The number returns in [`Written::memory`], or a higher one.
     pub(super) fn remember(&mut self, memory: Memory) -> u64 {
+        let memory = Memory {
+            entry: self.last,
+            ..memory
+        };
         self.memories += 1;
         self.memory = Some((self.memories, memory));
         self.start();
@@ -173,11 +179,14 @@ impl Recorder {
     }
 }
 
-/// `memory`, unless the journal tells of a later flip (because `state.json` is lost, or a hanging disk made us commit before
-/// it was stored): an epoch never goes back, and the zone that was entered last is where the traffic stays. Where nothing is left of
-/// `state.json`, what is pinned, drained or in maintenance by the journal is so still.
+/// `memory`, and what the journal tells beyond it, because `state.json` is lost, or could not be stored for a while: an epoch never
+/// goes back, the zone that was entered last is where the traffic stays, and what was pinned, drained or put into maintenance
+/// since is so still.
 fn recall(memory: Option<Memory>, past: &Past) -> Memory {
-    let lost = memory.is_none();
+    // A file of an older version doesn't say, and is believed.
+    let known = memory
+        .as_ref()
+        .map_or(0, |memory| memory.entry.unwrap_or(u64::MAX));
     let mut memory = memory.unwrap_or_default();
     if let Some(flip) = past
         .last_flip
@@ -193,27 +202,42 @@ fn recall(memory: Option<Memory>, past: &Past) -> Memory {
         memory.active_since = flip.at;
         memory.active_because.clone_from(&flip.message);
     }
-    if lost && let Some(zone) = &past.pinned {
-        warn!("by the journal {zone} is pinned, which was not stored: it is pinned still");
-        // Without a flip it is the one that was active from the beginning.
-        memory.active.get_or_insert_with(|| zone.clone());
-        memory.pinned = Some(zone.clone());
+    if let Some((number, pinned)) = &past.pinned
+        && *number > known
+        && *pinned != memory.pinned
+    {
+        match pinned {
+            Some(zone) => {
+                warn!("by the journal {zone} is pinned, which was not stored: it is pinned still");
+                // Without a flip it is the one that was active from the beginning.
+                memory.active.get_or_insert_with(|| zone.clone());
+            }
+            None => warn!("by the journal no zone is pinned, which was not stored: it is so still"),
+        }
+        memory.pinned.clone_from(pinned);
     }
-    if lost {
-        for (component, state) in &past.operators {
+    for (component, &(number, state)) in &past.operators {
+        let stored = memory.operators.get(component).copied();
+        if number > known && state != stored.unwrap_or(Operator::Ready) {
             warn!(
                 "by the journal {component} is set to {state}, which was not stored: it is so still"
             );
+            match state {
+                Operator::Ready => memory.operators.remove(component),
+                _ => memory.operators.insert(component.clone(), state),
+            };
         }
-        memory.operators.clone_from(&past.operators);
     }
     memory
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::journal::LastFlip;
+    use crate::zone::ComponentKey;
 
     #[test]
     fn an_epoch_never_goes_back_though_the_state_file_is_lost() {
@@ -234,5 +258,34 @@ mod tests {
             ..Memory::default()
         };
         assert_eq!(recall(Some(newer.clone()), &past), newer);
+    }
+
+    #[test]
+    fn what_operators_did_after_the_state_was_stored_is_not_forgotten() {
+        let component = |name: &str| ComponentKey {
+            zone: "fz-1".into(),
+            name: name.into(),
+        };
+        let past = Past {
+            pinned: Some((5, Some("fz-1".into()))),
+            operators: BTreeMap::from([
+                (component("a"), (6, Operator::Maintenance)),
+                (component("b"), (7, Operator::Ready)),
+            ]),
+            ..Past::default()
+        };
+        let stored = |entry| Memory {
+            active: Some("fz-1".into()),
+            operators: BTreeMap::from([(component("b"), Operator::Drain)]),
+            entry,
+            ..Memory::default()
+        };
+        let stale = recall(Some(stored(Some(4))), &past);
+        assert_eq!(stale.pinned.as_deref(), Some("fz-1"));
+        let since = BTreeMap::from([(component("a"), Operator::Maintenance)]);
+        assert_eq!(stale.operators, since);
+        for entry in [Some(7), None] {
+            assert_eq!(recall(Some(stored(entry)), &past), stored(entry));
+        }
     }
 }
