@@ -1,6 +1,9 @@
 //! The worker's clock. Deadlines need no better one than a look now and then. Requests are timed by turns of the runtime: whatever one
 //! wait for the network has brought came when that wait was over, so that all of it shares one look. On a busy worker, looks of their own
 //! were some hundredth of what requests cost.
+//!
+//! A runtime that always has a task to run never waits, and says nothing when it looks at the network in passing: several large bodies
+//! at once are enough for that. So what takes long has to say so itself.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -13,6 +16,8 @@ use super::Worker;
 
 /// A turn can be long, on a worker that never has to wait: after so many glances the clock is looked at all the same.
 const GLANCES: u32 = 64;
+/// Bytes that take as much of them as a glance does.
+const BYTES: usize = 1024;
 
 thread_local! {
     /// How many glances the last look is still good for.
@@ -22,6 +27,12 @@ thread_local! {
 /// Time passes: this thread has waited, or done something that takes long. The next glance is a look.
 pub(crate) fn time_passes() {
     GLANCES_LEFT.set(0);
+}
+
+/// Bytes have come or gone, which takes the longer the more they are.
+pub(crate) fn bytes_pass(bytes: usize) {
+    let worth = u32::try_from(1 + bytes / BYTES).unwrap_or(GLANCES);
+    GLANCES_LEFT.set(GLANCES_LEFT.get().saturating_sub(worth));
 }
 
 /// Since the process started, as of the last look.
@@ -141,5 +152,18 @@ mod tests {
         assert_eq!(clock.glance(), later);
         time_passes();
         assert!(clock.glance() > later);
+    }
+
+    #[test]
+    fn a_turn_that_moves_many_bytes_is_long() {
+        let clock = Clock::since(Instant::now());
+        let seen = clock.look();
+        while seen == Instant::now() {}
+        for _ in 0..8 {
+            bytes_pass(1000);
+            assert_eq!(clock.glance(), seen);
+        }
+        bytes_pass(64 * 1024);
+        assert!(clock.glance() > seen);
     }
 }

@@ -16,6 +16,7 @@ use super::farewell::Farewell;
 use super::stream::ClientStream;
 use crate::proxy::socket::doorbell::Doorbell;
 use crate::proxy::socket::reading::Reading;
+use crate::worker::bytes_pass;
 
 /// The client's socket. Tells its [`Downstream`] of every read, write and stall.
 pub(crate) struct DownstreamSocket<S> {
@@ -140,7 +141,9 @@ impl<S: ClientStream> AsyncRead for DownstreamSocket<S> {
             buf.put_slice(&[byte]);
         }
         let result = this.reading.poll(&mut this.stream, cx, buf);
-        if buf.filled().len() > before {
+        let count = buf.filled().len() - before;
+        if count > 0 {
+            bytes_pass(count);
             this.state.has_read();
         }
         if ahead.is_some() {

@@ -14,6 +14,7 @@ use zstd::zstd_safe::CParameter;
 
 use super::{Cut, Relay, ResponseBody, Source};
 use crate::config::Coding;
+use crate::worker::time_passes;
 
 /// Bytes that are compressed in one go, which takes a fraction of a millisecond.
 const PIECE: usize = 16 * 1024;
@@ -103,7 +104,9 @@ impl Compressed {
                 let piece = self.input.split_to(self.input.len().min(PIECE));
                 self.spent += piece.len();
                 self.inside = true;
-                match encoder.write(&piece) {
+                let written = encoder.write(&piece);
+                time_passes();
+                match written {
                     Ok(out) if out.is_empty() => continue,
                     out => return frame(out),
                 }
