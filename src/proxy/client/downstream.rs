@@ -26,7 +26,7 @@ use crate::config::{Forwarding, Listener};
 use crate::proxy::message::headers;
 use crate::proxy::request::redirect;
 use crate::proxy::socket::doorbell::Sleeper;
-use crate::worker::{Worker, bytes_pass, millis};
+use crate::worker::{Worker, millis};
 
 /// The state of one client connection, shared by its task, its socket and its requests.
 pub(crate) struct Downstream {
@@ -212,9 +212,6 @@ impl Downstream {
 
     pub(crate) fn has_written(&self, result: &Poll<io::Result<usize>>) {
         self.flushed.set(false);
-        if let Poll::Ready(Ok(bytes)) = result {
-            bytes_pass(*bytes);
-        }
         match result {
             Poll::Pending => {
                 let limit = self.worker.limit(|limits| limits.write_timeout);

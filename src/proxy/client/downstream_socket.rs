@@ -16,7 +16,6 @@ use super::farewell::Farewell;
 use super::stream::ClientStream;
 use crate::proxy::socket::doorbell::Doorbell;
 use crate::proxy::socket::reading::Reading;
-use crate::worker::bytes_pass;
 
 /// The client's socket. Tells its [`Downstream`] of every read, write and stall.
 pub(crate) struct DownstreamSocket<S> {
@@ -141,9 +140,7 @@ impl<S: ClientStream> AsyncRead for DownstreamSocket<S> {
             buf.put_slice(&[byte]);
         }
         let result = this.reading.poll(&mut this.stream, cx, buf);
-        let count = buf.filled().len() - before;
-        if count > 0 {
-            bytes_pass(count);
+        if buf.filled().len() > before {
             this.state.has_read();
         }
         if ahead.is_some() {

@@ -24,7 +24,6 @@ use crate::proxy::backend::upstream::{InFlight, Upstream};
 use crate::proxy::client::session;
 use crate::proxy::client::stream::ClientStream;
 use crate::proxy::message::websocket::{Frames, RESTART};
-use crate::worker::bytes_pass;
 
 /// Each direction's buffer, in bytes.
 const BUFFER: usize = 16 * 1024;
@@ -185,9 +184,7 @@ impl<S: TunnelEnd> AsyncRead for Watched<S> {
         let this = self.get_mut();
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        let count = buffer.filled().len() - before;
-        bytes_pass(count);
-        this.received += count as u64;
+        this.received += (buffer.filled().len() - before) as u64;
         this.broken |= matches!(read, Poll::Ready(Err(_)));
         read
     }
@@ -202,7 +199,6 @@ impl<S: TunnelEnd> AsyncWrite for Watched<S> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
         if let Poll::Ready(Ok(count)) = &written {
-            bytes_pass(*count);
             this.state.relay(*count);
             this.sent += *count as u64;
             if let Some(frames) = &this.frames {

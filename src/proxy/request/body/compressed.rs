@@ -14,7 +14,6 @@ use zstd::zstd_safe::CParameter;
 
 use super::{Cut, Relay, ResponseBody, Source};
 use crate::config::Coding;
-use crate::worker::time_passes;
 
 /// Bytes that are compressed in one go, which takes a fraction of a millisecond.
 const PIECE: usize = 16 * 1024;
@@ -104,9 +103,7 @@ impl Compressed {
                 let piece = self.input.split_to(self.input.len().min(PIECE));
                 self.spent += piece.len();
                 self.inside = true;
-                let written = encoder.write(&piece);
-                time_passes();
-                match written {
+                match encoder.write(&piece) {
                     Ok(out) if out.is_empty() => continue,
                     out => return frame(out),
                 }
