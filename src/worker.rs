@@ -51,7 +51,7 @@ use crew::{Order, Parts};
 use seats::Seats;
 
 pub(crate) use census::Open;
-pub(crate) use clock::{millis, time_passes};
+pub(crate) use clock::{millis, new_turn};
 
 /// How often deadlines are compared with the clock. All of them are late by up to this much.
 pub const TICK: Duration = Duration::from_millis(50);

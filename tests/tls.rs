@@ -12,6 +12,8 @@ mod authority;
 mod certificates;
 #[path = "tls/client.rs"]
 mod client;
+#[path = "tls/durations.rs"]
+mod durations;
 #[path = "tls/farewells.rs"]
 mod farewells;
 #[path = "tls/hostile.rs"]

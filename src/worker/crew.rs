@@ -80,7 +80,7 @@ pub fn start(index: usize, parts: Parts) -> io::Result<Foreman> {
         .spawn(move || {
             let runtime = Builder::new_current_thread()
                 .enable_all()
-                .on_thread_unpark(super::time_passes)
+                .on_thread_unpark(super::new_turn)
                 .build_local(LocalOptions::default());
             match runtime {
                 Ok(runtime) => runtime.block_on(Worker::new(index, parts).run(inbox)),

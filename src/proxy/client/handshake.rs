@@ -107,7 +107,7 @@ async fn in_time<T>(state: &Downstream, act: impl Future<Output = T>) -> Option<
         }
         let polled = act.as_mut().poll(cx);
         // Signatures and key exchanges are long for what else happens in one turn.
-        worker::time_passes();
+        worker::new_turn();
         polled.map(Some)
     })
     .await

@@ -11,6 +11,8 @@ use std::task::{Context, Wake, Waker};
 
 use slab::Slab;
 
+use crate::worker::new_turn;
+
 /// Stands between a socket and the task that polls it, as the waker of all its reads and writes. A socket that was found empty stays so
 /// until its doorbell rings, so that most reads need not ask the runtime at all.
 #[derive(Debug)]
@@ -62,6 +64,7 @@ impl Doorbell {
     }
 
     pub(crate) fn ring(&self) {
+        new_turn();
         self.rung.store(true, Ordering::Relaxed);
         match self.resident.get() {
             Some(task) => task.wake_by_ref(),

@@ -20,6 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::super::backend_stream::BackendStream;
 use super::Life;
+use crate::worker::new_turn;
 
 /// How long a connection that nobody uses any more has for its farewell.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -109,6 +110,7 @@ impl AsyncRead for Overheard {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if read.is_ready() {
+            new_turn();
             self.life.heard.set(true);
         }
         read
