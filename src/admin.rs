@@ -52,6 +52,7 @@ use crate::telemetry::meter::Meter;
 use crate::telemetry::trace::Progress;
 use crate::telemetry::traffic::Feed;
 
+pub(crate) use drill::length_of;
 use events::{End, Outlet, Pump};
 pub(crate) use guard::{Caller, check_origin};
 pub use listener::Listener;

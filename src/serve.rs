@@ -2,6 +2,7 @@
 //!
 //! The control thread (this one) runs the monitor, the admin listener and the signals; each worker has a thread of its own.
 
+mod access_log;
 pub mod acme;
 mod certificates;
 mod listeners;
@@ -21,7 +22,7 @@ use tracing::{error, info, warn};
 
 use crate::admin;
 use crate::cli::{FAILED, UNBOUND};
-use crate::config::{Config, LogTarget};
+use crate::config::Config;
 use crate::demo::Stage;
 use crate::health::monitor::Monitor;
 use crate::memory::{self, Unclaimed};
@@ -111,11 +112,8 @@ async fn start(
     let counters = Counters::new(workers);
     let (access_log, log_writer) = AccessLog::open(&config.access_log.target, counters.clone())
         .map_err(|error| {
-            let place = match &config.access_log.target {
-                LogTarget::File(file) => file.display().to_string(),
-                LogTarget::Stdout | LogTarget::Off => "standard output".to_owned(),
-            };
-            Failure(format!("access log {place}: {error}"), FAILED)
+            let problem = access_log::unopened(&config.access_log.target, &error);
+            Failure(problem.to_string(), FAILED)
         })?;
 
     // What is stored serves from the first handshake on.

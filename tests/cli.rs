@@ -218,6 +218,49 @@ fn an_access_log_that_cannot_be_opened_is_named() {
     let said = (output.status.code(), stderr(&output));
     assert_eq!(said.0, Some(1));
     assert!(said.1.contains("gone/access.log: No such file"), "{said:?}");
+    assert!(said.1.contains("make its directory first"), "{said:?}");
+}
+
+#[test]
+fn a_drill_of_no_usable_length_is_a_usage_error() {
+    for length in ["5", "1ms", "25h", "soon"] {
+        let output = firedoor(&["drill", "--zone", "fz-1", "--for", length]);
+        assert_eq!(output.status.code(), Some(2), "{length}");
+        assert!(stderr(&output).contains("--for"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn check_does_not_wait_for_ever_for_a_pipe_and_reads_what_it_is_handed() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let output = firedoor(&["check", pipe.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(3));
+    let told = "pipe: can't be read: 10s were not enough";
+    assert!(stderr(&output).contains(told) || stdout(&output).contains(told));
+
+    for place in ["/dev/stdin", "/dev/fd/0"] {
+        let mut command = command(&["check", place]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(VALID.as_bytes())
+            .unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    }
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::write(pipe, VALID).unwrap()
+    });
+    let output = firedoor(&["check", pipe.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    writer.join().unwrap();
 }
 
 #[test]

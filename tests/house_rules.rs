@@ -39,6 +39,10 @@ const PURE: &[&str] = &[
 /// Where tasks and threads may begin, and what for. Whoever begins one is also the one who ends it.
 const SPAWNERS: &[(&str, &str)] = &[
     ("src/serve", "the long-lived tasks and the worker threads"),
+    (
+        "src/cli/check",
+        "a file that may never open, on a thread that ends with the command",
+    ),
     ("src/worker", "its own connections"),
     ("src/admin", "its own connections, in a JoinSet"),
     ("src/health/monitor", "probes, in a JoinSet"),

@@ -97,6 +97,48 @@ fn a_planned_flip_waits_no_longer_than_drain_timeout() {
 }
 
 #[test]
+fn who_leaves_the_preferred_zone_is_told_that_the_traffic_goes_back_by_itself() {
+    let pair = Pair::start();
+    let auto = format!("{EAGER}failback = \"auto\"\nfailback_after = \"1h\"\n");
+    let window =
+        auto.replace("auto", "window") + "failback_window = \"03:00-04:00 Europe/Berlin\"\n";
+    let mut proxy = pair.proxy(&auto);
+    let said = |proxy: &Proxy, command: &[&str]| {
+        let output = proxy.command(command);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let back = "fz-1 is preferred, so the traffic goes back there by itself";
+    let told = said(&proxy, &["zone", "activate", "fz-2"]);
+    let line = told.lines().last().unwrap();
+    assert!(line.starts_with(&format!("{back}, in 3")), "{told}");
+    assert!(line.ends_with(": firedoor zone pin fz-2"), "{told}");
+    eventually(PATIENCE, "the log says it too", || {
+        proxy.log().contains(line)
+    });
+    for command in [
+        ["zone", "pin", "fz-2"],
+        ["zone", "unpin", "fz-2"],
+        ["zone", "activate", "fz-1"],
+    ] {
+        let told = said(&proxy, &command);
+        assert!(!told.contains(back), "{told}");
+    }
+
+    proxy.rewrite_config(pair.builder(&window));
+    said(&proxy, &["reload"]);
+    let told = said(&proxy, &["zone", "activate", "fz-2"]);
+    let when = format!("{back} between 03:00 and 04:00 Europe/Berlin, in 3");
+    assert!(told.contains(&when), "{told}");
+    said(&proxy, &["failback"]);
+
+    proxy.rewrite_config(pair.builder(EAGER));
+    said(&proxy, &["reload"]);
+    let told = said(&proxy, &["zone", "activate", "fz-2"]);
+    assert!(!told.contains(back), "{told}");
+}
+
+#[test]
 fn a_flip_without_a_hold_commits_at_once() {
     let pair = Pair::start();
     let proxy = pair.proxy(EAGER);

@@ -34,9 +34,20 @@ fn a_file_with_problems_changes_nothing_and_every_problem_is_named() {
     assert_eq!(proxy.status()["config_generation"], before);
 
     proxy.signal(Signal::HUP);
-    eventually(PATIENCE, "the log names the problem", || {
-        proxy.log().contains("header_timeoutt")
+    let said = eventually_some(PATIENCE, "the log names the problems", || {
+        let log = proxy.log();
+        let mut lines = log.lines();
+        lines
+            .rfind(|line| line.contains("not reloaded"))
+            .map(str::to_owned)
     });
+    for problem in ["header_timeoutt", "max_headers"] {
+        assert!(said.contains(problem), "all in one line: {said}");
+    }
+    assert!(!said.contains("\\n"), "{said}");
+    let refused = journal_of(&proxy, "order", 1);
+    let refused = refused.last().unwrap()["message"].as_str().unwrap();
+    assert!(!refused.contains('\n'), "{refused}");
     assert_eq!(proxy.status()["config_generation"], before);
     assert_eq!(proxy.get("/").status, 200);
 }
@@ -206,6 +217,32 @@ fn a_reload_without_the_active_zone_says_where_the_traffic_is_now() {
 }
 
 #[test]
+fn a_changed_preference_is_told_by_the_zone_that_is_preferred_now() {
+    let pair = Pair::start();
+    let zones = |names: [&str; 2]| {
+        let builder = Proxy::builder().check(support::pair::PROMPT).toml(EAGER);
+        names.into_iter().fold(builder, |builder, name| {
+            let mut zones = pair.zones().into_iter();
+            let zone = zones.find(|zone| zone.name == name).unwrap();
+            builder.zone(name, &[&zone.servers[0]])
+        })
+    };
+    let mut proxy = zones(["fz-1", "fz-2"]).start();
+    until_both_serve(&proxy);
+    proxy.rewrite_config(zones(["fz-2", "fz-1"]));
+    let told = "fz-2 is the preferred zone now, then fz-1";
+    let changes = reload(&proxy)["changes"].clone();
+    assert!(
+        changes.as_array().unwrap().contains(&told.into()),
+        "{changes:#}"
+    );
+    let said = journal_of(&proxy, "reloaded", 1);
+    assert_eq!(said[0]["changes"], serde_json::json!([told]), "{said:#?}");
+    assert_eq!(active(&proxy), "fz-1", "a preference is no reason to leave");
+    assert_eq!(reload(&proxy)["changes"].to_string(), "[]");
+}
+
+#[test]
 fn a_removed_backend_is_never_picked_again_and_finishes_what_it_has() {
     let pair = Pair::start();
     let mut proxy = Proxy::builder()
@@ -306,6 +343,47 @@ fn a_listener_that_cannot_be_bound_leaves_everything_as_it_was() {
     assert_eq!(last["problems"], problems);
     assert_eq!(proxy.status()["config_generation"], before);
     assert_eq!(proxy.get("/").status, 200);
+}
+
+#[test]
+fn an_access_log_that_cannot_be_opened_leaves_everything_as_it_was() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    let before = proxy.status()["config_generation"].clone();
+    let gone = proxy.directory().join("gone/access.log");
+    let directory = proxy.directory().join("state");
+    for (path, reason) in [(gone, "No such file"), (directory, "Is a directory")] {
+        let lines = format!("path = \"{}\"\nformat = \"json\"", path.display());
+        let builder = pair.builder(&EAGER.replace("10s", "1s"));
+        proxy.rewrite_config(builder.access_log(&lines));
+        let answer = proxy.admin_post("/v1/reload", "");
+        assert_eq!(answer.status, 422, "{}", answer.text());
+        let problems = answer.json()["problems"].clone();
+        assert_eq!(problems.as_array().unwrap().len(), 1, "{problems:#}");
+        assert_eq!(problems[0]["key"], "access_log.path");
+        let message = problems[0]["message"].as_str().unwrap();
+        let wanted = format!("access log {}: {reason}", path.display());
+        assert!(message.starts_with(&wanted), "{message}");
+        assert!(problems[0]["hint"].is_string(), "{problems:#}");
+        assert_eq!(proxy.status()["config_generation"], before);
+    }
+    assert_eq!(proxy.get("/still-here").status, 200);
+    proxy.access_line("/still-here");
+
+    let other = proxy.directory().join("other.log");
+    let lines = format!("path = \"{}\"\nformat = \"json\"", other.display());
+    let builder = pair.builder(EAGER).access_log(&lines);
+    let taken = port::listen();
+    let listener = format!("[[listener]]\nbind = \"{}\"", taken.local_addr().unwrap());
+    proxy.rewrite_config(builder.clone().toml(&listener));
+    assert_eq!(proxy.admin_post("/v1/reload", "").status, 422);
+    assert!(!other.exists(), "a refused reload leaves nothing behind");
+    proxy.rewrite_config(builder);
+    reload(&proxy);
+    assert_eq!(proxy.get("/over-there").status, 200);
+    eventually(PATIENCE, "its line is in the new file", || {
+        std::fs::read_to_string(&other).is_ok_and(|text| text.contains("/over-there"))
+    });
 }
 
 #[test]

@@ -15,7 +15,8 @@ use rustix::process::Signal;
 use support::behaviour;
 use support::load::Plan;
 use support::pair::{
-    EAGER, Pair, active, assert_none_failed, journal, until_active, until_both_serve, until_verdict,
+    EAGER, PROMPT, Pair, active, assert_none_failed, journal, until_active, until_both_serve,
+    until_verdict,
 };
 use support::wait::PATIENCE;
 use support::wire::Trouble;
@@ -51,6 +52,26 @@ fn a_restart_keeps_the_active_zone_the_epoch_pins_and_operator_states() {
         "maintenance"
     );
     assert!(proxy.get("/").text().starts_with("fz-2 "));
+}
+
+#[test]
+fn a_zone_that_is_entered_because_the_active_one_is_gone_is_not_called_degraded_unseen() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    proxy.signal(Signal::TERM);
+    assert!(proxy.wait_for_exit(PATIENCE).success());
+    let only = Proxy::builder().check(PROMPT).toml(EAGER);
+    proxy.rewrite_config(only.zone("fz-2", &[&pair.standby.servers[0]]));
+    proxy.start_again();
+    until_verdict(&proxy, "fz-2", "serving");
+    let flips = journal(&proxy, "flip");
+    assert_eq!(flips.len(), 1, "{flips:#?}");
+    assert_eq!(flips[0]["cause"], "reload");
+    assert_eq!(flips[0]["degraded"], false, "{:#}", flips[0]);
+    let said = proxy.command(&["explain"]);
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains("fz-1 is no longer configured"), "{said}");
+    assert!(!said.contains("degraded"), "{said}");
 }
 
 #[test]

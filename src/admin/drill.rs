@@ -20,10 +20,7 @@ pub(super) fn begin(mut members: Map<String, Value>) -> Result<Command, Problem>
     let zone = text(&mut members, "zone")?.ok_or_else(|| bad_request("\"zone\" is missing"))?;
     let length = text(&mut members, "for")?
         .ok_or_else(|| bad_request("\"for\" is missing: how long, like \"10m\""))?;
-    let length = duration(&length).map_err(|problem| bad_request(format!("\"for\": {problem}")))?;
-    if !(SHORTEST..=LONGEST).contains(&length) {
-        return Err(bad_request("\"for\" must be from 1s to 24h"));
-    }
+    let length = length_of(&length).map_err(|wrong| bad_request(format!("\"for\": {wrong}")))?;
     let reason = reason(&mut members)?;
     all_known(&members, "\"zone\", \"for\" and \"reason\"")?;
     Ok(Command::Drill {
@@ -31,6 +28,16 @@ pub(super) fn begin(mut members: Map<String, Value>) -> Result<Command, Problem>
         length,
         reason,
     })
+}
+
+/// How long a drill is to be. `Err`: why it can't be that.
+pub(crate) fn length_of(text: &str) -> Result<Duration, String> {
+    let length = duration(text)?;
+    if (SHORTEST..=LONGEST).contains(&length) {
+        Ok(length)
+    } else {
+        Err("it must be from 1s to 24h".to_owned())
+    }
 }
 
 /// `{"reason": "…"}`

@@ -2,6 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -11,6 +14,16 @@ use super::terminal::{Color, Paint, Tone, choose, coloured, plain, print};
 use super::{FINE, Failure, INVALID};
 use crate::config::Config;
 use crate::config::{LoadError, load};
+
+/// To read a file, and those that it names: as long as a reload gives them.
+const READING: Duration = Duration::from_secs(10);
+/// Where the descriptors are that we were started with.
+const HANDED: [&str; 4] = [
+    "/dev/stdin",
+    "/dev/fd",
+    "/proc/self/fd",
+    "/proc/thread-self/fd",
+];
 
 /// `firedoor check`
 #[derive(Args, Debug)]
@@ -41,7 +54,7 @@ impl Check {
         let results: Vec<_> = self
             .files
             .iter()
-            .map(|file| (file.as_path(), load(file)))
+            .map(|file| (file.as_path(), load_in_time(file)))
             .collect();
         let valid = results.iter().all(|(_, result)| result.is_ok());
         match self.format {
@@ -79,6 +92,29 @@ impl Check {
         }
         Ok(ExitCode::from(if valid { FINE } else { INVALID }))
     }
+}
+
+/// What comes by way of a descriptor of ours, such as a shell's `<(…)`, may take its time: whoever checks it is there.
+fn load_in_time(file: &Path) -> Result<Config, LoadError> {
+    if HANDED.iter().any(|place| file.starts_with(place)) {
+        return load(file);
+    }
+    let (done, loaded) = mpsc::channel();
+    let wanted = file.to_owned();
+    let load = move || {
+        // An error means that it was too late.
+        let _ = done.send(load(&wanted));
+    };
+    let unreadable = |why: String| LoadError::Unreadable(file.to_owned(), why);
+    // Opening a named pipe waits for somebody who writes, and nothing can interrupt it: the thread is left to the end of the process.
+    let reading = thread::Builder::new().spawn(load);
+    reading.map_err(|error| unreadable(error.to_string()))?;
+    loaded.recv_timeout(READING).unwrap_or_else(|_| {
+        Err(unreadable(format!(
+            "{READING:?} were not enough for it and the files that it names; \
+             one may be a pipe that nobody writes to, or on a disk that hangs"
+        )))
+    })
 }
 
 fn summary(file: &Path, config: &Config, paint: Paint) -> String {

@@ -9,6 +9,7 @@ use super::client::{Client, segment};
 use super::status::texts;
 use super::terminal::{plain_lines, print};
 use super::{ClientArgs, Failure};
+use crate::admin::length_of;
 
 /// `firedoor zone …`
 #[derive(Debug, Subcommand)]
@@ -59,6 +60,7 @@ pub(super) struct Drill {
     #[arg(
         long = "for",
         value_name = "DURATION",
+        value_parser = length,
         required_unless_present = "abort"
     )]
     length: Option<String>,
@@ -209,6 +211,11 @@ async fn order(
     }
     let message = answer["message"].as_str().unwrap_or("?");
     print(&format!("{}\n", plain_lines(message)))
+}
+
+/// Refused here, it is a usage error; firedoor itself reads it again.
+fn length(text: &str) -> Result<String, String> {
+    length_of(text).map(|_| text.to_owned())
 }
 
 /// A name may hold colons (it defaults to the address), a zone's can't.

@@ -115,11 +115,11 @@ impl ConfigError {
 }
 
 impl fmt::Display for ConfigError {
-    /// One line per problem, as compilers write them: `firedoor.toml:12:9: check.interval: … (hint)`.
+    /// In one line, each problem as compilers write them: `firedoor.toml:12:9: check.interval: … (hint); firedoor.toml:14:1: …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {
             if index > 0 {
-                writeln!(f)?;
+                f.write_str("; ")?;
             }
             write!(f, "{}:", self.file.display())?;
             if let Some((line, column)) = problem.place(&self.text) {

@@ -7,6 +7,7 @@ mod capacity;
 mod command;
 mod drill;
 mod evidence;
+mod failback;
 mod flip;
 mod forecast;
 mod gray;

@@ -327,7 +327,7 @@ impl Monitor {
         if !entries.is_empty() || self.asker.is_some() {
             self.publish_report(now);
         }
-        self.answer(&entries);
+        self.answer(&entries, now);
     }
 
     /// Stores what has changed, and waits for it to be durable, within bounds.

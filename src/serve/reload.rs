@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
+use super::access_log;
 use super::acme;
 use super::listeners::Listeners;
 use crate::config::error::{ConfigError, Problem};
@@ -62,7 +63,7 @@ pub struct Reloaded {
 /// Why the old configuration is still in force.
 #[derive(Clone, Debug)]
 pub enum ReloadError {
-    /// The file has problems, can't be read, or names addresses that can't be bound.
+    /// The file has problems, can't be read, or names addresses that can't be bound or an access log that can't be opened.
     Invalid(Box<ConfigError>),
     /// There is no file (demo).
     NoFile,
@@ -259,6 +260,9 @@ impl Reloader {
         };
         // All that can fail comes before anything changes.
         let bound = self.listeners.bind_new(&config).map_err(invalid)?;
+        // The last of it: it makes the file, and a refused reload leaves nothing behind.
+        let log = access_log::open_new(&self.config, &config, READING).await;
+        let log = log.map_err(|problem| invalid(vec![problem]))?;
 
         let mut changes = self.differences(&config);
         self.keep_sessions(&config);
@@ -271,8 +275,8 @@ impl Reloader {
         for bind in self.listeners.close_gone(&config, &self.foremen) {
             changes.push(format!("no longer listening on {bind}"));
         }
-        if config.access_log.target != self.config.access_log.target {
-            self.access_log.retarget(config.access_log.target.clone());
+        if let Some(log) = log {
+            self.access_log.retarget(log);
         }
         if config != self.config {
             for warning in config.warnings() {
@@ -337,6 +341,7 @@ impl Reloader {
                 changes.push(format!("{name} changed"));
             }
         }
+        changes.extend(new.other_preference(old));
         // Not with the last file: what waits for a restart waits until it comes, or until the file is as it was.
         let (server, admin) = &self.started;
         let fixed = [

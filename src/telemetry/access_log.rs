@@ -9,6 +9,7 @@ mod writer;
 
 pub use batch::Batch;
 pub use line::{Line, Style};
+pub(crate) use writer::Sink;
 pub use writer::{AccessLog, Writer};
 
 #[cfg(test)]

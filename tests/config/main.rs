@@ -185,6 +185,7 @@ fn every_mistake_is_found_and_explained() {
             Ok(_) => panic!("{title}: accepted"),
             Err(error) => error
                 .to_string()
+                .replace("; firedoor.toml:", "\n>")
                 .replace("firedoor.toml:", ">")
                 .replace("> ", ">"),
         };

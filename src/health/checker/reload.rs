@@ -102,6 +102,7 @@ impl Checker {
         if config.failover != self.config.failover {
             changes.push("changed failover settings".to_owned());
         }
+        changes.extend(config.other_preference(&self.config));
         self.needs = verdict::needs(&config);
         self.config = config;
         // Pools may have changed places.
@@ -252,7 +253,6 @@ impl Checker {
     }
 
     fn leave_removed(&mut self, gone: Arc<str>, to: usize, now: Moment) {
-        let serving = self.zones[to].verdict() == Verdict::Serving;
         let others = self
             .zones
             .iter()
@@ -273,7 +273,8 @@ impl Checker {
             ),
             reasons: vec![format!("{gone} was removed from the configuration")],
             alternatives,
-            degraded: !serving,
+            // Not one that merely isn't judged yet, as every zone at the start: nobody knows that it can serve only a part.
+            degraded: self.zones[to].verdict() == Verdict::Failed,
             planned: false,
         };
         self.active = to;

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tracing::info;
 
 use super::Monitor;
 use super::chronicle::Reply;
 use super::handle::Done;
 use crate::config::Config;
 use crate::health::checker::{Accepted, Checker, Command, Input, Refusal};
-use crate::health::report::{Condition, Event, Giver, Order, OrderEnd, Stamp, What};
+use crate::health::report::{Cause, Condition, Event, Flip, Giver, Order, OrderEnd, Stamp, What};
 use crate::journal::Entry;
 use crate::moment::Moment;
 
@@ -132,7 +133,7 @@ impl Monitor {
     }
 
     /// Answers those who waited for what has just been settled.
-    pub(super) fn answer(&mut self, entries: &[Arc<Entry>]) {
+    pub(super) fn answer(&mut self, entries: &[Arc<Entry>], now: Moment) {
         match self.asker.take() {
             None => {}
             // An error means that the asker has left.
@@ -140,7 +141,7 @@ impl Monitor {
                 let _ = reply.send(self.checker.config_generation());
             }
             Some(Asker::Command(reply)) => {
-                let done = self.done(entries);
+                let done = self.done(entries, now);
                 self.chronicle.answer(reply, Ok(done));
             }
             Some(Asker::Refused(reply, refusal)) => self.chronicle.answer(reply, Err(refusal)),
@@ -148,7 +149,7 @@ impl Monitor {
         let Some((zone, reply)) = self.planned.take() else {
             return;
         };
-        let done = self.done(entries);
+        let done = self.done(entries, now);
         if done.active == zone || is_entered(&zone, entries) {
             self.chronicle.answer(reply, Ok(done));
         } else if self.checker.is_flipping() {
@@ -165,15 +166,20 @@ impl Monitor {
         }
     }
 
-    fn done(&self, entries: &[Arc<Entry>]) -> Done {
+    fn done(&self, entries: &[Arc<Entry>], now: Moment) -> Done {
         let routing = self.checker.routing();
-        let said: Vec<String> = entries
+        let mut said: Vec<String> = entries
             .iter()
             .filter_map(|entry| entry.event.as_ref())
             // Whoever gave the order knows it.
             .filter(|event| !matches!(event.what, What::Order(_)))
             .map(ToString::to_string)
             .collect();
+        let left = flips(entries).any(|flip| flip.cause == Cause::Operator);
+        if let Some(back) = self.checker.way_back(now).filter(|_| left) {
+            info!("{back}");
+            said.push(back);
+        }
         Done {
             epoch: routing.epoch,
             active: Arc::clone(&self.config.zones[routing.active].name),
@@ -189,12 +195,15 @@ impl Monitor {
 /// Whether a flip to `zone` is among what has just been settled. It may have been left again in the same step: the order was carried out all
 /// the same, and what came of it is in the answer.
 fn is_entered(zone: &str, entries: &[Arc<Entry>]) -> bool {
+    flips(entries).any(|flip| *flip.to == *zone)
+}
+
+fn flips(entries: &[Arc<Entry>]) -> impl Iterator<Item = &Flip> {
     let events = entries.iter().filter_map(|entry| entry.event.as_ref());
-    let mut flips = events.filter_map(|event| match &event.what {
+    events.filter_map(|event| match &event.what {
         What::Flip(flip) => Some(flip),
         _ => None,
-    });
-    flips.any(|flip| *flip.to == *zone)
+    })
 }
 
 #[cfg(test)]
@@ -204,7 +213,6 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::health::report::{Cause, Flip};
 
     #[test]
     fn an_order_whose_flip_is_undone_at_once_was_carried_out() {

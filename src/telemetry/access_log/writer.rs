@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::config::LogTarget;
 use crate::telemetry::counters::Counters;
 
-use sink::Sink;
+pub(crate) use sink::Sink;
 
 /// Bytes under way to the writing thread. Past that, lines are dropped.
 const MOST: usize = 8 << 20;
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 enum Order {
     Write(Vec<u8>),
     Reopen,
-    Retarget(LogTarget),
+    Retarget(Sink),
     End,
 }
 
@@ -83,9 +83,9 @@ impl AccessLog {
         let _ended = self.orders.send(Order::Reopen);
     }
 
-    /// Writes to `target` from now on.
-    pub fn retarget(&self, target: LogTarget) {
-        let _ended = self.orders.send(Order::Retarget(target));
+    /// Writes to `sink` from now on.
+    pub(crate) fn retarget(&self, sink: Sink) {
+        let _ended = self.orders.send(Order::Retarget(sink));
     }
 }
 
@@ -118,20 +118,18 @@ fn write_all(
                 let dropped = counters.totals().log_lines_dropped;
                 complaint.consider(result.map_err(|(error, _)| error), dropped, Instant::now());
             }
-            Order::Reopen => {
-                let target = sink.target.clone();
-                replace(&mut sink, &target);
-            }
-            Order::Retarget(target) => replace(&mut sink, &target),
+            Order::Reopen => reopen(&mut sink),
+            Order::Retarget(new) => sink = new,
             Order::End => break,
         }
     }
 }
 
-fn replace(sink: &mut Sink, target: &LogTarget) {
-    match Sink::open(target) {
+fn reopen(sink: &mut Sink) {
+    match Sink::open(&sink.target) {
         Ok(new) => *sink = new,
         Err(error) => {
+            let target = &sink.target;
             tracing::error!(%error, ?target, "the access log can't be opened; the old one stays open");
         }
     }

@@ -10,7 +10,7 @@ use crate::config::LogTarget;
 
 /// An open target.
 #[derive(Debug)]
-pub(super) struct Sink {
+pub(crate) struct Sink {
     pub(super) target: LogTarget,
     file: Option<File>,
     /// The last line that was written isn't whole.
@@ -18,7 +18,8 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    pub(super) fn open(target: &LogTarget) -> io::Result<Self> {
+    /// Opens `target`, and makes the file if it isn't there. Blocks on the file system.
+    pub(crate) fn open(target: &LogTarget) -> io::Result<Self> {
         let file = match target {
             LogTarget::Off => None,
             // Not as `io::Stdout`, whose buffer would keep what couldn't be written.
