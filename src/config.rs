@@ -41,7 +41,7 @@ pub use route::{
 pub use secret::Secret;
 pub(crate) use tls::provider;
 pub use tls::server::{CertificateFiles, ClientAuth, ClientTrust, TlsServer};
-pub use tls::{Identity, TlsClient, TlsTerms};
+pub use tls::{Anchors, Identity, TlsClient, TlsTerms};
 pub use zone::{Address, Backend, Dependency, Protocol, Zone};
 
 use std::net::SocketAddr;

@@ -25,6 +25,8 @@ mod nginx;
 mod postgres;
 #[path = "net_checks/redis.rs"]
 mod redis;
+#[path = "net_checks/self_signed.rs"]
+mod self_signed;
 mod support;
 #[path = "net_checks/tls.rs"]
 mod tls;

@@ -30,6 +30,8 @@ mod records;
 mod redirect;
 #[path = "tls/renewal.rs"]
 mod renewal;
+#[path = "tls/self_signed.rs"]
+mod self_signed;
 #[path = "tls/site.rs"]
 mod site;
 mod support;

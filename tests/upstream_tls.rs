@@ -16,6 +16,8 @@ mod faults;
 mod nginx;
 #[path = "upstream_tls/renewal.rs"]
 mod renewal;
+#[path = "upstream_tls/self_signed.rs"]
+mod self_signed;
 #[path = "upstream_tls/service.rs"]
 mod service;
 #[path = "upstream_tls/site.rs"]

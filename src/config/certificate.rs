@@ -1,5 +1,6 @@
 //! A certificate that a listener shows, and the key that belongs to it: whom it is for, and until when.
 
+mod purpose;
 mod subject;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use rustls::{CertificateError, Error, InconsistentKeys, RootCertStore};
 use webpki::EndEntityCert;
 
 use super::tls::provider;
+pub(super) use purpose::Purpose;
 pub(crate) use subject::Subject;
 
 /// A certificate with those that signed it, and its private key.

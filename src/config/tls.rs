@@ -1,6 +1,7 @@
 //! TLS towards a component: whom firedoor trusts there, and who it is itself. Built when the configuration is read, so that a
 //! probe or a connection has nothing left to fail on but the other side, and again, in its place, when a file changes.
 
+mod anchors;
 pub(super) mod server;
 
 use std::fmt;
@@ -8,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::certificate;
+pub use anchors::Anchors;
 use server::CertificateFiles;
 
 /// What a file says about TLS towards a component.
@@ -23,7 +25,7 @@ pub struct TlsTerms {
     /// Sent as SNI, and what the certificate must be for. `None`: the host of the component's address.
     pub server_name: Option<ServerName<'static>>,
     /// Who may have signed the certificate.
-    pub roots: Arc<RootCertStore>,
+    pub anchors: Anchors,
     /// Where they come from; `None`: from the system.
     pub ca: Option<PathBuf>,
     /// Without, any certificate will do, so whoever can answer at the address can pose as the component.
@@ -62,7 +64,7 @@ struct Live {
     config: Arc<ClientConfig>,
     lenient: Arc<ClientConfig>,
     /// `None`: any certificate will do.
-    verifier: Option<Arc<WebPkiServerVerifier>>,
+    verifier: Option<Arc<dyn ServerCertVerifier>>,
 }
 
 impl TlsClient {
@@ -135,8 +137,7 @@ impl TlsClient {
         let mut terms = TlsTerms::clone(&old);
         let mut texts = texts.iter();
         if let (Some(file), Some(text)) = (&old.ca, old.ca.as_ref().and(texts.next())) {
-            let roots = server::roots(text).ok_or_else(|| flaw(file, "no certificates"))?;
-            terms.roots = Arc::new(roots);
+            terms.anchors = Anchors::from_pem(text).ok_or_else(|| flaw(file, "no certificates"))?;
         }
         if let (Some(identity), Some(cert), Some(key)) =
             (&mut terms.identity, texts.next(), texts.next())
@@ -172,12 +173,9 @@ impl Live {
                 terms: Arc::new(terms),
             });
         }
-        let roots = Arc::clone(&terms.roots);
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::new(provider()))
-            .build()
-            .map_err(|error| Error::General(error.to_string()))?;
+        let verifier = terms.anchors.of_servers()?;
         Ok(Self {
-            config: configured(&terms, Arc::clone(&verifier) as _)?,
+            config: configured(&terms, Arc::clone(&verifier))?,
             lenient: configured(&terms, Unjudged::new(true))?,
             verifier: Some(verifier),
             terms: Arc::new(terms),
@@ -215,7 +213,7 @@ impl PartialEq for TlsTerms {
     fn eq(&self, other: &Self) -> bool {
         self.server_name == other.server_name
             && self.ca == other.ca
-            && (Arc::ptr_eq(&self.roots, &other.roots) || self.roots.roots == other.roots.roots)
+            && self.anchors == other.anchors
             && self.verify == other.verify
             && self.identity == other.identity
             && self.alpn == other.alpn
@@ -233,11 +231,11 @@ impl PartialEq for TlsClient {
 impl Eq for TlsClient {}
 
 impl fmt::Debug for TlsTerms {
-    /// Neither the key nor a hundred roots.
+    /// Not the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsTerms")
             .field("server_name", &self.server_name)
-            .field("roots", &self.roots.len())
+            .field("anchors", &self.anchors)
             .field("verify", &self.verify)
             .field("identity", &self.identity.is_some())
             .field("alpn", &self.alpn)

@@ -4,7 +4,7 @@ use firedoor::outcome::{CheckCode, Outcome};
 use tempfile::TempDir;
 
 use crate::asking::{SHORT, ask};
-use crate::authority::{Authority, self_signed};
+use crate::authority::Authority;
 use crate::nginx;
 use crate::support::server::Server;
 use crate::support::{Proxy, port};
@@ -23,12 +23,12 @@ fn serving_with(host: &str, days: i64, extra: &str) -> Server {
     nginx::start(directory, "server", extra)
 }
 
-async fn tls(server: &Server, terms: &str) -> Outcome {
+pub async fn tls(server: &Server, terms: &str) -> Outcome {
     let keys = format!("kind = \"tls\", tls = {{ {terms} }}");
     ask(server.path(), server.address, &keys).await
 }
 
-const NAMED: &str = "ca = \"ca.pem\", server_name = \"db.example\"";
+pub const NAMED: &str = "ca = \"ca.pem\", server_name = \"db.example\"";
 
 #[tokio::test]
 async fn a_certificate_in_order_passes_and_says_until_when() {
@@ -108,28 +108,6 @@ async fn a_certificate_that_expires_soon_passes_with_a_warning() {
     let keys = format!("kind = \"tls\", tls = {{ {NAMED} }}, expires_within = \"1d\"");
     let outcome = ask(server.path(), server.address, &keys).await;
     assert!(!outcome.detail.contains("WARNING"), "{outcome}");
-}
-
-#[tokio::test]
-async fn one_that_signed_itself_passes_only_unverified_and_its_end_is_watched_all_the_same() {
-    let directory = TempDir::new().unwrap();
-    self_signed(directory.path(), "server", "db.example");
-    std::fs::copy(
-        directory.path().join("server.pem"),
-        directory.path().join("ca.pem"),
-    )
-    .unwrap();
-    let server = nginx::start(directory, "server", "");
-    let outcome = tls(&server, NAMED).await;
-    assert_eq!(outcome.code, CheckCode::L6Response);
-    assert_eq!(
-        outcome.detail,
-        "the certificate is one for signing others, not for a server"
-    );
-    let outcome = tls(&server, "verify = false").await;
-    assert_eq!(outcome.code, CheckCode::L6Ok, "{outcome}");
-    assert!(outcome.detail.contains("certificate until "), "{outcome}");
-    assert!(outcome.detail.ends_with(", not verified"), "{outcome}");
 }
 
 #[tokio::test]

@@ -26,7 +26,12 @@ fn site(auth: &str) -> (Origin, Site, Proxy) {
 }
 
 /// In TLS 1.3 a client learns only after its handshake that it is refused.
-fn ask(proxy: &Proxy, site: &Site, identity: Option<&str>, fields: &str) -> io::Result<Response> {
+pub fn ask(
+    proxy: &Proxy,
+    site: &Site,
+    identity: Option<&str>,
+    fields: &str,
+) -> io::Result<Response> {
     let config = site.trust_in(rustls::ALL_VERSIONS, identity);
     let mut client = Client::try_connect(proxy.address, &config, "app.example")?;
     let request = format!("GET / HTTP/1.1\r\nHost: app.example\r\n{fields}\r\n");
@@ -34,7 +39,7 @@ fn ask(proxy: &Proxy, site: &Site, identity: Option<&str>, fields: &str) -> io::
     client.try_response()
 }
 
-fn fields<'b>(body: &'b str, name: &str) -> Vec<&'b str> {
+pub fn fields<'b>(body: &'b str, name: &str) -> Vec<&'b str> {
     let lines = body.lines().filter_map(|line| line.split_once(": "));
     let same = lines.filter(|(found, _)| found.eq_ignore_ascii_case(name));
     same.map(|(_, value)| value).collect()
@@ -53,7 +58,7 @@ fn openssl(certificate: &Path, options: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-fn fingerprint(certificate: &Path) -> String {
+pub fn fingerprint(certificate: &Path) -> String {
     let said = openssl(certificate, &["-noout", "-fingerprint", "-sha256"]);
     let said = String::from_utf8(said).unwrap();
     let (_, hex) = said.trim().split_once('=').unwrap();

@@ -11,7 +11,7 @@ use crate::support::{Origin, Proxy, behaviour, eventually};
 use crate::terminator::server_config;
 
 /// Several of the two seconds between two looks at the files.
-const LOOKS: Duration = Duration::from_secs(10);
+pub const LOOKS: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_new_authority_comes_into_force_without_a_reload_for_requests_and_checks() {

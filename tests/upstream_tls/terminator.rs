@@ -35,13 +35,15 @@ pub struct Terminator {
     serving: Option<JoinHandle<()>>,
 }
 
+pub fn chain(file: &Path) -> Vec<CertificateDer<'static>> {
+    let found = CertificateDer::pem_file_iter(file).unwrap();
+    found.map(Result::unwrap).collect()
+}
+
 /// `NAME.pem` and `NAME.key` of `directory` for a server; with `client_ca`, clients have to show a certificate.
 pub fn server_config(directory: &Path, name: &str, client_ca: Option<&str>) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let read = |file: String| -> Vec<CertificateDer<'static>> {
-        let found = CertificateDer::pem_file_iter(directory.join(file)).unwrap();
-        found.map(Result::unwrap).collect()
-    };
+    let read = |file: String| chain(&directory.join(file));
     let key = PrivateKeyDer::from_pem_file(directory.join(format!("{name}.key"))).unwrap();
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

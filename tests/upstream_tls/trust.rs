@@ -9,7 +9,7 @@ use crate::support::{Origin, Proxy, eventually};
 const IMPATIENT: &str = "[failover]\nhold_time = \"200ms\"\n[upstream]\nconnect_timeout = \"10s\"";
 
 /// A `tcp` check sees nothing of it: requests come, and are refused.
-fn refused(site: &Site, terms: &str) -> Proxy {
+pub fn refused(site: &Site, terms: &str) -> Proxy {
     let builder = site
         .builder(terms)
         .check("kind = \"tcp\"\ninterval = \"100ms\"");
@@ -27,7 +27,7 @@ fn refused(site: &Site, terms: &str) -> Proxy {
     proxy
 }
 
-fn says(proxy: &Proxy, words: &str) {
+pub fn says(proxy: &Proxy, words: &str) {
     eventually(PATIENCE, "the log says why", || {
         let log = proxy.log();
         log.contains("no TLS connection to it") && log.contains(words)

@@ -6,11 +6,10 @@ pub(super) mod server;
 
 use std::sync::Arc;
 
-use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use crate::config::raw::{Form, Item, Refusal, Section};
-use crate::config::{CertificateFiles, Identity, TlsClient, TlsTerms, certificate};
+use crate::config::{Anchors, CertificateFiles, Identity, TlsClient, TlsTerms, certificate};
 
 const SERVER_NAME: Form<ServerName<'static>> = Form {
     noun: "a server name",
@@ -119,16 +118,16 @@ fn client(
     let server_name = item("server_name").map(|item| item.read(&SERVER_NAME));
     let verify = item("verify").map(|item| item.boolean());
     let ca = item("ca");
-    let trusted = ca.as_ref().map(roots);
+    let trusted = ca.as_ref().map(anchors);
     let identity = table.and_then(identity);
 
     let verify = verify.unwrap_or_else(|| Some(base.is_none_or(|base| base.verify)))?;
-    let roots = match (trusted, base) {
-        (Some(trusted), _) => Arc::new(trusted?),
-        (None, Some(base)) => Arc::clone(&base.roots),
-        (None, None) => section.system_roots(),
+    let anchors = match (trusted, base) {
+        (Some(trusted), _) => trusted?,
+        (None, Some(base)) => base.anchors.clone(),
+        (None, None) => Anchors::system(section.system_roots()),
     };
-    if verify && roots.is_empty() {
+    if verify && anchors.is_empty() {
         section.report(
             "this system trusts no certificates at all, so no TLS server can be verified",
             "install its ca-certificates, or name the signer's certificate: tls = { ca = \"ca.pem\" }",
@@ -146,7 +145,7 @@ fn client(
             Some(given) => Some(given?),
             None => base.and_then(|base| base.server_name.clone()),
         },
-        roots,
+        anchors,
         ca: match &ca {
             Some(ca) => Some(ca.path()?),
             None => base.and_then(|base| base.ca.clone()),
@@ -169,18 +168,15 @@ fn client(
     }
 }
 
-fn roots(ca: &Item<'_>) -> Option<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(ca)? {
-        if roots.add(certificate).is_err() {
-            ca.refuse(
-                "a file with a certificate that can't be read as X.509",
-                "it must hold the certificates of those who sign the servers'",
-            );
-            return None;
-        }
+fn anchors(ca: &Item<'_>) -> Option<Anchors> {
+    let anchors = Anchors::named(certificates(ca)?);
+    if anchors.is_none() {
+        ca.refuse(
+            "a file with a certificate that can't be read as X.509",
+            "it must hold the certificates of those who sign the servers'",
+        );
     }
-    Some(roots)
+    anchors
 }
 
 /// `cert` and `key`, which come together.

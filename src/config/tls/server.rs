@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{ClientHello, ProducesTickets, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{RootCertStore, ServerConfig};
 
-use super::provider;
+use super::{Anchors, provider};
 use crate::config::Acme;
 use crate::config::certificate::{self, Certificate};
 
@@ -41,12 +41,12 @@ pub struct CertificateFiles {
 }
 
 /// Whose certificates clients may show.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientTrust {
-    /// Where `roots` come from.
+    /// Where `anchors` come from.
     pub file: PathBuf,
     /// Who may have signed them.
-    pub roots: Arc<RootCertStore>,
+    pub anchors: Anchors,
     /// Whether they have to show one.
     pub auth: ClientAuth,
 }
@@ -178,11 +178,11 @@ impl TlsServer {
         }
         let clients = match (&live.clients, texts.last()) {
             (Some(trust), Some(text)) => {
-                let roots = roots(text).ok_or_else(|| {
+                let anchors = Anchors::from_pem(text).ok_or_else(|| {
                     format!("{}: no certificates in PEM form", trust.file.display())
                 })?;
                 Some(ClientTrust {
-                    roots: Arc::new(roots),
+                    anchors,
                     ..trust.clone()
                 })
             }
@@ -232,22 +232,15 @@ impl Live {
         old: Option<&Self>,
     ) -> Result<Self, String> {
         let words = |error: rustls::Error| error.to_string();
-        let provider = Arc::new(provider());
         // The provider is named here, never taken from the process's default: that one panics when it has to choose.
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        let builder = ServerConfig::builder_with_provider(Arc::new(provider()))
             .with_safe_default_protocol_versions()
             .map_err(words)?;
         let builder = match &clients {
             None => builder.with_no_client_auth(),
             Some(trust) => {
-                let roots = Arc::clone(&trust.roots);
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
-                let verifier = match trust.auth {
-                    ClientAuth::Required => verifier,
-                    ClientAuth::Optional => verifier.allow_unauthenticated(),
-                };
-                builder
-                    .with_client_cert_verifier(verifier.build().map_err(|error| error.to_string())?)
+                let verifier = trust.anchors.of_clients(trust.auth).map_err(words)?;
+                builder.with_client_cert_verifier(verifier)
             }
         };
         let resolver = Resolver::new(certificates.iter().chain(acquired.values()));
@@ -280,15 +273,6 @@ impl Live {
 
 fn ticketer() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
     Ticketer::new()
-}
-
-/// The certificates of those who sign others', or `None` if the text has none or one that can't be read.
-pub(in crate::config) fn roots(text: &str) -> Option<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificate::chain(text)? {
-        roots.add(certificate).ok()?;
-    }
-    Some(roots)
 }
 
 /// Finds the certificate for the name that a client asks for: an exact one first, then a wildcard, then the first of all.
@@ -345,14 +329,6 @@ impl fmt::Debug for Resolver {
         write!(f, "Resolver({} certificates)", self.all.len())
     }
 }
-
-impl PartialEq for ClientTrust {
-    fn eq(&self, other: &Self) -> bool {
-        self.file == other.file && self.auth == other.auth && self.roots.roots == other.roots.roots
-    }
-}
-
-impl Eq for ClientTrust {}
 
 impl PartialEq for TlsServer {
     fn eq(&self, other: &Self) -> bool {

@@ -98,7 +98,7 @@ fn describe(connection: &ClientConnection, check: &TlsCheck) -> String {
     let soon =
         UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs()) + check.expires_within);
     let terms = check.tls.terms();
-    let roots = &terms.roots;
+    let roots = terms.anchors.roots();
     let mut detail = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_2) => "TLS 1.2".to_owned(),
         _ => "TLS 1.3".to_owned(),

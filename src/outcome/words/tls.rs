@@ -61,7 +61,11 @@ fn certificate(error: &CertificateError) -> String {
             }
         }
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            "the certificate is one for signing others, not for a server".into()
+            "the certificate is one for signing others, and isn't itself among those of the ca file"
+                .into()
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "the certificate is for other purposes than a server's (its extended key usage)".into()
         }
         other => format!("the certificate is not in order ({other:?})"),
     }

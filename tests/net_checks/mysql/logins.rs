@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::eight::Eight;
 use super::{HEALTH, probe, probe_at};
-use crate::authority::Authority;
+use crate::authority::{Authority, self_signed};
 use crate::mariadb::MariaDb;
 
 const TLS: &str = ", tls = { ca = \"ca.pem\" }";
@@ -215,6 +215,38 @@ async fn mysql_8_gets_the_password_over_tls_and_nobody_gets_it_in_the_clear() {
         "it wants the password in the clear, which goes over TLS only: give the check tls = true";
     assert_eq!(outcome.detail, said);
     assert_eq!(eight.diary().await, ["health", "no password", "denied"]);
+}
+
+/// Whose certificate it is is asked after the handshake there.
+#[tokio::test]
+async fn one_that_signed_itself_gets_the_password_only_where_it_is_trusted_itself() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path();
+    self_signed(path, "server", "127.0.0.1", 100, &[]);
+    std::fs::copy(path.join("server.pem"), path.join("ca.pem")).unwrap();
+    let eight = Eight::new().with_tls(path);
+    let address = eight.start().await;
+    let keys = format!("{HEALTH}{TLS}");
+    let outcome = probe_at(path, address, &keys).await;
+    assert_eq!(outcome.code, CheckCode::L7Ok, "{outcome}");
+    assert!(
+        eight
+            .diary()
+            .await
+            .contains(&"password over TLS".to_owned())
+    );
+    self_signed(path, "ca", "127.0.0.1", 100, &[]);
+    let outcome = probe_at(path, address, &keys).await;
+    assert_eq!(outcome.code, CheckCode::L6Response, "{outcome}");
+    assert!(
+        outcome.detail.contains("isn't itself among those"),
+        "{outcome}"
+    );
+    let went = eight.diary().await;
+    assert!(
+        !went.iter().any(|line| line.contains("password")),
+        "{went:?}"
+    );
 }
 
 #[tokio::test]

@@ -2,16 +2,14 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use http::Uri;
-use rustls::RootCertStore;
 
-use super::roots;
+use super::anchors;
 use crate::config::parse::address::dns_name;
 use crate::config::raw::{Form, Item, Refusal, Section};
 use crate::config::{
-    Acme, Challenge, ExternalAccount, Listener, Secret, TlsClient, TlsServer, TlsTerms,
+    Acme, Anchors, Challenge, ExternalAccount, Listener, Secret, TlsClient, TlsServer, TlsTerms,
 };
 
 /// Let's Encrypt.
@@ -100,8 +98,8 @@ pub(super) fn acme(section: &Section<'_>, reachable: bool) -> Option<Acme> {
     }
     let ca = section.item("ca");
     let trusted = match &ca {
-        Some(ca) => roots(ca).map(Arc::new),
-        None => Some(section.system_roots()),
+        Some(ca) => anchors(ca),
+        None => Some(Anchors::system(section.system_roots())),
     };
     let ca = ca.and_then(|ca| ca.path());
     let external = external(section);
@@ -197,12 +195,8 @@ fn external(section: &Section<'_>) -> Option<Option<ExternalAccount>> {
     Some(Some(account))
 }
 
-fn client(
-    section: &Section<'_>,
-    roots: Arc<RootCertStore>,
-    ca: Option<PathBuf>,
-) -> Option<TlsClient> {
-    if roots.is_empty() {
+fn client(section: &Section<'_>, anchors: Anchors, ca: Option<PathBuf>) -> Option<TlsClient> {
+    if anchors.is_empty() {
         section.report(
             "this system trusts no certificates at all, so no directory can be verified",
             "install its ca-certificates, or name the signer's certificate: ca = \"ca.pem\"",
@@ -211,7 +205,7 @@ fn client(
     }
     let terms = TlsTerms {
         server_name: None,
-        roots,
+        anchors,
         ca,
         verify: true,
         identity: None,

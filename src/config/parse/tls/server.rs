@@ -1,10 +1,7 @@
 //! `[listener.tls]`: the certificates that clients are shown, and whether they have to show one.
 
-use std::sync::Arc;
-
 use crate::config::raw::{Item, Section};
-use crate::config::tls::server;
-use crate::config::{Certificate, CertificateFiles, ClientAuth, ClientTrust, TlsServer};
+use crate::config::{Anchors, Certificate, CertificateFiles, ClientAuth, ClientTrust, TlsServer};
 
 use super::{acme, certificates, private_key};
 
@@ -119,19 +116,19 @@ fn clients(section: &Section<'_>) -> Option<Option<ClientTrust>> {
         return Some(None);
     };
     Some(Some(ClientTrust {
-        roots: Arc::new(trusted(&ca)?),
+        anchors: trusted(&ca)?,
         file: ca.path()?,
         auth: auth.unwrap_or_default(),
     }))
 }
 
-fn trusted(ca: &Item<'_>) -> Option<rustls::RootCertStore> {
-    let roots = server::roots(&ca.file()?);
-    if roots.is_none() {
+fn trusted(ca: &Item<'_>) -> Option<Anchors> {
+    let anchors = Anchors::from_pem(&ca.file()?);
+    if anchors.is_none() {
         ca.refuse(
             "a file without certificates in PEM form, or with one that can't be read",
             "it must hold the certificates of those who sign the clients'",
         );
     }
-    roots
+    anchors
 }
