@@ -23,7 +23,7 @@ mod zone;
 
 pub use acme::{Acme, Challenge, ExternalAccount};
 pub(crate) use certificate::Subject;
-pub use certificate::{Certificate, Validity};
+pub use certificate::{Certificate, Unfit, Validity};
 pub use check::{
     Check, CheckKind, CommandCheck, Expect, GrpcCheck, HttpCheck, Login, MysqlCheck, PostgresCheck,
     RedisCheck, TlsCheck,

@@ -2,6 +2,7 @@
 
 mod purpose;
 mod subject;
+mod unfit;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,12 +14,14 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
-use rustls::{CertificateError, Error, InconsistentKeys, RootCertStore};
+use rustls::{CertificateError, Error, RootCertStore};
 use webpki::EndEntityCert;
 
 use super::tls::provider;
 pub(super) use purpose::Purpose;
 pub(crate) use subject::Subject;
+pub use unfit::Unfit;
+pub(super) use unfit::certified;
 
 /// A certificate with those that signed it, and its private key.
 #[derive(Clone)]
@@ -44,29 +47,21 @@ impl Certificate {
     /// `chain` begins with the certificate itself.
     ///
     /// # Errors
-    /// The certificate can't be read, or the key is another one's or of a kind that isn't supported: in words that end a sentence.
+    /// The certificate can't be read, or the key is another one's or of a kind that isn't supported.
     pub fn new(
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
-    ) -> Result<Self, String> {
-        let Some(own) = chain.first() else {
-            return Err("there is no certificate".to_owned());
-        };
-        let names = names(own).ok_or("the certificate can't be read as X.509, version 3")?;
+    ) -> Result<Self, Unfit> {
+        let private = Arc::new(key.clone_key());
+        let certified = certified(chain, key)?;
+        let own = certified.cert.first();
+        let names = own.map(names).unwrap_or_default();
         let known_as = if names.is_empty() {
-            known_as(own)
+            own.map(known_as).unwrap_or_default()
         } else {
             names.clone()
         };
-        let validity = Validity::of(own);
-        let private = Arc::new(key.clone_key());
-        let certified = CertifiedKey::from_der(chain, key, &provider());
-        let certified = certified.map_err(|error| match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                "the key belongs to another certificate".to_owned()
-            }
-            error => format!("the key can't be used with the certificate: {error}"),
-        })?;
+        let validity = own.map(Validity::of).unwrap_or_default();
         Ok(Self {
             names,
             known_as,
@@ -83,7 +78,7 @@ impl Certificate {
     pub fn from_pem(chain: &str, key: &str) -> Result<Self, String> {
         let chain = self::chain(chain).ok_or("no certificate in PEM form")?;
         let key = private_key(key).ok_or("no private key in PEM form")?;
-        Self::new(chain, key)
+        Ok(Self::new(chain, key)?)
     }
 
     /// The DNS names that it is for, in lower case; `*.` stands for any one label.
@@ -194,10 +189,12 @@ pub(super) fn private_key(text: &str) -> Option<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_slice(text.as_bytes()).ok()
 }
 
-fn names(certificate: &CertificateDer<'_>) -> Option<Vec<String>> {
-    let certificate = EndEntityCert::try_from(certificate).ok()?;
+fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Ok(certificate) = EndEntityCert::try_from(certificate) else {
+        return Vec::new();
+    };
     let names = certificate.valid_dns_names();
-    Some(names.map(str::to_ascii_lowercase).collect())
+    names.map(str::to_ascii_lowercase).collect()
 }
 
 /// By what else than DNS names.

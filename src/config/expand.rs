@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 
+/// How the reason ends why a file can't be read that is no text.
+pub(super) const NO_TEXT: &str = "is not UTF-8, which the whole file must be";
+
 /// What a configuration refers to outside of itself.
 pub trait Environment {
     /// The variable's value, or `None` if it isn't set.

@@ -10,7 +10,7 @@ use rustls::RootCertStore;
 
 use super::Config;
 use super::error::ConfigError;
-use super::expand::Environment;
+use super::expand::{Environment, NO_TEXT};
 
 /// Why there is no configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ fn text(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + good.iter().filter(|&&byte| byte == b'\n').count();
-        format!("line {line} is not UTF-8, which the whole file must be")
+        format!("line {line} {NO_TEXT}")
     })
 }
 

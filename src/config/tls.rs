@@ -147,6 +147,8 @@ impl TlsClient {
                 certificate::chain(cert).ok_or_else(|| flaw(&files.cert, "no certificate"))?;
             let private =
                 certificate::private_key(key).ok_or_else(|| flaw(&files.key, "no private key"))?;
+            certificate::certified(identity.chain.clone(), private.clone_key())
+                .map_err(|unfit| format!("{}: {unfit}", files.key.display()))?;
             identity.key = Arc::new(private);
         }
         if terms == *old {

@@ -44,6 +44,13 @@ impl Environment for Sealed {
             Some("empty.token") => Ok(" ".to_owned()),
             Some("large.html") => Ok("x".repeat((1 << 20) + 1)),
             Some("sorry.html") => Ok("<p>Sorry</p>".to_owned()),
+            Some("binary.pem" | "binary.key") => {
+                Err("line 1 is not UTF-8, which the whole file must be".to_owned())
+            }
+            Some("old.pem") => Ok(OLD.to_owned()),
+            Some("old.key") => pem("app.key"),
+            Some("curve.key") => Ok(CURVE.to_owned()),
+            Some("reversed.pem") => Ok(pem("other.pem")? + &pem("app.pem")?),
             Some(path) if path.ends_with(".pem") || path.ends_with(".key") => pem(path),
             _ => Err("no such file".to_owned()),
         }
@@ -70,6 +77,23 @@ fn pem(file: &str) -> Result<String, String> {
     let found = FILES.get(file);
     found.cloned().ok_or_else(|| "no such file".to_owned())
 }
+
+/// Of X.509, version 1, as `openssl x509 -req` makes them.
+const OLD: &str = "-----BEGIN CERTIFICATE-----
+MIIBEjCBuQIUYeGNxt/s/KjH0j/gJ3sg3gauKFQwCgYIKoZIzj0EAwIwDDEKMAgG
+A1UEAwwBYTAeFw0yNjExMjkwNDM2MDdaFw0yNjEyMDgwNDM2MDdaMAwxCjAIBgNV
+BAMMAWEwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAAR/noOqZESRBeSc6KMKhxZR
+wgg3z+nKE9OIih/2JEocGVyEKhSE4te3SGO7qLn/LO9T46BLOKo5aRw88mAq1/BZ
+MAoGCCqGSM49BAMCA0gAMEUCIBSjEpfJoQqgJF69sDch6H1hnQDpDH1iGHAraRyF
+mj93AiEA2XYlWuqa+nDUZqKTlrWjHdtmZJ/C53cQjaE2bzmi/JI=
+-----END CERTIFICATE-----";
+
+/// Of no use to anybody: on secp256k1.
+const CURVE: &str = "-----BEGIN PRIVATE KEY-----
+MIGEAgEAMBAGByqGSM49AgEGBSuBBAAKBG0wawIBAQQgRO3YGOgc8sZLg9sjEQuY
+6GdjToaAkELEHrp5vSGvQz2hRANCAATlHeMml5SxCLGWg2cE7RXINJthrl8GQ/yH
+/CdIsxw3IWuxh1NnAusSUMywZEAClfoFMbRrKIhVl/cR06tBLj4T
+-----END PRIVATE KEY-----";
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
     Config::parse(text, Path::new("firedoor.toml"), &Sealed)

@@ -91,31 +91,62 @@ fn what_check_says_about_the_files_names_them_and_the_remedy() {
     std::fs::write(site.file("old.toml"), format!(
         "[[listener]]\nbind = \"127.0.0.1:8443\"\n[listener.tls]\ncert = \"old.pem\"\nkey = \"old.key\"\n{ZONE}"
     )).unwrap();
-    let check = |file: &str| {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_firedoor"))
-            .arg("check")
-            .arg(site.file(file))
-            .output()
-            .unwrap();
-        (
-            output.status.code(),
-            String::from_utf8_lossy(&output.stdout).into_owned(),
-        )
-    };
-    let (code, said) = check("bad.toml");
+    let (code, said) = check(&site, "bad.toml");
     assert_eq!(code, Some(3), "{said}");
     assert!(
         said.contains("the key belongs to another certificate"),
         "{said}"
     );
     assert!(said.contains("listener[0].tls.key"), "{said}");
-    let (code, said) = check("old.toml");
+    let (code, said) = check(&site, "old.toml");
     assert_eq!(code, Some(0), "{said}");
     assert!(
         said.contains("warning: listener[0].tls: certificate 1 (app.example, valid until"),
         "{said}"
     );
     assert!(said.contains("expired on 20"), "{said}");
+}
+
+#[test]
+fn files_as_openssl_makes_them_that_are_of_no_use_get_their_remedy() {
+    let site = Site::new();
+    let openssl = |line: &str| {
+        let mut command = std::process::Command::new("openssl");
+        let output = command.args(line.split(' ')).current_dir(site.path());
+        let output = output.output().unwrap();
+        assert!(output.status.success(), "{line}");
+    };
+    openssl("req -x509 -newkey rsa:1024 -nodes -subj /CN=a -keyout short.key -out short.pem");
+    openssl("req -x509 -newkey ed448 -nodes -subj /CN=a -keyout kind.key -out kind.pem");
+    openssl("x509 -in app.pem -outform der -out binary.pem");
+    let unsupported = "possible: RSA of 2048 to 8192 bits, ECDSA";
+    for (cert, key, place, remedy) in [
+        ("short", "short", "listener[0].tls.key", unsupported),
+        ("kind", "kind", "listener[0].tls.key", unsupported),
+        (
+            "binary",
+            "app",
+            "listener[0].tls.cert",
+            "openssl x509 -inform der",
+        ),
+    ] {
+        std::fs::write(site.file("bad.toml"), format!(
+            "[[listener]]\nbind = \"127.0.0.1:8443\"\n[listener.tls]\ncert = \"{cert}.pem\"\nkey = \"{key}.key\"\n{ZONE}"
+        )).unwrap();
+        let (code, said) = check(&site, "bad.toml");
+        assert_eq!(code, Some(3), "{said}");
+        assert!(said.contains(place) && said.contains(remedy), "{said}");
+    }
+}
+
+fn check(site: &Site, file: &str) -> (Option<i32>, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_firedoor"))
+        .arg("check")
+        .arg(site.file(file))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code(), said)
 }
 
 const ZONE: &str = "[[zone]]\nname = \"fz-1\"\nbackend = [{ address = \"127.0.0.1:9001\" }]\n";

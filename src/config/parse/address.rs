@@ -44,8 +44,8 @@ pub(super) const BACKEND: Form<(Scheme, Address)> = Form {
     noun: "an address",
     example: "\"10.1.0.11:8080\", \"https://10.1.0.11:8443\" or \"app-1.example:8080\"",
     parse: |text| match text.split_once("://") {
-        Some(("https", rest)) => Ok((Scheme::Https, address(rest)?)),
-        Some(("h2c", rest)) => Ok((Scheme::H2c, address(rest)?)),
+        Some(("https", rest)) => Ok((Scheme::Https, behind("https://", rest)?)),
+        Some(("h2c", rest)) => Ok((Scheme::H2c, behind("h2c://", rest)?)),
         _ => Ok((Scheme::Http, address(text)?)),
     },
 };
@@ -71,6 +71,19 @@ fn address(text: &str) -> Result<Address, Refusal> {
     if text.contains('/') {
         return Err(Refusal::malformed("it has a scheme or a path").hint("write only host:port"));
     }
+    bare(text)
+}
+
+/// Without `scheme`, which has to stay: what it says of the connection would get lost with it.
+fn behind(scheme: &str, text: &str) -> Result<Address, Refusal> {
+    if text.contains('/') {
+        let hint = format!("write only {scheme}host:port");
+        return Err(Refusal::malformed("it has a path").hint(hint));
+    }
+    bare(text)
+}
+
+fn bare(text: &str) -> Result<Address, Refusal> {
     if text.parse::<Ipv6Addr>().is_ok() {
         return Err(Refusal::malformed("IPv6 needs brackets and a port")
             .hint("write it like \"[2001:db8::1]:8080\""));

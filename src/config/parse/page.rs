@@ -19,7 +19,7 @@ pub(super) fn error_pages(section: &Section<'_>) -> Vec<ErrorPage> {
         if statuses.iter().any(|&(from, _)| from < 400) {
             item.report(
                 "only errors have pages: 400 to 599",
-                "firedoor's own answers to a pool's requests are 408, 413, 502, 503 and 504",
+                "firedoor's own answers to a pool's requests are 400, 408, 413, 421, 429, 501, 502, 503 and 504",
             );
             return None;
         }

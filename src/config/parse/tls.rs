@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use crate::config::raw::{Form, Item, Refusal, Section};
-use crate::config::{Anchors, CertificateFiles, Identity, TlsClient, TlsTerms, certificate};
+use crate::config::{Anchors, CertificateFiles, Identity, TlsClient, TlsTerms, Unfit, certificate};
 
 const SERVER_NAME: Form<ServerName<'static>> = Form {
     noun: "a server name",
@@ -157,12 +157,7 @@ fn client(
     match TlsClient::new(terms) {
         Ok(client) => Some(client),
         Err(error) => {
-            let message = format!("the key is not usable with the certificate: {error}");
-            let hint = "cert and key must be the two files of one certificate";
-            match item("key") {
-                Some(key) => key.report(message, hint),
-                None => section.report(&message, hint),
-            }
+            section.report(&error.to_string(), "without it, TLS can't be spoken here");
             None
         }
     }
@@ -197,18 +192,34 @@ fn identity(table: &Section<'_>) -> Option<Identity> {
         ),
         _ => {}
     }
+    let (cert, key, chain, private) = (cert?, key?, chain?, private?);
+    if let Err(unfit) = certificate::certified(chain.clone(), private.clone_key()) {
+        report(&unfit, &cert, &key);
+        return None;
+    }
     Some(Identity {
-        chain: chain?,
-        key: Arc::new(private?),
+        chain,
+        key: Arc::new(private),
         files: CertificateFiles {
-            cert: cert?.path()?,
-            key: key?.path()?,
+            cert: cert.path()?,
+            key: key.path()?,
         },
     })
 }
 
+/// At the one that is at fault.
+fn report(unfit: &Unfit, cert: &Item<'_>, key: &Item<'_>) {
+    let item = if unfit.certificate { cert } else { key };
+    item.report(unfit.to_string(), unfit.remedy);
+}
+
+/// Remedies for files that are no text.
+const OF_CERTIFICATE: &str =
+    "PEM is needed; from DER: openssl x509 -inform der -in cert.der -out cert.pem";
+const OF_KEY: &str = "PEM is needed; from DER: openssl pkey -inform der -in key.der -out key.pem";
+
 fn certificates(item: &Item<'_>) -> Option<Vec<CertificateDer<'static>>> {
-    let found = certificate::chain(&item.file()?);
+    let found = certificate::chain(&item.file_in(OF_CERTIFICATE)?);
     if found.is_none() {
         item.refuse(
             "a file without a certificate in PEM form",
@@ -219,7 +230,7 @@ fn certificates(item: &Item<'_>) -> Option<Vec<CertificateDer<'static>>> {
 }
 
 fn private_key(item: &Item<'_>) -> Option<PrivateKeyDer<'static>> {
-    let found = certificate::private_key(&item.file()?);
+    let found = certificate::private_key(&item.file_in(OF_KEY)?);
     if found.is_none() {
         item.refuse(
             "a file without a private key in PEM form",

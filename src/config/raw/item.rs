@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use crate::config::error::Problem;
-use crate::config::expand::expand;
+use crate::config::expand::{NO_TEXT, expand};
 
 use super::form::Fault;
 use super::{Form, Reader, Section, closest};
@@ -187,6 +187,11 @@ impl<'a> Item<'a> {
 
     /// A file that this value names, read through the environment, so that this code stays free of IO.
     pub(crate) fn file(&self) -> Option<String> {
+        self.file_in("save it as UTF-8")
+    }
+
+    /// The same; `form` is what to do about a file that is no text.
+    pub(crate) fn file_in(&self, form: &str) -> Option<String> {
         let text = self.text()?;
         match self
             .reader
@@ -195,10 +200,12 @@ impl<'a> Item<'a> {
         {
             Ok(content) => Some(content),
             Err(reason) => {
-                self.report(
-                    format!("{:?} can't be read: {reason}", text.raw),
-                    "relative paths start at the configuration's folder",
-                );
+                let remedy = if reason.ends_with(NO_TEXT) {
+                    form
+                } else {
+                    "relative paths start at the configuration's folder"
+                };
+                self.report(format!("{:?} can't be read: {reason}", text.raw), remedy);
                 None
             }
         }

@@ -57,6 +57,14 @@ pub(super) fn compression(section: &Section<'_>) -> Option<Compression> {
     }
     let types =
         types.and_then(|item| item.list("a list of media types", "write it like [\"text/*\"]"));
+    if let (Some(items), Some(list)) = (&types, section.lookup("compress_types"))
+        && items.is_empty()
+    {
+        list.report(
+            "the list is empty, so nothing would be compressed",
+            "leave it out for the usual ones, or write compress = false",
+        );
+    }
     let types = types.map(|items| items.iter().filter_map(|item| item.read(&RANGE)).collect());
     let usual = || WORTH_IT.iter().filter_map(|text| (RANGE.parse)(text).ok());
     Some(Compression {

@@ -3,7 +3,7 @@
 use crate::config::raw::{Item, Section};
 use crate::config::{Anchors, Certificate, CertificateFiles, ClientAuth, ClientTrust, TlsServer};
 
-use super::{acme, certificates, private_key};
+use super::{OF_CERTIFICATE, acme, certificates, private_key, report};
 
 /// `[listener.tls]`; `reachable` is whether there are listeners without TLS. All of it is read before anything is given up, so
 /// that every problem is found.
@@ -84,9 +84,8 @@ fn pair(section: &Section<'_>) -> Option<(CertificateFiles, Certificate)> {
     };
     match Certificate::new(chain?, private?) {
         Ok(certificate) => Some((files, certificate)),
-        Err(error) => {
-            let hint = "cert and key must be the two files of one certificate";
-            key?.report(error, hint);
+        Err(unfit) => {
+            report(&unfit, &cert?, &key?);
             None
         }
     }
@@ -123,7 +122,7 @@ fn clients(section: &Section<'_>) -> Option<Option<ClientTrust>> {
 }
 
 fn trusted(ca: &Item<'_>) -> Option<Anchors> {
-    let anchors = Anchors::from_pem(&ca.file()?);
+    let anchors = Anchors::from_pem(&ca.file_in(OF_CERTIFICATE)?);
     if anchors.is_none() {
         ca.refuse(
             "a file without certificates in PEM form, or with one that can't be read",
