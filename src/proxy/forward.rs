@@ -18,6 +18,7 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
 
+use http::header::CONNECTION;
 use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 
@@ -49,6 +50,7 @@ pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
     request: Request<B>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     state.begin_request(request.body().is_end_stream());
+    let version = request.version();
     let begun = state.worker.glance();
     let mut record = Record::begin(&state, &request, begun);
     let found = Survey::of(request.headers());
@@ -64,6 +66,10 @@ pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
         Err(refusal) => refusal.response(json, found.codings > 0, record),
     };
     state.promise::<S>(response.headers_mut());
+    if version == Version::HTTP_10 && response.headers().contains_key(CONNECTION) {
+        // Its last: with any other version, hyper would promise a client that asks for it to keep the connection all the same.
+        *response.version_mut() = Version::HTTP_10;
+    }
     Ok(response)
 }
 

@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use http::header::CONTENT_LENGTH;
-use http::{Response, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderValue, Response, StatusCode, Version};
 
 use crate::proxy::backend::connections::Connection;
 use crate::proxy::backend::inflow::Inflow;
@@ -56,7 +56,7 @@ impl Answer {
         }
         headers::clean_response(&mut parts.headers, &found, parts.status, parts.version);
         if let Some(policy) = record.policy() {
-            policy.finish(&mut parts.headers, state.is_secured());
+            policy.finish(&mut parts.headers, record.came_over_tls());
             named.extend(policy.response.displaced());
             compressor = policy.compress(parts.status, &mut parts.headers, &record);
         }
@@ -71,8 +71,13 @@ impl Answer {
             return Response::from_parts(parts, ResponseBody::none());
         }
         let ends_by_close = version == Version::HTTP_10
-            && incoming.size_hint().exact().is_none()
+            && !bodiless
+            && (compressor.is_some() || incoming.size_hint().exact().is_none())
             && !parts.headers.contains_key(CONTENT_LENGTH);
+        if ends_by_close {
+            let close = HeaderValue::from_static("close");
+            parts.headers.insert(CONNECTION, close);
+        }
         let body = ResponseBody::relayed(
             incoming,
             connection,
