@@ -18,6 +18,7 @@ use http::header::{
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body as _;
 
+use super::alarm::Alarm;
 use crate::proxy::backend::stream_tunnel::StreamTunnel;
 use crate::proxy::client::downgrade::downgrade;
 use crate::proxy::client::stream::ClientStream;
@@ -30,25 +31,29 @@ use crate::proxy::request::{grpc, upgrade};
 /// Serves one stream to its end.
 pub(super) async fn serve<S: ClientStream>(
     state: Rc<Exchange>,
-    request: Box<Request<RecvStream>>,
+    alarm: &Alarm,
+    request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) {
     let (mut head, incoming) = request.into_parts();
     let grpc = grpc::is_call(&head.headers);
     let mut key = None;
-    let flaw = downgrade(&mut head, incoming.is_end_stream(), || {
+    let whole = incoming.is_end_stream();
+    let flaw = downgrade(&mut head, whole, || {
         key.insert(websocket::key(fastrand::u128(..))).clone()
     });
     state.foresee(flaw.err(), grpc);
     let (body, incoming) = match &key {
         // What comes in a tunnel is no body.
         Some(_) => (ClientBody::None, Some(incoming)),
+        // Asking h2 once is enough: each question locks all streams of the connection.
+        None if whole => (ClientBody::None, None),
         None => (ClientBody::of_stream(incoming, &head.headers), None),
     };
     let request = Request::from_parts(head, body);
     // Pinned here: it is large, and would be copied on its way into a function.
     let answering = pin!(forward::request::<S, _>(Rc::clone(&state), request));
-    let Some(response) = answer(&state, &mut respond, answering).await else {
+    let Some(response) = answer(&state, alarm, &mut respond, answering).await else {
         state.called_off();
         return;
     };
@@ -82,7 +87,7 @@ pub(super) async fn serve<S: ClientStream>(
     }
     match respond.send_response(Response::from_parts(head, ()), ends) {
         Ok(_) if ends => state.let_end(),
-        Ok(outgoing) => relay(&state, outgoing, body).await,
+        Ok(outgoing) => relay(&state, alarm, outgoing, body).await,
         Err(_) => respond.send_reset(Reason::INTERNAL_ERROR),
     }
 }
@@ -90,17 +95,20 @@ pub(super) async fn serve<S: ClientStream>(
 /// Waits for the response head; `None`: the client has called the request off.
 async fn answer(
     state: &Exchange,
+    alarm: &Alarm,
     respond: &mut SendResponse<Bytes>,
     mut answering: Pin<&mut impl Future<Output = Result<Response<ResponseBody>, Infallible>>>,
 ) -> Option<Response<ResponseBody>> {
     poll_fn(|cx| {
         state.register(cx);
         let answered = answering.as_mut().poll(cx).map(Result::ok);
-        for response in interim::responses(&state.take_interim().unwrap_or_default()) {
-            // Advice, without which the client manages.
-            let _sent = respond.send_informational(response);
+        if let Some(heads) = state.take_interim() {
+            for response in interim::responses(&heads) {
+                // Advice, without which the client manages.
+                let _sent = respond.send_informational(response);
+            }
         }
-        if answered.is_pending() && respond.poll_reset(cx).is_ready() {
+        if answered.is_pending() && respond.poll_reset(&mut alarm.context()).is_ready() {
             return Poll::Ready(None);
         }
         answered
@@ -109,7 +117,12 @@ async fn answer(
 }
 
 /// Sends the body as it comes.
-async fn relay(state: &Exchange, mut outgoing: SendStream<Bytes>, body: ResponseBody) {
+async fn relay(
+    state: &Exchange,
+    alarm: &Alarm,
+    mut outgoing: SendStream<Bytes>,
+    body: ResponseBody,
+) {
     let mut body = Some(body);
     while let Some(current) = &mut body {
         let next = poll_fn(|cx| {
@@ -117,7 +130,7 @@ async fn relay(state: &Exchange, mut outgoing: SendStream<Bytes>, body: Response
             if let Poll::Ready(frame) = Pin::new(&mut *current).poll_frame(cx) {
                 return Poll::Ready(Ok(frame));
             }
-            outgoing.poll_reset(cx).map(Err)
+            outgoing.poll_reset(&mut alarm.context()).map(Err)
         });
         let frame = match next.await {
             Ok(Some(Ok(frame))) => frame,
@@ -139,7 +152,7 @@ async fn relay(state: &Exchange, mut outgoing: SendStream<Bytes>, body: Response
         }
         match frame.into_data() {
             Ok(data) => {
-                if let Err(left) = send(state, &mut outgoing, data, last).await {
+                if let Err(left) = send(state, alarm, &mut outgoing, data, last).await {
                     return left.note(state, &mut outgoing);
                 }
             }
@@ -173,6 +186,7 @@ impl Left {
 /// Sends `data`, piece by piece, as the client gives leave.
 async fn send(
     state: &Exchange,
+    alarm: &Alarm,
     outgoing: &mut SendStream<Bytes>,
     mut data: Bytes,
     last: bool,
@@ -181,7 +195,7 @@ async fn send(
         let room = if data.is_empty() {
             0
         } else {
-            room(state, outgoing, data.len()).await?
+            room(state, alarm, outgoing, data.len()).await?
         };
         let piece = data.split_to(room.min(data.len()));
         state.write_progress(piece.len());
@@ -198,10 +212,11 @@ async fn send(
 /// Waits until some of `wanted` bytes may be sent.
 async fn room(
     state: &Exchange,
+    alarm: &Alarm,
     outgoing: &mut SendStream<Bytes>,
     wanted: usize,
 ) -> Result<usize, Left> {
-    outgoing.reserve_capacity(wanted);
+    alarm.off(|| outgoing.reserve_capacity(wanted));
     poll_fn(|cx| {
         state.register(cx);
         loop {
@@ -209,7 +224,7 @@ async fn room(
             if room > 0 {
                 return Poll::Ready(Ok(room));
             }
-            match outgoing.poll_capacity(cx) {
+            match outgoing.poll_capacity(&mut alarm.context()) {
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(_) => return Poll::Ready(Err(Left::CalledOff)),
                 Poll::Pending if state.is_overdue() => return Poll::Ready(Err(Left::Overdue)),
@@ -227,10 +242,21 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// What HTTP/1.1 says of the connection has no place in HTTP/2 (RFC 9113 8.2.2), and what hyper would have added is added here.
 fn clean(headers: &mut HeaderMap, state: &Exchange) {
-    for name in [CONNECTION, KEEP_ALIVE, UPGRADE] {
-        headers.remove(name);
+    // In one pass, for a look-up costs a hash each.
+    let (mut of_connection, mut dated) = (false, false);
+    for name in headers.keys() {
+        match name.as_str() {
+            "connection" | "keep-alive" | "upgrade" => of_connection = true,
+            "date" => dated = true,
+            _ => {}
+        }
     }
-    if !headers.contains_key(DATE) {
+    if of_connection {
+        for name in [CONNECTION, KEEP_ALIVE, UPGRADE] {
+            headers.remove(name);
+        }
+    }
+    if !dated {
         headers.insert(DATE, state.worker.date());
     }
 }
