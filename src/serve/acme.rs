@@ -11,9 +11,10 @@ mod book;
 mod order;
 mod storage;
 mod trouble;
+mod unstored;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
@@ -30,15 +31,13 @@ use agent::Agent;
 use order::Obtained;
 use storage::Storage;
 use trouble::Trouble;
+use unstored::Unstored;
 
 pub use book::{Entry, OrderBook, Stage};
 pub(super) use storage::equip;
 
 /// Between two looks at the configuration and the clock.
 const PERIOD: Duration = Duration::from_secs(1);
-
-/// Until what couldn't be stored is stored again.
-const STORE_AGAIN: Duration = Duration::from_secs(10);
 
 /// Never ends by itself.
 pub(super) async fn keep(snapshot: Subscriber, challenges: Challenges, book: OrderBook) {
@@ -69,7 +68,9 @@ pub(super) async fn keep(snapshot: Subscriber, challenges: Challenges, book: Ord
                 accounts.set_aside(job.acme(), &storage).await;
             }
         }
-        store_again(&mut agenda, &snapshot.current().config.server.state_dir).await;
+        let state_dir = snapshot.current().config.server.state_dir.clone();
+        store_again(&mut agenda, &state_dir).await;
+        accounts.store_again(&state_dir).await;
     }
 }
 
@@ -164,18 +165,16 @@ async fn store(job: &mut Job, obtained: Obtained, storage: Storage) {
     let Ok((kept, obtained)) = keeping.await else {
         return;
     };
-    if let Err(error) = &kept {
-        error!(
-            "certificate for {}: it can't be stored, so a restart will need another: {error}",
-            job.name()
-        );
-    }
-    job.set_unstored(kept.err().map(|_| obtained), Moment::now());
+    let whose = format!("certificate for {}", job.name());
+    let before = job.unstored.take();
+    let before = before.as_ref().map(|it| &*it.told);
+    job.unstored = Unstored::after(kept, obtained, &whose, before);
 }
 
 async fn store_again(agenda: &mut Agenda, state_dir: &Path) {
-    for job in agenda.unstored(Moment::now(), STORE_AGAIN) {
-        if let Some(obtained) = job.take_unstored() {
+    for job in agenda.unstored(Instant::now()) {
+        if let Some(unstored) = &job.unstored {
+            let obtained = unstored.what.clone();
             let storage = Storage::new(state_dir, &job.acme().directory);
             store(job, obtained, storage).await;
         }

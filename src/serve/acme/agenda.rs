@@ -9,6 +9,7 @@ use tracing::{error, warn};
 use super::book::{Entry, Stage};
 use super::order::Obtained;
 use super::trouble::Trouble;
+use super::unstored::Unstored;
 use crate::config::{Acme, Certificate, Config, TlsServer, Validity};
 use crate::moment::Moment;
 
@@ -28,8 +29,7 @@ pub(super) struct Job {
     trouble: Option<(Timestamp, String)>,
     /// Not to be tried before.
     earliest: Option<Instant>,
-    /// What couldn't be stored, and when that was tried.
-    unstored: Option<(Obtained, Instant)>,
+    pub(super) unstored: Option<Unstored<Obtained>>,
 }
 
 /// All of them.
@@ -89,15 +89,10 @@ impl Agenda {
             .find(|acme| acme.directory == directory)
     }
 
-    /// Those that couldn't be stored, and for which that was tried so long ago.
-    pub(super) fn unstored(
-        &mut self,
-        now: Moment,
-        ago: Duration,
-    ) -> impl Iterator<Item = &mut Job> {
-        let since = move |job: &Job| Some(now.instant.duration_since(job.unstored.as_ref()?.1));
+    /// Those that couldn't be stored, and are to be tried again.
+    pub(super) fn unstored(&mut self, now: Instant) -> impl Iterator<Item = &mut Job> {
         let jobs = self.0.values_mut();
-        jobs.filter(move |job| since(job).is_some_and(|since| since >= ago))
+        jobs.filter(move |job| job.unstored.as_ref().is_some_and(|it| it.is_due(now)))
     }
 
     /// For `/v1/status`.
@@ -209,14 +204,6 @@ impl Job {
         self.failures = 0;
         self.trouble = None;
         self.spread();
-    }
-
-    pub(super) fn set_unstored(&mut self, obtained: Option<Obtained>, now: Moment) {
-        self.unstored = obtained.map(|obtained| (obtained, now.instant));
-    }
-
-    pub(super) fn take_unstored(&mut self) -> Option<Obtained> {
-        self.unstored.take().map(|(obtained, _)| obtained)
     }
 
     /// What clients get until there is a new one, in words.

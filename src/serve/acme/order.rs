@@ -26,6 +26,7 @@ const POLLING: RetryPolicy = RetryPolicy::new()
     .timeout(Duration::from_secs(90));
 
 /// What an order has brought, in PEM form.
+#[derive(Clone)]
 pub(super) struct Obtained {
     pub(super) chain: String,
     pub(super) key: String,
