@@ -1,5 +1,6 @@
 //! A certificate that a listener shows, and the key that belongs to it: whom it is for, and until when.
 
+mod identity;
 mod subject;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use rustls::{CertificateError, Error, InconsistentKeys, RootCertStore};
 use webpki::EndEntityCert;
 
 use super::tls::provider;
+pub(crate) use identity::Identity;
 pub(crate) use subject::Subject;
 
 /// A certificate with those that signed it, and its private key.
@@ -97,6 +99,11 @@ impl Certificate {
     /// From when until when it is valid.
     pub fn validity(&self) -> Validity {
         self.validity
+    }
+
+    /// What names it among all; `None`: nothing does.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        Identity::of(self.certified.cert.first()?)
     }
 
     /// For rustls.

@@ -1,4 +1,5 @@
-//! Certificates by ACME: obtained in the background, stored, renewed when two thirds of their time are over.
+//! Certificates by ACME: obtained in the background, stored, renewed when two thirds of their time are over, or when their authority
+//! suggests it.
 //!
 //! Nothing waits for this: listeners serve with what is stored, and until there is anything, clients of a name are refused in the
 //! handshake. It runs on the control thread, one order after the other, and touches the data path only by
@@ -10,6 +11,7 @@ mod agent;
 mod book;
 mod order;
 mod storage;
+mod suggestion;
 mod trouble;
 mod unstored;
 
@@ -69,6 +71,7 @@ pub(super) async fn keep(snapshot: Subscriber, challenges: Challenges, book: Ord
             }
         }
         let state_dir = snapshot.current().config.server.state_dir.clone();
+        ask(&mut agenda, &mut accounts, &state_dir).await;
         store_again(&mut agenda, &state_dir).await;
         accounts.store_again(&state_dir).await;
     }
@@ -116,7 +119,8 @@ async fn attend(
     let name = job.name().to_owned();
     let (acme, storage) = (job.acme(), Storage::new(state_dir, &job.acme().directory));
     info!("certificate for {name}: asking {}", acme.directory);
-    let done = order::obtain(account, &name, acme.challenge, challenges).await;
+    let replaces = job.latest().and_then(suggestion::identifier);
+    let done = order::obtain(account, &name, replaces, acme.challenge, challenges).await;
     let now = Moment::now();
     let done = done.and_then(|obtained| {
         let certificate = understood(&obtained, &name, now.wall)?;
@@ -134,6 +138,43 @@ async fn attend(
             let pause = job.fail(&trouble, agent.told_to_wait(), now, fastrand::f64());
             error!("certificate for {name}: {trouble}; trying again in {pause:.0?} ({in_force})");
             trouble.is_unknown_account()
+        }
+    }
+}
+
+/// Asks an authority when one of its certificates is to be renewed: one at a time, so that no order waits for more than that.
+async fn ask(agenda: &mut Agenda, accounts: &mut Accounts, state_dir: &Path) {
+    let now = Moment::now();
+    let Some(job) = agenda.curious(now.instant).next() else {
+        return;
+    };
+    job.suggestion.put_off(Duration::ZERO, now, fastrand::f64());
+    let Some(latest) = job.latest().cloned() else {
+        return;
+    };
+    let Some(identifier) = suggestion::identifier(&latest) else {
+        return;
+    };
+    let acme = job.acme().clone();
+    let agent = Agent::new(acme.tls.clone());
+    let storage = Storage::new(state_dir, &acme.directory);
+    match accounts.reopen(&acme, &storage, &agent).await {
+        None => {}
+        Some(Ok(account)) => {
+            let answer = account.renewal_info(&identifier).await;
+            let dice = [fastrand::f64(), fastrand::f64()];
+            let whose = format!("certificate for {}", job.name());
+            job.suggestion
+                .hear(answer, &whose, latest.validity(), Moment::now(), dice);
+        }
+        Some(Err(trouble)) => {
+            job.suggestion.miss(&trouble, &acme.directory);
+            // It isn't there for the others either, and may take its time to say so.
+            for job in agenda.curious(now.instant) {
+                if job.acme().directory == acme.directory {
+                    job.suggestion.put_off(Duration::ZERO, now, fastrand::f64());
+                }
+            }
         }
     }
 }

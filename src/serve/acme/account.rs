@@ -29,11 +29,7 @@ impl Accounts {
         storage: &Storage,
         agent: &Agent,
     ) -> Result<Account, Trouble> {
-        let known = match self.unstored.get(&acme.directory) {
-            Some(unstored) => Some(unstored.what.clone()),
-            None => stored(storage).await,
-        };
-        if let Some(text) = known {
+        if let Some(text) = self.known(acme, storage).await {
             match self.restored(&text, acme, storage, agent).await {
                 Some(account) => return account.map_err(Trouble::from),
                 None => self.set_aside(acme, storage).await,
@@ -57,6 +53,25 @@ impl Accounts {
         self.keep(storage, &acme.directory, text(acme, &credentials))
             .await;
         Ok(account)
+    }
+
+    /// As [`Self::open`], but makes no new one.
+    pub(super) async fn reopen(
+        &mut self,
+        acme: &Acme,
+        storage: &Storage,
+        agent: &Agent,
+    ) -> Option<Result<Account, Trouble>> {
+        let text = self.known(acme, storage).await?;
+        let account = self.restored(&text, acme, storage, agent).await?;
+        Some(account.map_err(Trouble::from))
+    }
+
+    async fn known(&self, acme: &Acme, storage: &Storage) -> Option<String> {
+        match self.unstored.get(&acme.directory) {
+            Some(unstored) => Some(unstored.what.clone()),
+            None => stored(storage).await,
+        }
     }
 
     /// Lets the next [`Self::open`] make a new account: the authority doesn't know this one.
@@ -157,7 +172,9 @@ async fn stored(storage: &Storage) -> Option<String> {
     let storage = storage.clone();
     let read = tokio::task::spawn_blocking(move || storage.account());
     read.await.ok()?.unwrap_or_else(|error| {
-        error!("the file of an ACME account can't be read; the next order makes a new one: {error}");
+        error!(
+            "the file of an ACME account can't be read; the next order makes a new one: {error}"
+        );
         None
     })
 }

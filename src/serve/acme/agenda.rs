@@ -8,6 +8,7 @@ use tracing::{error, warn};
 
 use super::book::{Entry, Stage};
 use super::order::Obtained;
+use super::suggestion::Suggestion;
 use super::trouble::Trouble;
 use super::unstored::Unstored;
 use crate::config::{Acme, Certificate, Config, TlsServer, Validity};
@@ -24,6 +25,8 @@ pub(super) struct Job {
     latest: Option<Certificate>,
     /// Between 0 and 1, for the time of the next renewal.
     dice: f64,
+    /// About the latest.
+    pub(super) suggestion: Suggestion,
     failures: u32,
     /// Of the last attempt, if it failed.
     trouble: Option<(Timestamp, String)>,
@@ -66,6 +69,12 @@ impl Agenda {
     pub(super) fn due(&self, now: Moment) -> Option<Key> {
         let due = self.0.iter().find(|(_, job)| job.is_due(now));
         due.map(|(key, _)| key.clone())
+    }
+
+    /// Those about whose renewal their authority is to be asked.
+    pub(super) fn curious(&mut self, now: Instant) -> impl Iterator<Item = &mut Job> {
+        let jobs = self.0.values_mut();
+        jobs.filter(move |job| job.latest.is_some() && job.suggestion.is_due(now))
     }
 
     /// All that are due at one authority.
@@ -111,6 +120,7 @@ impl Job {
             servers: Vec::new(),
             latest: None,
             dice: fastrand::f64(),
+            suggestion: Suggestion::default(),
             failures: 0,
             trouble: None,
             earliest: None,
@@ -167,12 +177,20 @@ impl Job {
         &self.acme
     }
 
+    pub(super) fn latest(&self) -> Option<&Certificate> {
+        self.latest.as_ref()
+    }
+
+    /// When it is to be renewed, in seconds since 1970: by the rule, or sooner if the authority suggests that.
+    fn renewal(&self) -> Option<i64> {
+        let by_rule = renewal(self.latest.as_ref()?.validity(), self.dice);
+        by_rule.into_iter().chain(self.suggestion.at()).min()
+    }
+
     fn is_due(&self, now: Moment) -> bool {
         let wanted = match &self.latest {
             None => true,
-            Some(latest) => {
-                renewal(latest.validity(), self.dice).is_some_and(|at| at <= now.wall.as_second())
-            }
+            Some(_) => self.renewal().is_some_and(|at| at <= now.wall.as_second()),
         };
         wanted && self.earliest.is_none_or(|earliest| earliest <= now.instant)
     }
@@ -201,6 +219,7 @@ impl Job {
         self.earliest = Some(now.instant + third.clamp(Duration::from_secs(1), HOUR));
         self.latest = Some(certificate);
         self.dice = dice;
+        self.suggestion = Suggestion::default();
         self.failures = 0;
         self.trouble = None;
         self.spread();
@@ -219,10 +238,8 @@ impl Job {
 
     fn entry(&self, now: Moment, under_way: bool) -> Entry {
         let renewal = self
-            .latest
-            .as_ref()
-            .and_then(|latest| renewal(latest.validity(), self.dice));
-        let renewal = renewal.and_then(|at| Timestamp::from_second(at).ok());
+            .renewal()
+            .and_then(|at| Timestamp::from_second(at).ok());
         let allowed = self
             .earliest
             .and_then(|at| at.checked_duration_since(now.instant));
@@ -254,7 +271,7 @@ impl Job {
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// When a certificate is to be renewed: after two thirds of its time, less up to a thirtieth of it. In seconds since 1970; `None`:
+/// When a certificate is to be renewed at the latest: after two thirds of its time, less up to a thirtieth of it. In seconds since 1970; `None`:
 /// it never ends.
 fn renewal(validity: Validity, dice: f64) -> Option<i64> {
     let until = validity.until?;

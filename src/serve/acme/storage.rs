@@ -47,7 +47,7 @@ impl Storage {
                     }
                     _ => "",
                 };
-                Err(format!("{}: {error}{remedy}", shown(&path)))
+                Err(format!("{}: {error}{remedy}", shown(&path).display()))
             }
         }
     }
@@ -60,7 +60,7 @@ impl Storage {
     pub(super) fn set_account_aside(&self) -> Result<(), String> {
         let path = self.0.join(ACCOUNT);
         fs::rename(&path, path.with_extension("json.old"))
-            .map_err(|error| format!("{}: {error}", shown(&path)))
+            .map_err(|error| format!("{}: {error}", shown(&path).display()))
     }
 
     /// Keeps what was obtained for `name`.
@@ -77,8 +77,10 @@ impl Storage {
     fn unwritable(&self, file: &str, error: &io::Error) -> String {
         // Folders are made when they are first needed: what is there stands in the way.
         let there = |path: &&Path| path.symlink_metadata().is_ok();
-        let place = self.0.ancestors().find(there).unwrap_or(&self.0);
-        let (path, place) = (shown(&self.0.join(file)), shown(place));
+        let folder = shown(&self.0);
+        let place = folder.ancestors().find(there).unwrap_or(&folder).display();
+        let path = folder.join(file);
+        let path = path.display();
         match error.kind() {
             io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
                 format!("{place} is no folder: it has to be moved away")
@@ -110,10 +112,8 @@ impl Storage {
 }
 
 /// Where operators find it, whatever directory they are in.
-fn shown(path: &Path) -> String {
-    let absolute = std::path::absolute(path);
-    let path = absolute.as_deref().unwrap_or(path);
-    path.display().to_string()
+fn shown(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// A certificate for `name`, from texts with its chain and its key.
@@ -147,5 +147,44 @@ fn equip_server(server: &TlsServer, state_dir: &Path) {
         {
             warn!("certificate for {name}: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_told_with_the_place_to_mend() {
+        let directory = tempfile::tempdir().unwrap();
+        let (place, storage) = (
+            directory.path().display(),
+            Storage::new(directory.path(), "https://ca.example/dir"),
+        );
+        let told = |kind: io::ErrorKind| storage.unwritable(ACCOUNT, &kind.into());
+        assert_eq!(
+            told(io::ErrorKind::PermissionDenied),
+            format!(
+                "{place}/acme/ca.example_dir/account.json: permission denied; \
+                 firedoor's user has to be allowed to write in {place}"
+            )
+        );
+        fs::write(directory.path().join("acme"), "").unwrap();
+        let error = storage.keep_account("{}").unwrap_err();
+        let blamed = format!("{place}/acme is no folder: it has to be moved away");
+        assert_eq!(error, blamed);
+        assert_eq!(storage.account(), Ok(None));
+        fs::remove_file(directory.path().join("acme")).unwrap();
+        fs::create_dir_all(
+            directory
+                .path()
+                .join("acme/ca.example_dir/account.json.new"),
+        )
+        .unwrap();
+        let error = storage.keep_account("{}").unwrap_err();
+        assert!(
+            error.ends_with("is a folder: it has to be moved away"),
+            "{error}"
+        );
     }
 }
