@@ -194,6 +194,9 @@ impl Worker {
     fn sweep(self: &Rc<Self>) -> Option<Instant> {
         self.tick();
         self.look_at_calendar();
+        if self.has_stood_still() {
+            return None;
+        }
         let now = self.now();
         let crowded = self.handshakes.available_permits() == 0;
         let mut census = Census::default();

@@ -3,11 +3,13 @@
 //! No more is handed to h2 than the client's windows have room for. So all that waits for a client lies here, under the request's own
 //! clock (`write_timeout`), and what h2 has only waits for the socket, which has a clock too.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -28,6 +30,9 @@ use crate::proxy::request::body::{ClientBody, ResponseBody};
 use crate::proxy::request::exchange::Exchange;
 use crate::proxy::request::{grpc, upgrade};
 
+/// For how long the rest of a request is taken in after its response.
+const LINGER: Duration = Duration::from_secs(3);
+
 /// Serves one stream to its end.
 pub(super) async fn serve<S: ClientStream>(
     state: Rc<Exchange>,
@@ -43,12 +48,20 @@ pub(super) async fn serve<S: ClientStream>(
         key.insert(websocket::key(fastrand::u128(..))).clone()
     });
     state.foresee(flaw.err(), grpc);
-    let (body, incoming) = match &key {
-        // What comes in a tunnel is no body.
-        Some(_) => (ClientBody::None, Some(incoming)),
+    let (mut rest, mut tunnelled) = (None, None);
+    let body = match &key {
+        Some(_) => {
+            // What comes in a tunnel is no body.
+            tunnelled = Some(incoming);
+            ClientBody::None
+        }
         // Asking h2 once is enough: each question locks all streams of the connection.
-        None if whole => (ClientBody::None, None),
-        None => (ClientBody::of_stream(incoming, &head.headers), None),
+        None if whole => ClientBody::None,
+        None => {
+            let incoming = Rc::new(RefCell::new(incoming));
+            rest = Some(Rc::clone(&incoming));
+            ClientBody::of_stream(incoming, &head.headers)
+        }
     };
     let request = Request::from_parts(head, body);
     // Pinned here: it is large, and would be copied on its way into a function.
@@ -59,7 +72,7 @@ pub(super) async fn serve<S: ClientStream>(
     };
     let (mut head, body) = response.into_parts();
     let tunnel = state.tunnel.take();
-    if let (Some(tunnel), Some(key), Some(incoming)) = (tunnel, &key, incoming) {
+    if let (Some(tunnel), Some(key), Some(incoming)) = (tunnel, &key, tunnelled) {
         if head.headers.get(SEC_WEBSOCKET_ACCEPT) != Some(&websocket::accept(key)) {
             // HTTP/2 has nothing by which the client could see that itself.
             tunnel.refuse();
@@ -90,6 +103,22 @@ pub(super) async fn serve<S: ClientStream>(
         Ok(outgoing) => relay(&state, alarm, outgoing, body).await,
         Err(_) => respond.send_reset(Reason::INTERNAL_ERROR),
     }
+    if let Some(rest) = rest.and_then(Rc::into_inner) {
+        // Boxed: requests without a body would carry the room for it.
+        Box::pin(linger(rest.into_inner())).await;
+    }
+}
+
+/// Takes in what still comes of a request whose response is complete, for a moment. A reset may follow the response at once (RFC 9113
+/// 8.1), but curl before 8 doesn't see the response then, if it waits for leave to send more.
+async fn linger(mut rest: RecvStream) {
+    let taken_in = poll_fn(|cx| {
+        while let Some(Ok(data)) = ready!(rest.poll_data(cx)) {
+            let _released = rest.flow_control().release_capacity(data.len());
+        }
+        Poll::Ready(())
+    });
+    let _all_in_time = tokio::time::timeout(LINGER, taken_in).await;
 }
 
 /// Waits for the response head; `None`: the client has called the request off.
