@@ -15,12 +15,16 @@ mod challenges;
 mod client;
 #[path = "acme/door.rs"]
 mod door;
+#[path = "acme/herald.rs"]
+mod herald;
 #[path = "acme/impostor.rs"]
 mod impostor;
 #[path = "acme/pebble.rs"]
 mod pebble;
 #[path = "acme/renewal.rs"]
 mod renewal;
+#[path = "acme/suggestions.rs"]
+mod suggestions;
 mod support;
 #[path = "acme/troubles.rs"]
 mod troubles;

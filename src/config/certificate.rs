@@ -1,5 +1,6 @@
 //! A certificate that a listener shows, and the key that belongs to it: whom it is for, and until when.
 
+mod identity;
 mod purpose;
 mod subject;
 mod unfit;
@@ -18,6 +19,7 @@ use rustls::{CertificateError, Error, RootCertStore};
 use webpki::EndEntityCert;
 
 use super::tls::provider;
+pub(crate) use identity::Identity;
 pub(super) use purpose::Purpose;
 pub(crate) use subject::Subject;
 pub use unfit::Unfit;
@@ -94,6 +96,11 @@ impl Certificate {
     /// From when until when it is valid.
     pub fn validity(&self) -> Validity {
         self.validity
+    }
+
+    /// What names it among all; `None`: nothing does.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        Identity::of(self.certified.cert.first()?)
     }
 
     /// For rustls.

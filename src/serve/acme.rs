@@ -1,4 +1,5 @@
-//! Certificates by ACME: obtained in the background, stored, renewed when two thirds of their time are over.
+//! Certificates by ACME: obtained in the background, stored, renewed when two thirds of their time are over, or when their authority
+//! suggests it.
 //!
 //! Nothing waits for this: listeners serve with what is stored, and until there is anything, clients of a name are refused in the
 //! handshake. It runs on the control thread, one order after the other, and touches the data path only by
@@ -10,10 +11,12 @@ mod agent;
 mod book;
 mod order;
 mod storage;
+mod suggestion;
 mod trouble;
+mod unstored;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
@@ -30,15 +33,13 @@ use agent::Agent;
 use order::Obtained;
 use storage::Storage;
 use trouble::Trouble;
+use unstored::Unstored;
 
 pub use book::{Entry, OrderBook, Stage};
 pub(super) use storage::equip;
 
 /// Between two looks at the configuration and the clock.
 const PERIOD: Duration = Duration::from_secs(1);
-
-/// Until what couldn't be stored is stored again.
-const STORE_AGAIN: Duration = Duration::from_secs(10);
 
 /// Never ends by itself.
 pub(super) async fn keep(snapshot: Subscriber, challenges: Challenges, book: OrderBook) {
@@ -69,7 +70,10 @@ pub(super) async fn keep(snapshot: Subscriber, challenges: Challenges, book: Ord
                 accounts.set_aside(job.acme(), &storage).await;
             }
         }
-        store_again(&mut agenda, &snapshot.current().config.server.state_dir).await;
+        let state_dir = snapshot.current().config.server.state_dir.clone();
+        ask(&mut agenda, &mut accounts, &state_dir).await;
+        store_again(&mut agenda, &state_dir).await;
+        accounts.store_again(&state_dir).await;
     }
 }
 
@@ -115,7 +119,8 @@ async fn attend(
     let name = job.name().to_owned();
     let (acme, storage) = (job.acme(), Storage::new(state_dir, &job.acme().directory));
     info!("certificate for {name}: asking {}", acme.directory);
-    let done = order::obtain(account, &name, acme.challenge, challenges).await;
+    let replaces = job.latest().and_then(suggestion::identifier);
+    let done = order::obtain(account, &name, replaces, acme.challenge, challenges).await;
     let now = Moment::now();
     let done = done.and_then(|obtained| {
         let certificate = understood(&obtained, &name, now.wall)?;
@@ -133,6 +138,43 @@ async fn attend(
             let pause = job.fail(&trouble, agent.told_to_wait(), now, fastrand::f64());
             error!("certificate for {name}: {trouble}; trying again in {pause:.0?} ({in_force})");
             trouble.is_unknown_account()
+        }
+    }
+}
+
+/// Asks an authority when one of its certificates is to be renewed: one at a time, so that no order waits for more than that.
+async fn ask(agenda: &mut Agenda, accounts: &mut Accounts, state_dir: &Path) {
+    let now = Moment::now();
+    let Some(job) = agenda.curious(now.instant).next() else {
+        return;
+    };
+    job.suggestion.put_off(Duration::ZERO, now, fastrand::f64());
+    let Some(latest) = job.latest().cloned() else {
+        return;
+    };
+    let Some(identifier) = suggestion::identifier(&latest) else {
+        return;
+    };
+    let acme = job.acme().clone();
+    let agent = Agent::new(acme.tls.clone());
+    let storage = Storage::new(state_dir, &acme.directory);
+    match accounts.reopen(&acme, &storage, &agent).await {
+        None => {}
+        Some(Ok(account)) => {
+            let answer = account.renewal_info(&identifier).await;
+            let dice = [fastrand::f64(), fastrand::f64()];
+            let whose = format!("certificate for {}", job.name());
+            job.suggestion
+                .hear(answer, &whose, latest.validity(), Moment::now(), dice);
+        }
+        Some(Err(trouble)) => {
+            job.suggestion.miss(&trouble, &acme.directory);
+            // It isn't there for the others either, and may take its time to say so.
+            for job in agenda.curious(now.instant) {
+                if job.acme().directory == acme.directory {
+                    job.suggestion.put_off(Duration::ZERO, now, fastrand::f64());
+                }
+            }
         }
     }
 }
@@ -164,18 +206,16 @@ async fn store(job: &mut Job, obtained: Obtained, storage: Storage) {
     let Ok((kept, obtained)) = keeping.await else {
         return;
     };
-    if let Err(error) = &kept {
-        error!(
-            "certificate for {}: it can't be stored, so a restart will need another: {error}",
-            job.name()
-        );
-    }
-    job.set_unstored(kept.err().map(|_| obtained), Moment::now());
+    let whose = format!("certificate for {}", job.name());
+    let before = job.unstored.take();
+    let before = before.as_ref().map(|it| &*it.told);
+    job.unstored = Unstored::after(kept, obtained, &whose, before);
 }
 
 async fn store_again(agenda: &mut Agenda, state_dir: &Path) {
-    for job in agenda.unstored(Moment::now(), STORE_AGAIN) {
-        if let Some(obtained) = job.take_unstored() {
+    for job in agenda.unstored(Instant::now()) {
+        if let Some(unstored) = &job.unstored {
+            let obtained = unstored.what.clone();
             let storage = Storage::new(state_dir, &job.acme().directory);
             store(job, obtained, storage).await;
         }

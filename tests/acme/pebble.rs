@@ -25,7 +25,7 @@ pub struct Pebble {
     pub directory: TempDir,
     pub http: SocketAddr,
     pub tls: SocketAddr,
-    address: SocketAddr,
+    pub address: SocketAddr,
     management: SocketAddr,
     dns: SocketAddr,
     names: SocketAddr,

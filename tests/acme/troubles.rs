@@ -113,7 +113,7 @@ fn an_authority_that_goes_during_an_order_is_asked_again() {
 fn what_cannot_be_stored_is_used_and_stored_later() {
     let (mut pebble, origin) = (Pebble::new(), Origin::named("a"));
     let names = ["app.example", "shop.example"];
-    let proxy = builder(&pebble, &origin, &names, "").start();
+    let mut proxy = builder(&pebble, &origin, &names, "").start();
     // A file where the folder should be: nobody can write there, not even root.
     let place = proxy.directory().join("state/acme");
     fs::write(&place, "").unwrap();
@@ -123,19 +123,53 @@ fn what_cannot_be_stored_is_used_and_stored_later() {
         entry(status, "app.example").is_some_and(|entry| entry["stored"] == false)
     });
     until_served(&proxy, &pebble, "shop.example");
+    // Of the account and both certificates, with the place that is to blame.
+    let blamed = format!("{} is no folder: it has to be moved away", place.display());
+    eventually(ORDER, "it is told", || {
+        proxy.log().matches(&blamed).count() == 3
+    });
     let log = proxy.log();
-    assert!(log.contains("can't be stored"), "{log}");
     // Authorities count accounts, too.
     assert_eq!(log.matches("a new account").count(), 1, "{log}");
     fs::remove_file(&place).unwrap();
     eventually(ORDER, "it is stored", || {
         entry(&proxy.status(), "app.example").unwrap()["stored"] == true
     });
-    assert!(fs::read(stored(&proxy, "app.example.pem")).is_ok());
+    let file = stored(&proxy, "app.example.pem");
     assert_eq!(
         shown(pebble.tls, &pebble.trust(), "app.example"),
         Some(certificate)
     );
+    // The account, too: the next process orders with it.
+    stored(&proxy, "account.json");
+    eventually(ORDER, "that all are stored is told", || {
+        proxy.log().matches("it is stored after all").count() == 3
+    });
+    fs::remove_file(file).unwrap();
+    proxy.crash_and_restart();
+    until_served(&proxy, &pebble, "app.example");
+    let log = proxy.log();
+    assert_eq!(log.matches("a new account").count(), 1, "{log}");
+}
+
+#[test]
+fn an_account_that_cannot_be_read_is_not_lost() {
+    let (pebble, origin) = (Pebble::running(), Origin::named("a"));
+    let mut proxy = builder(&pebble, &origin, &["app.example"], "").start();
+    until_served(&proxy, &pebble, "app.example");
+    let file = stored(&proxy, "account.json");
+    // Nobody can read it as text, not even root.
+    fs::write(&file, b"\xff").unwrap();
+    fs::remove_file(stored(&proxy, "app.example.pem")).unwrap();
+    proxy.crash_and_restart();
+    until_served(&proxy, &pebble, "app.example");
+    let told = format!("the next order makes a new one: {}: ", file.display());
+    assert!(proxy.log().contains(&told), "{}", proxy.log());
+    assert_eq!(
+        fs::read(stored(&proxy, "account.json.old")).unwrap(),
+        b"\xff"
+    );
+    assert!(fs::read_to_string(stored(&proxy, "account.json")).is_ok());
 }
 
 #[test]

@@ -180,7 +180,7 @@ fn attribute(attribute: BERReader<'_, '_>) -> ASN1Result<Attribute> {
     })
 }
 
-fn contents(value: BERReader<'_, '_>, tag: Tag) -> ASN1Result<Vec<u8>> {
+pub(super) fn contents(value: BERReader<'_, '_>, tag: Tag) -> ASN1Result<Vec<u8>> {
     value.read_tagged_implicit(tag, |value| value.read_bytes())
 }
 

@@ -1,6 +1,8 @@
 //! Our account with an authority: the stored one, or a new one that is stored at once.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
 
 use instant_acme::{Account, ExternalAccountKey, NewAccount};
 use serde_json::{Value, json};
@@ -9,31 +11,25 @@ use tracing::{error, info, warn};
 use super::agent::Agent;
 use super::storage::Storage;
 use super::trouble::Trouble;
+use super::unstored::Unstored;
 use crate::config::Acme;
 
 /// Our accounts with all authorities.
 #[derive(Default)]
 pub(super) struct Accounts {
     /// By the authority's directory: what couldn't be stored. Authorities count accounts, so it isn't just made again.
-    unstored: BTreeMap<String, String>,
+    unstored: BTreeMap<String, Unstored<String>>,
 }
 
 impl Accounts {
-    /// The account for `acme`. One that can't be stored is used all the same; the next process makes another.
+    /// The account for `acme`. One that can't be stored is used all the same, and stored by [`Self::store_again`].
     pub(super) async fn open(
         &mut self,
         acme: &Acme,
         storage: &Storage,
         agent: &Agent,
     ) -> Result<Account, Trouble> {
-        let known = match self.unstored.remove(&acme.directory) {
-            Some(text) => {
-                self.keep(storage, acme, text.clone()).await;
-                Some(text)
-            }
-            None => stored(storage).await,
-        };
-        if let Some(text) = known {
+        if let Some(text) = self.known(acme, storage).await {
             match self.restored(&text, acme, storage, agent).await {
                 Some(account) => return account.map_err(Trouble::from),
                 None => self.set_aside(acme, storage).await,
@@ -54,8 +50,28 @@ impl Accounts {
         let (account, credentials) = builder.create(&terms, directory, external.as_ref()).await?;
         info!("{}: a new account, {}", acme.directory, account.id());
         let credentials = serde_json::to_value(&credentials).map_err(instant_acme::Error::from)?;
-        self.keep(storage, acme, text(acme, &credentials)).await;
+        self.keep(storage, &acme.directory, text(acme, &credentials))
+            .await;
         Ok(account)
+    }
+
+    /// As [`Self::open`], but makes no new one.
+    pub(super) async fn reopen(
+        &mut self,
+        acme: &Acme,
+        storage: &Storage,
+        agent: &Agent,
+    ) -> Option<Result<Account, Trouble>> {
+        let text = self.known(acme, storage).await?;
+        let account = self.restored(&text, acme, storage, agent).await?;
+        Some(account.map_err(Trouble::from))
+    }
+
+    async fn known(&self, acme: &Acme, storage: &Storage) -> Option<String> {
+        match self.unstored.get(&acme.directory) {
+            Some(unstored) => Some(unstored.what.clone()),
+            None => stored(storage).await,
+        }
     }
 
     /// Lets the next [`Self::open`] make a new account: the authority doesn't know this one.
@@ -93,20 +109,45 @@ impl Accounts {
             if let Err(error) = account.update_contacts(&contact).await {
                 return Some(Err(error));
             }
-            self.keep(storage, acme, text(acme, stored)).await;
+            self.keep(storage, &acme.directory, text(acme, stored))
+                .await;
         }
         Some(Ok(account))
     }
 
-    async fn keep(&mut self, storage: &Storage, acme: &Acme, text: String) {
+    /// Tries what is due of what couldn't be stored. Whether there will be another order is no matter: an account may be one that can't
+    /// be had twice.
+    pub(super) async fn store_again(&mut self, state_dir: &Path) {
+        let now = Instant::now();
+        let due = self.unstored.iter().filter(|(_, it)| it.is_due(now));
+        let due: Vec<_> = due
+            .map(|(directory, it)| (directory.clone(), it.what.clone()))
+            .collect();
+        for (directory, text) in due {
+            self.keep(&Storage::new(state_dir, &directory), &directory, text)
+                .await;
+        }
+    }
+
+    async fn keep(&mut self, storage: &Storage, directory: &str, text: String) {
         let (place, content) = (storage.clone(), text.clone());
-        let kept = tokio::task::spawn_blocking(move || place.keep_account(&content)).await;
-        if let Ok(Err(error)) = kept {
-            error!(
-                "the ACME account with {} can't be stored, so a restart will make a new one: {error}",
-                acme.directory
-            );
-            self.unstored.insert(acme.directory.clone(), text);
+        let kept = tokio::task::spawn_blocking(move || {
+            let other = match place.account() {
+                Ok(known) => known.is_some_and(|known| id(&known) != id(&content)),
+                Err(_) => true,
+            };
+            // It couldn't be read when ours was made. Where it can't be moved, ours can't be written, and that is told.
+            if other {
+                let _unmoved = place.set_account_aside();
+            }
+            place.keep_account(&content)
+        });
+        let Ok(kept) = kept.await else { return };
+        let before = self.unstored.remove(directory);
+        let whose = format!("the ACME account with {directory}");
+        let before = before.as_ref().map(|it| &*it.told);
+        if let Some(unstored) = Unstored::after(kept, text, &whose, before) {
+            self.unstored.insert(directory.to_owned(), unstored);
         }
     }
 }
@@ -121,11 +162,19 @@ fn text(acme: &Acme, credentials: &Value) -> String {
     format!("{json:#}\n")
 }
 
+/// What tells one account from another.
+fn id(text: &str) -> Option<Value> {
+    let json: Value = serde_json::from_str(text).ok()?;
+    Some(json["credentials"]["id"].clone())
+}
+
 async fn stored(storage: &Storage) -> Option<String> {
     let storage = storage.clone();
     let read = tokio::task::spawn_blocking(move || storage.account());
     read.await.ok()?.unwrap_or_else(|error| {
-        error!("the file of an ACME account can't be read: {error}");
+        error!(
+            "the file of an ACME account can't be read; the next order makes a new one: {error}"
+        );
         None
     })
 }

@@ -8,7 +8,9 @@ use tracing::{error, warn};
 
 use super::book::{Entry, Stage};
 use super::order::Obtained;
+use super::suggestion::Suggestion;
 use super::trouble::Trouble;
+use super::unstored::Unstored;
 use crate::config::{Acme, Certificate, Config, TlsServer, Validity};
 use crate::moment::Moment;
 
@@ -23,13 +25,14 @@ pub(super) struct Job {
     latest: Option<Certificate>,
     /// Between 0 and 1, for the time of the next renewal.
     dice: f64,
+    /// About the latest.
+    pub(super) suggestion: Suggestion,
     failures: u32,
     /// Of the last attempt, if it failed.
     trouble: Option<(Timestamp, String)>,
     /// Not to be tried before.
     earliest: Option<Instant>,
-    /// What couldn't be stored, and when that was tried.
-    unstored: Option<(Obtained, Instant)>,
+    pub(super) unstored: Option<Unstored<Obtained>>,
 }
 
 /// All of them.
@@ -68,6 +71,12 @@ impl Agenda {
         due.map(|(key, _)| key.clone())
     }
 
+    /// Those about whose renewal their authority is to be asked.
+    pub(super) fn curious(&mut self, now: Instant) -> impl Iterator<Item = &mut Job> {
+        let jobs = self.0.values_mut();
+        jobs.filter(move |job| job.latest.is_some() && job.suggestion.is_due(now))
+    }
+
     /// All that are due at one authority.
     pub(super) fn all_due(
         &mut self,
@@ -89,15 +98,10 @@ impl Agenda {
             .find(|acme| acme.directory == directory)
     }
 
-    /// Those that couldn't be stored, and for which that was tried so long ago.
-    pub(super) fn unstored(
-        &mut self,
-        now: Moment,
-        ago: Duration,
-    ) -> impl Iterator<Item = &mut Job> {
-        let since = move |job: &Job| Some(now.instant.duration_since(job.unstored.as_ref()?.1));
+    /// Those that couldn't be stored, and are to be tried again.
+    pub(super) fn unstored(&mut self, now: Instant) -> impl Iterator<Item = &mut Job> {
         let jobs = self.0.values_mut();
-        jobs.filter(move |job| since(job).is_some_and(|since| since >= ago))
+        jobs.filter(move |job| job.unstored.as_ref().is_some_and(|it| it.is_due(now)))
     }
 
     /// For `/v1/status`.
@@ -116,6 +120,7 @@ impl Job {
             servers: Vec::new(),
             latest: None,
             dice: fastrand::f64(),
+            suggestion: Suggestion::default(),
             failures: 0,
             trouble: None,
             earliest: None,
@@ -172,12 +177,20 @@ impl Job {
         &self.acme
     }
 
+    pub(super) fn latest(&self) -> Option<&Certificate> {
+        self.latest.as_ref()
+    }
+
+    /// When it is to be renewed, in seconds since 1970: by the rule, or sooner if the authority suggests that.
+    fn renewal(&self) -> Option<i64> {
+        let by_rule = renewal(self.latest.as_ref()?.validity(), self.dice);
+        by_rule.into_iter().chain(self.suggestion.at()).min()
+    }
+
     fn is_due(&self, now: Moment) -> bool {
         let wanted = match &self.latest {
             None => true,
-            Some(latest) => {
-                renewal(latest.validity(), self.dice).is_some_and(|at| at <= now.wall.as_second())
-            }
+            Some(_) => self.renewal().is_some_and(|at| at <= now.wall.as_second()),
         };
         wanted && self.earliest.is_none_or(|earliest| earliest <= now.instant)
     }
@@ -206,17 +219,10 @@ impl Job {
         self.earliest = Some(now.instant + third.clamp(Duration::from_secs(1), HOUR));
         self.latest = Some(certificate);
         self.dice = dice;
+        self.suggestion = Suggestion::default();
         self.failures = 0;
         self.trouble = None;
         self.spread();
-    }
-
-    pub(super) fn set_unstored(&mut self, obtained: Option<Obtained>, now: Moment) {
-        self.unstored = obtained.map(|obtained| (obtained, now.instant));
-    }
-
-    pub(super) fn take_unstored(&mut self) -> Option<Obtained> {
-        self.unstored.take().map(|(obtained, _)| obtained)
     }
 
     /// What clients get until there is a new one, in words.
@@ -232,10 +238,8 @@ impl Job {
 
     fn entry(&self, now: Moment, under_way: bool) -> Entry {
         let renewal = self
-            .latest
-            .as_ref()
-            .and_then(|latest| renewal(latest.validity(), self.dice));
-        let renewal = renewal.and_then(|at| Timestamp::from_second(at).ok());
+            .renewal()
+            .and_then(|at| Timestamp::from_second(at).ok());
         let allowed = self
             .earliest
             .and_then(|at| at.checked_duration_since(now.instant));
@@ -267,7 +271,7 @@ impl Job {
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// When a certificate is to be renewed: after two thirds of its time, less up to a thirtieth of it. In seconds since 1970; `None`:
+/// When a certificate is to be renewed at the latest: after two thirds of its time, less up to a thirtieth of it. In seconds since 1970; `None`:
 /// it never ends.
 fn renewal(validity: Validity, dice: f64) -> Option<i64> {
     let until = validity.until?;

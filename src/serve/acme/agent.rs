@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::Full;
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
@@ -49,20 +49,27 @@ impl Agent {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let told = |problem: String| Error::Other(format!("{host}: {problem}").into());
         let asks = request.method() == Method::POST;
-        let response = match timeout(PATIENCE, exchange(&self.tls, request)).await {
+        let mut response = match timeout(PATIENCE, exchange(&self.tls, request)).await {
             Ok(response) => response.map_err(told)?,
             Err(_) => return Err(told(format!("no answer within {PATIENCE:?}"))),
         };
-        let (status, headers) = (response.status(), response.headers());
+        let status = response.status();
+        // The library adds any number of seconds to the clock, and panics where that is beyond its end.
+        let wait = errand::retry_after(response.headers(), Timestamp::now());
+        match wait {
+            Some(wait) => response
+                .headers_mut()
+                .insert(RETRY_AFTER, wait.as_secs().into()),
+            None => response.headers_mut().remove(RETRY_AFTER),
+        };
         if status.is_client_error() || status.is_server_error() {
-            let wait = errand::retry_after(headers, Timestamp::now());
             *self
                 .told_to_wait
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner) = wait;
             // Anything but a problem document doesn't come from the authority itself, but from what stands before it; and only for the
             // answer to a POST does the library look for one.
-            if !asks || !is_problem(headers) {
+            if !asks || !is_problem(response.headers()) {
                 return Err(told(format!("it answers {status}")));
             }
         }

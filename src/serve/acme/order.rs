@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use instant_acme::{
-    Account, AuthorizationStatus, ChallengeHandle, ChallengeType, Identifier, NewOrder, Order,
-    OrderStatus, RetryPolicy,
+    Account, AuthorizationStatus, CertificateIdentifier, ChallengeHandle, ChallengeType, Error,
+    Identifier, NewOrder, Order, OrderStatus, RetryPolicy,
 };
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tracing::info;
 
 use super::trouble::{Trouble, printable};
 use crate::config::{Challenge, provider};
@@ -26,19 +27,22 @@ const POLLING: RetryPolicy = RetryPolicy::new()
     .timeout(Duration::from_secs(90));
 
 /// What an order has brought, in PEM form.
+#[derive(Clone)]
 pub(super) struct Obtained {
     pub(super) chain: String,
     pub(super) key: String,
 }
 
-/// Orders a certificate for `name`. The questions about it are answered by `challenges` meanwhile.
+/// Orders a certificate for `name`, in the place of the one that `replaces` says. The questions about it are answered by `challenges`
+/// meanwhile.
 pub(super) async fn obtain(
     account: &Account,
     name: &str,
+    replaces: Option<CertificateIdentifier<'static>>,
     challenge: Challenge,
     challenges: &Challenges,
 ) -> Result<Obtained, Trouble> {
-    let order = complete(account, name, challenge, challenges);
+    let order = complete(account, name, replaces, challenge, challenges);
     match tokio::time::timeout(PATIENCE, order).await {
         Ok(done) => done,
         Err(_) => Err(Trouble::refused(format!(
@@ -50,18 +54,18 @@ pub(super) async fn obtain(
 async fn complete(
     account: &Account,
     name: &str,
+    replaces: Option<CertificateIdentifier<'static>>,
     challenge: Challenge,
     challenges: &Challenges,
 ) -> Result<Obtained, Trouble> {
-    let identifiers = [Identifier::Dns(name.to_owned())];
-    let mut order = account.new_order(&NewOrder::new(&identifiers)).await?;
+    let mut order = open(account, name, replaces).await?;
     // Answered until the authority has made up its mind.
     let posed = answer(&mut order, name, challenge, challenges).await?;
     let status = order.poll_ready(&POLLING).await;
     if !matches!(status, Ok(OrderStatus::Ready)) {
         return Err(match (why(&mut order).await, status) {
             (Some(reason), _) => Trouble::refused(reason),
-            (None, Err(instant_acme::Error::Timeout(_))) => {
+            (None, Err(Error::Timeout(_))) => {
                 Trouble::refused("the authority didn't make up its mind in time")
             }
             (None, Err(error)) => Trouble::from(error),
@@ -80,6 +84,28 @@ async fn complete(
         chain,
         key: key.serialize_pem(),
     })
+}
+
+/// Says which certificate is replaced (RFC 9773 5) where the authority offers renewal information. One that refuses that, or doesn't
+/// say it back, gets an order without it.
+async fn open(
+    account: &Account,
+    name: &str,
+    replaces: Option<CertificateIdentifier<'static>>,
+) -> Result<Order, Error> {
+    let identifiers = [Identifier::Dns(name.to_owned())];
+    if let Some(replaces) = replaces {
+        let order = NewOrder::new(&identifiers).replaces(replaces);
+        match account.new_order(&order).await {
+            Ok(order) => return Ok(order),
+            Err(Error::Unsupported(_)) => {}
+            Err(error) => info!(
+                "certificate for {name}: ordering without saying which one it replaces: {}",
+                Trouble::from(error)
+            ),
+        }
+    }
+    account.new_order(&NewOrder::new(&identifiers)).await
 }
 
 /// Answers what the authority wants to know, and tells it that it may ask.

@@ -32,32 +32,70 @@ impl Storage {
         )
     }
 
-    /// The account's file; `None`: there is none. Blocks on the disk, as all here does.
-    pub(super) fn account(&self) -> io::Result<Option<String>> {
-        let file = match File::open(self.0.join(ACCOUNT)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
+    /// The account's file; `None`: there is none. Blocks on the disk, as all here does. All errors name the place and what to do.
+    pub(super) fn account(&self) -> Result<Option<String>, String> {
+        let path = self.0.join(ACCOUNT);
         let mut text = String::new();
-        file.take(LIMIT).read_to_string(&mut text)?;
-        Ok(Some(text))
+        let read = File::open(&path).and_then(|file| file.take(LIMIT).read_to_string(&mut text));
+        match read.map_err(|error| (error.kind(), error)) {
+            Ok(_) => Ok(Some(text)),
+            Err((io::ErrorKind::NotFound | io::ErrorKind::NotADirectory, _)) => Ok(None),
+            Err((kind, error)) => {
+                let remedy = match kind {
+                    io::ErrorKind::PermissionDenied => {
+                        "; firedoor's user has to be allowed to read it"
+                    }
+                    _ => "",
+                };
+                Err(format!("{}: {error}{remedy}", shown(&path).display()))
+            }
+        }
     }
 
-    pub(super) fn keep_account(&self, text: &str) -> io::Result<()> {
-        replace(&self.0, ACCOUNT, text.as_bytes())
+    pub(super) fn keep_account(&self, text: &str) -> Result<(), String> {
+        self.replace(ACCOUNT, text)
     }
 
     /// Moves an account that is of no use aside: its key may still be wanted.
-    pub(super) fn set_account_aside(&self) -> io::Result<()> {
+    pub(super) fn set_account_aside(&self) -> Result<(), String> {
         let path = self.0.join(ACCOUNT);
         fs::rename(&path, path.with_extension("json.old"))
+            .map_err(|error| format!("{}: {error}", shown(&path).display()))
     }
 
     /// Keeps what was obtained for `name`.
-    pub(super) fn keep(&self, name: &str, chain: &str, key: &str) -> io::Result<()> {
+    pub(super) fn keep(&self, name: &str, chain: &str, key: &str) -> Result<(), String> {
         let text = format!("{}\n{}", chain.trim_end(), key);
-        replace(&self.0, &format!("{name}.pem"), text.as_bytes())
+        self.replace(&format!("{name}.pem"), &text)
+    }
+
+    fn replace(&self, file: &str, text: &str) -> Result<(), String> {
+        replace(&self.0, file, text.as_bytes()).map_err(|error| self.unwritable(file, &error))
+    }
+
+    /// Why a file can't be written, with the place that is to blame and what to do there.
+    fn unwritable(&self, file: &str, error: &io::Error) -> String {
+        // Folders are made when they are first needed: what is there stands in the way.
+        let there = |path: &&Path| path.symlink_metadata().is_ok();
+        let folder = shown(&self.0);
+        let place = folder.ancestors().find(there).unwrap_or(&folder).display();
+        let path = folder.join(file);
+        let path = path.display();
+        match error.kind() {
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                format!("{place} is no folder: it has to be moved away")
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                format!("{path}: {error}; firedoor's user has to be allowed to write in {place}")
+            }
+            io::ErrorKind::IsADirectory => {
+                format!("{path}, or the same with .new, is a folder: it has to be moved away")
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                format!("{path}: {error}; there has to be room in {place}")
+            }
+            _ => format!("{path}: {error}"),
+        }
     }
 
     /// What was obtained for `name`; `None`: nothing, or nothing that can be used any more, which is said.
@@ -71,6 +109,11 @@ impl Storage {
         read.map_err(|error| warn!("{}: not used: {error}", path.display()))
             .ok()
     }
+}
+
+/// Where operators find it, whatever directory they are in.
+fn shown(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// A certificate for `name`, from texts with its chain and its key.
@@ -104,5 +147,44 @@ fn equip_server(server: &TlsServer, state_dir: &Path) {
         {
             warn!("certificate for {name}: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_told_with_the_place_to_mend() {
+        let directory = tempfile::tempdir().unwrap();
+        let (place, storage) = (
+            directory.path().display(),
+            Storage::new(directory.path(), "https://ca.example/dir"),
+        );
+        let told = |kind: io::ErrorKind| storage.unwritable(ACCOUNT, &kind.into());
+        assert_eq!(
+            told(io::ErrorKind::PermissionDenied),
+            format!(
+                "{place}/acme/ca.example_dir/account.json: permission denied; \
+                 firedoor's user has to be allowed to write in {place}"
+            )
+        );
+        fs::write(directory.path().join("acme"), "").unwrap();
+        let error = storage.keep_account("{}").unwrap_err();
+        let blamed = format!("{place}/acme is no folder: it has to be moved away");
+        assert_eq!(error, blamed);
+        assert_eq!(storage.account(), Ok(None));
+        fs::remove_file(directory.path().join("acme")).unwrap();
+        fs::create_dir_all(
+            directory
+                .path()
+                .join("acme/ca.example_dir/account.json.new"),
+        )
+        .unwrap();
+        let error = storage.keep_account("{}").unwrap_err();
+        assert!(
+            error.ends_with("is a folder: it has to be moved away"),
+            "{error}"
+        );
     }
 }
