@@ -61,6 +61,10 @@ impl Retelling {
             }
             return;
         }
+        // Alone it begins nothing: beside the records of its process it would tell of a time in which nobody lived.
+        if told.what == Telling::Process {
+            return;
+        }
         if !std::mem::replace(&mut self.within, true) {
             let begin = first.take().unwrap_or_else(|| begin(&[]));
             self.push(place.earliest, Recorded::Begin(Box::new(begin)));
@@ -138,6 +142,7 @@ impl Retelling {
             }
             Telling::DrillAborted => self.command(moment, Command::AbortDrill { reason: None }),
             // It was alive then.
+            Telling::Process => {}
             Telling::Held(_) | Telling::Reloaded(_) | Telling::Other => {
                 let began = Vec::new();
                 self.push(moment, Recorded::Tick { began });
