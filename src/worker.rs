@@ -33,6 +33,7 @@ use crate::proxy::client::accept;
 use crate::proxy::client::challenge::Challenges;
 use crate::proxy::client::downstream::Downstream;
 use crate::proxy::client::handshake;
+use crate::proxy::client::session::attendant;
 use crate::proxy::request::exchange::Exchange;
 use crate::proxy::request::hold::Held;
 use crate::proxy::request::queue::Queue;
@@ -52,6 +53,7 @@ use seats::Seats;
 
 pub(crate) use census::Open;
 pub(crate) use clock::{millis, new_turn};
+pub(crate) use seats::Attended;
 
 /// How often deadlines are compared with the clock. All of them are late by up to this much.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -72,6 +74,7 @@ pub(crate) struct Worker {
     open: Rc<Cell<u64>>,
     downstreams: Seats<Downstream>,
     exchanges: Seats<Exchange>,
+    attendants: attendant::Idle,
     date: RefCell<(u64, HeaderValue)>,
     queue: RefCell<Queue>,
     budget: RefCell<Budget>,
@@ -104,6 +107,7 @@ impl Worker {
             open: Rc::default(),
             downstreams: Seats::default(),
             exchanges: Seats::default(),
+            attendants: attendant::Idle::default(),
             date: RefCell::new((0, HeaderValue::from_static(""))),
             queue: RefCell::default(),
             budget: RefCell::new(budget),
@@ -190,6 +194,9 @@ impl Worker {
     fn sweep(self: &Rc<Self>) -> Option<Instant> {
         self.tick();
         self.look_at_calendar();
+        if self.has_stood_still() {
+            return None;
+        }
         let now = self.now();
         let crowded = self.handshakes.available_permits() == 0;
         let mut census = Census::default();
@@ -290,6 +297,10 @@ impl Worker {
 
     pub(crate) fn held(&self) -> &Held {
         &self.parts.held
+    }
+
+    pub(crate) fn idle_attendants(&self) -> &attendant::Idle {
+        &self.attendants
     }
 
     pub(crate) fn challenges(&self) -> &Challenges {

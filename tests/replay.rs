@@ -63,6 +63,24 @@ fn results(replayed: &Value) -> Vec<String> {
     results.collect()
 }
 
+/// A flip of one side, whichever of the other it is taken for.
+struct Flip {
+    at: jiff::Timestamp,
+    way: [Value; 3],
+}
+
+fn flips(replayed: &Value, side: &str) -> Vec<Flip> {
+    let pairs = replayed["flips"].as_array().unwrap().iter();
+    let flips = pairs
+        .map(|pair| &pair[side])
+        .filter(|flip| flip.is_object());
+    let flips = flips.map(|flip| Flip {
+        at: flip["at"].as_str().unwrap().parse().unwrap(),
+        way: ["from", "to", "cause"].map(|field| flip[field].clone()),
+    });
+    flips.collect()
+}
+
 fn remarks(replayed: &Value) -> String {
     replayed["remarks"].to_string()
 }
@@ -108,8 +126,40 @@ impl Past {
     fn lose_database(&mut self) {
         self.pair.preferred.database.refuse();
         until_active(&self.proxy, "fz-2");
+        self.go_on();
         self.pair.preferred.database.restart();
         until_both_serve(&self.proxy);
+    }
+
+    /// Until both zones have been probed a few times more.
+    fn go_on(&self) {
+        let before = self.pair.zones().map(|zone| zone.servers[0].checks());
+        eventually(PATIENCE, "some more probes", || {
+            let now = self.pair.zones().map(|zone| zone.servers[0].checks());
+            now.into_iter()
+                .zip(before)
+                .all(|(now, before)| now >= before + 8)
+        });
+    }
+
+    /// For how many milliseconds nothing was recorded, gap by gap: six components are probed ten times a second, so the process, or the
+    /// whole machine, stood still.
+    fn standstill(&self) -> f64 {
+        let text = std::fs::read_to_string(self.state().join("outcomes.jsonl")).unwrap();
+        let times: Vec<jiff::Timestamp> = text
+            .lines()
+            .map(|line| {
+                serde_json::from_str::<Value>(line).unwrap()["at"]
+                    .as_str()
+                    .unwrap()
+                    .parse()
+                    .unwrap()
+            })
+            .collect();
+        let gaps = times
+            .windows(2)
+            .map(|two| two[1].duration_since(two[0]).as_millis_f64());
+        gaps.filter(|gap| *gap > 150.0).sum()
     }
 
     /// Until everything that has been told is in the file of outcomes, too.
@@ -221,7 +271,7 @@ fn another_configuration_flips_later_or_not_at_all_and_the_outage_is_told() {
     eventually(PATIENCE, "it stays down for a while", || {
         let text = std::fs::read_to_string(state.join("outcomes.jsonl")).unwrap_or_default();
         let refused = text.lines().filter(|line| line.contains("L4CON"));
-        refused.count() > 12
+        refused.count() > 24
     });
     past.pair.preferred.servers[1].restart();
     until_both_serve(&past.proxy);
@@ -234,12 +284,14 @@ fn another_configuration_flips_later_or_not_at_all_and_the_outage_is_told() {
     );
     let replayed = replay(&[&state], &slow);
     assert_eq!(results(&replayed), ["moved fz-1 fz-2"], "{replayed:#}");
-    // Eight more confirming probes.
+    // Eight more confirming probes, of which three may be under way already, and none is nearer to the next than 18 ms. Time in which
+    // nothing was recorded delays them, and once more the one that was under way, which took as long.
     let later = replayed["flips"][0]["moved_ms"].as_f64().unwrap();
-    assert!((150.0..1000.0).contains(&later), "{later}");
+    let latest = 1000.0 + 2.0 * past.standstill();
+    assert!((90.0..latest).contains(&later), "{later} of {latest}");
     let outage = |side: &str| replayed[side]["outage_ms"].as_f64().unwrap();
     assert!(
-        outage("replayed") > outage("recorded") + 100.0,
+        outage("replayed") > outage("recorded") + 80.0,
         "{replayed:#}"
     );
 
@@ -296,19 +348,26 @@ fn another_configuration_flips_later_or_not_at_all_and_the_outage_is_told() {
 fn coarser_recordings_lead_to_the_same_flips_and_say_what_they_do_not_know() {
     for outcomes in ["transitions", "changes"] {
         let mut past = Past::begin(&format!("{EAGER}{BACK}"), outcomes);
-        past.lose_database();
-        until_active(&past.proxy, "fz-1");
-        past.lose_database();
-        until_active(&past.proxy, "fz-1");
+        for _ in 0..2 {
+            past.lose_database();
+            until_active(&past.proxy, "fz-1");
+            past.go_on();
+        }
         past.end();
         let replayed = replay(&[&past.state()], &past.proxy.config_file());
-        let flips = replayed["flips"].as_array().unwrap();
-        assert_eq!(flips.len(), 4, "{replayed:#}");
-        for pair in flips {
-            let moved = pair["moved_ms"]
-                .as_f64()
-                .unwrap_or_else(|| panic!("{replayed:#}"));
-            assert!(moved.abs() < 1000.0, "{replayed:#}");
+        let [recorded, led_to] = ["recorded", "replayed"].map(|side| flips(&replayed, side));
+        assert_eq!(led_to.len(), 4, "{replayed:#}");
+        for (at, (one, other)) in recorded.iter().zip(&led_to).enumerate() {
+            assert_eq!(one.way, other.way, "{replayed:#}");
+            // So coarse a recording doesn't tell when the process came too late to a timer, as it does where the machine stands still.
+            // But no flip comes before what it follows from, nor after what follows from it.
+            let before = at.checked_sub(1).map(|at| recorded[at].at);
+            let after = recorded.get(at + 1).map(|next| next.at);
+            assert!(
+                before.is_none_or(|before| before < other.at),
+                "{replayed:#}"
+            );
+            assert!(after.is_none_or(|after| other.at < after), "{replayed:#}");
         }
         let told = format!("were recorded (outcomes = \\\"{outcomes}\\\")");
         assert!(remarks(&replayed).contains(&told), "{replayed:#}");

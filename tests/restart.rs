@@ -108,8 +108,11 @@ fn killed_in_the_middle_of_flips_it_comes_back_with_a_readable_state_and_no_olde
         eventually(PATIENCE, "it flips", || {
             confirmed.load(Ordering::Acquire) >= round
         });
-        proxy.crash_and_restart();
+        // Before the next process is there, lest an order that is late goes to that one.
+        proxy.signal(Signal::KILL);
+        proxy.wait_for_exit(PATIENCE);
         let (acknowledged, zone) = flipping.join().unwrap();
+        proxy.start_again();
         until_both_serve(&proxy);
         let status = proxy.status();
         let now = status["epoch"].as_u64().unwrap();

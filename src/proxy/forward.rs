@@ -7,27 +7,25 @@
 //! 5. **pick** a backend of the active zone, or hold until there is one.
 //! 6. **checkout** an idle connection to it, or connect.
 //! 7. **send**: a request that comes back unsent goes elsewhere whatever its method; a sent one only by the retry rule.
-//! 8. **relay** status and header fields; a 101 becomes a tunnel.
+//! 8. **relay** status and header fields ([`answer`]); a 101 becomes a tunnel.
 //! 9. **stream** the body ([`super::request::body`]): from here on an error can only abort, and the client must see that.
 //! 10. **finish** ([`super::request::body`], [`super::request::record`]): keep the connection after a clean end only; one log
 //!     line, one count.
+
+mod answer;
 
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::header::CONTENT_LENGTH;
+use http::header::CONNECTION;
 use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
 
-use super::backend::connections::Connection;
-use super::backend::inflow::Inflow;
-use super::backend::upstream::InFlight;
 use super::client::challenge;
 use super::client::stream::ClientStream;
 use super::message::headers;
 use super::message::survey::{self, Survey};
-use super::request::affinity::Pin;
 use super::request::attempt::{self, Lost, Rules};
 use super::request::body::{ClientBody, RequestBody, ResponseBody};
 use super::request::error::Refusal;
@@ -36,11 +34,12 @@ use super::request::hold::Stay;
 use super::request::prepare::prepare;
 use super::request::record::Record;
 use super::request::spare::Spare;
-use super::request::upgrade::Tunnel;
 use crate::outcome::{Ending, Trouble};
 use crate::telemetry::reason::Retry;
 use crate::worker::millis;
 use crate::zone::ComponentId;
+
+use answer::Answer;
 
 /// Answers one request. Never fails: what goes wrong before the response head is an answer of our own.
 ///
@@ -51,6 +50,7 @@ pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
     request: Request<B>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     state.begin_request(request.body().is_end_stream());
+    let version = request.version();
     let begun = state.worker.glance();
     let mut record = Record::begin(&state, &request, begun);
     let found = Survey::of(request.headers());
@@ -66,17 +66,11 @@ pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
         Err(refusal) => refusal.response(json, found.codings > 0, record),
     };
     state.promise::<S>(response.headers_mut());
+    if version == Version::HTTP_10 && response.headers().contains_key(CONNECTION) {
+        // Its last: with any other version, hyper would promise a client that asks for it to keep the connection all the same.
+        *response.version_mut() = Version::HTTP_10;
+    }
     Ok(response)
-}
-
-/// A backend's answer, up to its head.
-struct Answer {
-    response: Response<Inflow>,
-    found: Survey,
-    connection: Connection,
-    flight: InFlight,
-    version: Version,
-    pin: Option<Box<Pin>>,
 }
 
 async fn forward<B: Body + Into<ClientBody>>(
@@ -328,65 +322,5 @@ async fn forward<B: Body + Into<ClientBody>>(
                 request = again;
             }
         }
-    }
-}
-
-impl Answer {
-    /// Step 8: status and header fields to the client; the body follows by itself.
-    fn relay(self, state: &Rc<Exchange>, mut record: Box<Record>) -> Response<ResponseBody> {
-        let Self {
-            response,
-            found,
-            connection,
-            flight,
-            version,
-            pin,
-        } = self;
-        let (mut parts, mut incoming) = response.into_parts();
-        let bodiless = matches!(parts.status.as_u16(), 204 | 304) || record.is_head();
-        if bodiless && matches!(incoming, Inflow::Shared(_)) {
-            // hyper sees to that with HTTP/1.1; a stream of HTTP/2 could bring one all the same (RFC 9110 6.4.1).
-            incoming = Inflow::None;
-        }
-        record.answered(parts.status);
-        state.begin_answer();
-        let mut compressor = None;
-        let mut named = Vec::new();
-        if found.names_fields() {
-            named = headers::named_by_connection(&parts.headers);
-        }
-        headers::clean_response(&mut parts.headers, &found, parts.status, parts.version);
-        if let Some(policy) = record.policy() {
-            policy.finish(&mut parts.headers, state.is_secured());
-            named.extend(policy.response.displaced());
-            compressor = policy.compress(parts.status, &mut parts.headers, &record);
-        }
-        if let Some(pin) = pin {
-            pin.put_into(&mut parts.headers);
-        }
-        parts.extensions.clear();
-        parts.version = Version::HTTP_11;
-        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            let tunnel = Tunnel::new(connection, flight, record, &parts.headers);
-            *state.tunnel.borrow_mut() = Some(tunnel);
-            return Response::from_parts(parts, ResponseBody::none());
-        }
-        let ends_by_close = version == Version::HTTP_10
-            && incoming.size_hint().exact().is_none()
-            && !parts.headers.contains_key(CONTENT_LENGTH);
-        let body = ResponseBody::relayed(
-            incoming,
-            connection,
-            flight,
-            Rc::clone(state),
-            record,
-            ends_by_close,
-            named,
-        );
-        let body = match compressor {
-            Some(compressor) => body.compressed(compressor),
-            None => body,
-        };
-        Response::from_parts(parts, body)
     }
 }

@@ -18,6 +18,9 @@ thread_local! {
     static LOOKED: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Milliseconds between two sweeps after which this thread, or the whole machine, must have stood still.
+const STANDSTILL: u64 = 500;
+
 /// A turn begins: something has come, this thread has waited, or done something that takes long. The next glance is a look.
 ///
 /// The runtime's own hook would not do: where it always has a task to run, as with several large bodies at once, it looks at the network
@@ -32,6 +35,8 @@ pub(super) struct Clock {
     seen: Cell<Instant>,
     micros: Cell<u64>,
     millis: Cell<u64>,
+    /// The last sweep, and whether it was put off.
+    swept: Cell<(u64, bool)>,
 }
 
 impl Clock {
@@ -42,6 +47,7 @@ impl Clock {
             seen: Cell::new(started),
             micros: Cell::new(0),
             millis: Cell::new(1),
+            swept: Cell::new((1, false)),
         };
         clock.look();
         clock
@@ -87,6 +93,16 @@ impl Worker {
     /// Takes note of the time as of this turn: when a request begins, is sent, is answered, and ends.
     pub(crate) fn glance(&self) -> Instant {
         self.clock.glance()
+    }
+
+    /// Whether nobody may be judged by this sweep, since nothing was read for long: what came in time, or would have, is read before
+    /// the next one. Never twice in a row, so that a worker that is always late still cuts who is silent.
+    pub(super) fn has_stood_still(&self) -> bool {
+        let now = self.now();
+        let (before, put_off) = self.clock.swept.get();
+        let puts_off = !put_off && now >= before + STANDSTILL;
+        self.clock.swept.set((now, puts_off));
+        puts_off
     }
 
     /// Somebody may have set the calendar since the last tick.

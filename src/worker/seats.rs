@@ -65,17 +65,9 @@ impl Worker {
         });
     }
 
-    /// Lets a stream be served, by a task of its own, in the same way.
-    pub(crate) fn admit_stream(
-        self: &Rc<Self>,
-        state: &Rc<Exchange>,
-        serving: impl Future<Output = ()> + 'static,
-    ) {
-        let attended = self.attend(state);
-        tokio::task::spawn_local(async move {
-            let _attended = attended;
-            serving.await;
-        });
+    /// Gives a task that serves streams its place. It lives from one stream to the next, and ends at the latest with this thread.
+    pub(crate) fn employ(&self, attending: impl Future<Output = ()> + 'static) {
+        tokio::task::spawn_local(attending);
     }
 
     /// Looks at the clock of `state` until the returned guard is dropped.

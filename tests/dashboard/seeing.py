@@ -5,7 +5,8 @@ from datetime import datetime
 from stage import Demo, Serve, eventually, exchange
 
 BUDGET = 150 * 1024
-# On a machine that is busy with other work everything takes longer, and so does the least that can be asked.
+# On a machine that is busy with other work everything takes longer, and so does the least that can be asked. What took longest of that
+# says how busy it is.
 STRAIN = 5
 
 # Remembers, by the browser's clock, when the headline first says something.
@@ -60,9 +61,9 @@ def load(chromium, binary):
                     "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
                     ".filter((one) => !one.name.includes('/v1/')).map((one) => one.decodedBodySize).reduce((a, b) => a + b)"
                 )
-        print(f"first paint {min(paints):.0f} ms at best, {max(paints):.0f} ms at worst; two letters alone take {min(bare):.0f} ms; {weight} bytes")
+        print(f"first paint {min(paints):.0f} ms at best, {max(paints):.0f} ms at worst; two letters alone take up to {max(bare):.0f} ms; {weight} bytes")
         assert weight <= BUDGET, weight
-        assert min(paints) < max(200, STRAIN * min(bare)), (paints, bare)
+        assert min(paints) < max(200, STRAIN * max(bare)), (paints, bare)
 
         status, headers, text = demo.ask("GET", "/", headers={"Accept": "*/*"})
         assert status == 200 and text.startswith("firedoor admin"), text
@@ -83,7 +84,7 @@ def flip(chromium, binary):
         tab.says(".panel:not([hidden])", "Last transitions", "Last checks")
         took, bare = [], []
         for turn in range(3):
-            bare.append(tab.page.evaluate(ROUND))
+            bare += [tab.page.evaluate(ROUND) for _ in range(5)]
             tab.page.evaluate(f"globalThis.shown = ({STOPWATCH})('fz-2 is active instead of fz-1'); undefined")
             demo.put("break", "fz-1:database")
             shown = tab.page.evaluate("globalThis.shown")
@@ -97,8 +98,8 @@ def flip(chromium, binary):
             tab.says(".hint", "fz-1 is well again")
             eventually("fz-1 can be gone back to", lambda: demo.ask("POST", "/v1/failback", {})[0] == 200)
             tab.headline("fz-1 is active and serving.")
-        print(f"from a flip to the page: {', '.join(f'{ms:.0f}' for ms in took)} ms; two letters and a frame alone take {min(bare):.0f} ms")
-        assert min(took) < max(300, STRAIN * min(bare)), (took, bare)
+        print(f"from a flip to the page: {', '.join(f'{ms:.0f}' for ms in took)} ms; two letters and a frame alone take up to {max(bare):.0f} ms")
+        assert min(took) < max(300, STRAIN * max(bare)), (took, bare)
 
         tab.says("#summary", "No standby is ready: the next failure is an outage", "fz-1:database is down", "L4CON")
         tab.says("#announcer", "fz-2 is active instead of fz-1")
@@ -108,7 +109,9 @@ def flip(chromium, binary):
         tab.says(".panel:not([hidden]) .moves", "up → down")
         assert tab.focused().startswith("database"), tab.focused()
         assert tab.page.title().startswith("! fz-2 active"), tab.page.title()
-        tab.page.locator("#journal summary").first.click()
+        # It comes last, above the flip: a pointer would hit what has moved to its place meanwhile.
+        tab.until("document.getElementById('journal').innerText.indexOf('NO STANDBY') < document.getElementById('journal').innerText.indexOf('fz-1 → fz-2')")
+        tab.page.locator("#journal .flip summary").first.press("Enter")
         tab.says("#journal .flip details[open]", "also considered", "stay: fz-1 has failed")
 
 

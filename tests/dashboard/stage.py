@@ -13,7 +13,8 @@ import tempfile
 import threading
 import time
 
-PATIENCE = 20
+# For one step, in seconds.
+PATIENCE = 60
 
 # Below the kernel's ephemeral ports, so that a process that comes back finds its port; a start of its own for each of us.
 _ports = itertools.count(10_000 + os.getpid() * 7919 % 22_000)
@@ -190,6 +191,8 @@ class Serve(Firedoor):
             {'token_file = "token"' if token else ""}
             [check]
             interval = "{interval}"
+            # Nothing hangs here that it would have to find, and on a busy machine all of this is slow.
+            timeout = "20s"
             [failover]
             min_stay = "0s"
             [access_log]

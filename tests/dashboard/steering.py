@@ -2,7 +2,7 @@
 
 import threading
 
-from stage import Demo, Serve, eventually, exchange
+from stage import PATIENCE, Demo, Serve, eventually, exchange
 
 
 def plan(chromium, binary):
@@ -125,7 +125,7 @@ def planned(chromium, binary):
         tab.says("#dialog .result", "Done.")
         tab.headline("fz-2 is active instead of fz-1.")
         for asked in (slow, waiting):
-            asked.join(20)
+            asked.join(PATIENCE)
         assert answers == [200, 200], answers
 
 

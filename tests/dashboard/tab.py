@@ -7,7 +7,8 @@ import re
 import axe_playwright_python
 from playwright.sync_api import TimeoutError, sync_playwright
 
-PATIENCE = 20_000
+# For one step, in milliseconds: a browser on a busy machine needs seconds for what takes none.
+PATIENCE = 60_000
 AXE = (pathlib.Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 
 # A policy violation is an event of the document; as an error of the console it can't be missed.

@@ -33,7 +33,8 @@ max_header_size = \"16KiB\"
 max_headers = 50";
 
 const STEP: Duration = Duration::from_millis(100);
-const ONE_LIMIT: Duration = Duration::from_secs(1);
+/// What the shortest of them allow.
+pub const ONE_LIMIT: Duration = Duration::from_secs(1);
 /// A window that began just before the attacker slowed down still counts as kept, so the second one is what cuts it.
 const TWO_WINDOWS: Duration = Duration::from_secs(2);
 const POST: &str = "POST /eat HTTP/1.1\r\nHost: app.example\r\n";

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::client::Client;
-use crate::frames::{self, DATA, END_STREAM, HEADERS, Wire, frame};
+use crate::frames::{self, DATA, END_STREAM, HEADERS, RST_STREAM, WINDOW_UPDATE, Wire, frame};
 use crate::support::behaviour;
 use crate::support::wait::{PATIENCE, eventually};
 use crate::{lab, lab_with};
@@ -287,6 +287,53 @@ fn a_response_may_come_before_its_request_has_ended() {
         (403, "no need".into())
     );
     assert_eq!(client.get("/again").status, 403, "the connection goes on");
+}
+
+#[test]
+fn what_still_comes_after_the_response_is_taken_in_for_a_moment() {
+    let (_origin, proxy) = lab(behaviour::early_and_close(behaviour::response(
+        403,
+        &["Connection: close"],
+        b"no need",
+    )));
+    let mut wire = Wire::connect(proxy.address);
+    // What there is leave for at first, whatever becomes of it. Returns how much more there is leave for once the response is complete.
+    let fill = |wire: &mut Wire, stream| {
+        wire.send(frames::post(stream, "/"));
+        for _ in 0..4 {
+            wire.send(frame(DATA, 0, stream, [0; 16_383]));
+        }
+        let mut leave = 0;
+        loop {
+            let next = wire.until(|frame| frame.stream == stream);
+            if next.kind == WINDOW_UPDATE {
+                leave += next.code();
+            } else if next.flags & END_STREAM != 0 {
+                assert_eq!(next.payload, b"no need");
+                return leave;
+            }
+        }
+    };
+    // There is leave to send the rest, and no reset.
+    let mut leave = fill(&mut wire, 1);
+    while leave < 28_672 {
+        let more = wire.until(|frame| frame.stream == 1);
+        assert_eq!(more.kind, WINDOW_UPDATE);
+        leave += more.code();
+    }
+    for _ in 0..7 {
+        wire.send(frame(DATA, 0, 1, [0; 4096]));
+    }
+    wire.send(frame(DATA, END_STREAM, 1, []));
+    wire.send(frames::get(3, "/"));
+    let other = wire.until(|frame| {
+        frame.kind == RST_STREAM || frame.stream == 3 && frame.flags & END_STREAM != 0
+    });
+    assert_eq!((other.stream, other.kind), (3, DATA));
+    // Who falls silent is told that it isn't wanted (RFC 9113 8.1).
+    fill(&mut wire, 5);
+    let reset = wire.until(|frame| frame.kind == RST_STREAM);
+    assert_eq!((reset.stream, reset.code()), (5, 0));
 }
 
 #[test]

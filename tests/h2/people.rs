@@ -1,5 +1,6 @@
 //! The clients that people have: curl, Python's httpx and grpcio, Node, h2load.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -107,6 +108,33 @@ fn curl_gets_early_hints_trailers_and_the_head_alone() {
         ],
     );
     assert!(text(&output.stdout).contains("content-length: 4"));
+}
+
+#[test]
+fn curl_sees_the_answer_to_an_upload_that_nobody_wants() {
+    let early = behaviour::early_and_close(behaviour::response(403, &["Connection: close"], b"no"));
+    let (_origin, proxy) = lab_with(early, "[limits]\nmax_body_size = \"1MiB\"");
+    for (size, status) in [(300_000, "403"), (3_000_000, "413")] {
+        let mut body = tempfile::NamedTempFile::new().unwrap();
+        body.write_all(&vec![b'x'; size]).unwrap();
+        let output = run(
+            "curl",
+            &[
+                "--silent",
+                "--max-time",
+                "20",
+                "--http2-prior-knowledge",
+                "--output",
+                "/dev/null",
+                "--write-out",
+                "%{http_code}",
+                "--data-binary",
+                &format!("@{}", body.path().display()),
+                &url(&proxy, "/"),
+            ],
+        );
+        assert_eq!(text(&output.stdout), status, "of {size} bytes");
+    }
 }
 
 const HTTPX: &str = r#"

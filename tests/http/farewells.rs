@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use rustix::process::Pid;
 use serde_json::Value;
 
 use crate::support::behaviour;
+use crate::support::process::{freeze, thaw};
 use crate::support::wait::{PATIENCE, eventually, eventually_some, within};
 use crate::support::wire::Trouble;
 use crate::support::{Origin, Proxy, RawClient, Response};
@@ -185,4 +187,28 @@ fn is_farewell(proxy: &Proxy, client: &mut RawClient, answer: &Response, sentenc
     assert_eq!(line["status"], answer.status, "{line}");
     assert_eq!(line["bytes_out"], answer.body.len(), "{line}");
     line
+}
+
+/// It has stood still for longer than all limits, as a machine does that is moved: whoever spoke meanwhile is not to pay for that.
+#[test]
+fn what_has_come_while_firedoor_stood_still_is_read_before_anybody_is_cut() {
+    let origin = Origin::named("hello");
+    let proxy = Proxy::builder()
+        .toml("[limits]\nheader_timeout = \"5s\"\nidle_timeout = \"5s\"")
+        .zone("fz-1", &[&origin])
+        .start();
+    let mut clients: Vec<RawClient> = (0..20).map(|_| proxy.client()).collect();
+    for kept in &mut clients[..10] {
+        assert_eq!(kept.exchange(GOOD).text(), "hello");
+    }
+    let process = Pid::from_raw(proxy.pid().cast_signed()).unwrap();
+    freeze(process);
+    for client in &mut clients {
+        client.send(GOOD);
+    }
+    within(Duration::from_secs(6), || false);
+    thaw(process);
+    for client in &mut clients {
+        assert_eq!(client.response().text(), "hello");
+    }
 }

@@ -124,6 +124,21 @@ fn connections() -> Vec<Rule> {
             },
         ),
         must(
+            "RFC 9112 9.3",
+            "an HTTP/1.0 connection that ends the response isn't promised to be kept",
+            |lab| {
+                lab.origin
+                    .behave(behaviour::chunked(&[b"one", b"two"], &[]));
+                let mut client = lab.client();
+                client.send(
+                    "GET /it HTTP/1.0\r\nHost: app.example\r\nConnection: keep-alive\r\n\r\n",
+                );
+                let head = client.head();
+                assert_eq!(head.all("connection"), ["close"]);
+                assert_eq!(client.rest(Duration::from_secs(3)).0, b"onetwo");
+            },
+        ),
+        must(
             "RFC 9112 9.6",
             "a connection on which the origin said close isn't used again",
             |lab| {

@@ -183,12 +183,21 @@ fn a_route_promises_for_itself() {
     for (path, promise) in [("/new", "max-age=86400"), ("/", "max-age=31536000")] {
         assert_eq!(promised(&client.get(path).head), [promise], "{path}");
     }
-    // Browsers may not believe it in cleartext.
-    let proxy = Proxy::builder()
-        .toml(routes)
-        .zone("fz-1", &[&origin])
-        .start();
-    assert_eq!(proxy.get("/new").field("strict-transport-security"), None);
+    // Browsers may not believe it in cleartext, but may where TLS ends at a proxy that is trusted.
+    for (trusted, promise) in [
+        ("", None),
+        ("trusted_proxies = [\"127.0.0.0/8\"]", Some("max-age=86400")),
+    ] {
+        let builder = Proxy::builder().listener(trusted).toml(routes);
+        let proxy = builder.zone("fz-1", &[&origin]).start();
+        let ask = |fields: &str| {
+            let request = format!("GET /new HTTP/1.1\r\nHost: app.example\r\n{fields}\r\n");
+            RawClient::connect(proxy.address).exchange(request)
+        };
+        let over_tls = ask("X-Forwarded-Proto: https\r\n");
+        assert_eq!(over_tls.field("strict-transport-security"), promise);
+        assert_eq!(ask("").field("strict-transport-security"), None);
+    }
 }
 
 #[test]

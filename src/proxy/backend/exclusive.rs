@@ -124,13 +124,20 @@ impl Exclusive {
         }
     }
 
-    /// Drives the connection, then takes the next frame of `body`, which comes over it.
+    /// Takes the next frame of `body`, which comes over the connection. Drives that first, unless a frame is there already, as one
+    /// is that has come with the head.
     pub(crate) fn poll_frame(
         &mut self,
         body: &mut Incoming,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        self.drive();
-        Pin::new(body).poll_frame(&mut Context::from_waker(Waker::noop()))
+        let cx = &mut Context::from_waker(Waker::noop());
+        match Pin::new(&mut *body).poll_frame(cx) {
+            Poll::Ready(frame) => Poll::Ready(frame),
+            Poll::Pending => {
+                self.drive();
+                Pin::new(body).poll_frame(cx)
+            }
+        }
     }
 
     /// Gives back a request that the finished connection has not begun to send: hyper returns what is still queued only when the

@@ -199,15 +199,15 @@ impl Downstream {
 
     pub(crate) fn has_read(&self) {
         match self.phase.get() {
-            Phase::Idle => {
-                self.phase.set(Phase::Head);
-                self.head_begun.set(true);
-                let limit = self.worker.limit(|limits| limits.header_timeout);
-                self.due.set(self.worker.now() + millis(limit));
-            }
-            Phase::Head => self.head_begun.set(true),
-            Phase::Request | Phase::Between => {}
+            Phase::Idle => self.phase.set(Phase::Head),
+            // The drain has left it a moment for its first byte, not for all of its head.
+            Phase::Head if !self.head_begun.get() && self.worker.is_draining() => {}
+            Phase::Head => return self.head_begun.set(true),
+            Phase::Request | Phase::Between => return,
         }
+        self.head_begun.set(true);
+        let limit = self.worker.limit(|limits| limits.header_timeout);
+        self.due.set(self.worker.now() + millis(limit));
     }
 
     pub(crate) fn has_written(&self, result: &Poll<io::Result<usize>>) {

@@ -1,5 +1,7 @@
 //! The task that serves one client connection, from the accept to its end, whatever kind of end that is.
 
+mod alarm;
+pub(crate) mod attendant;
 mod frames;
 pub(crate) mod http1;
 pub(crate) mod http2;

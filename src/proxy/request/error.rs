@@ -241,7 +241,6 @@ impl Refusal {
         let (kind, words) = self.words(json, id_text, policy);
         let length: usize = words.iter().map(Bytes::len).sum();
         let headers_only = record.is_head();
-        let state = record.state();
 
         let mut headers = HeaderMap::new();
         if length > 0 {
@@ -258,7 +257,7 @@ impl Refusal {
             headers.insert(LOCATION, location.clone());
         }
         if let Some(policy) = policy {
-            policy.finish(&mut headers, state.is_secured());
+            policy.finish(&mut headers, record.came_over_tls());
         }
         if let Some(id) = id {
             headers.insert(X_REQUEST_ID, id);

@@ -47,10 +47,9 @@ pub(crate) struct Exchange {
 }
 
 /// What only a stream of HTTP/2 has.
-#[derive(Default)]
 struct Stream {
-    /// Its own task.
-    sleeper: Sleeper,
+    /// The task that serves it.
+    sleeper: Rc<Sleeper>,
     /// What is wrong with the request, found when it was made into one of HTTP/1.1.
     flaw: Cell<Option<Refusal>>,
     /// Its errors are told in gRPC's own way.
@@ -85,10 +84,19 @@ impl Exchange {
         Rc::new(Self::new(downstream, None))
     }
 
-    /// For one stream, which lives as long as this does.
-    pub(crate) fn of_stream(downstream: &Rc<Downstream>) -> Rc<Self> {
+    /// For one stream, which lives as long as this does, and is served by the task `sleeper`.
+    pub(crate) fn of_stream(downstream: &Rc<Downstream>, sleeper: &Rc<Sleeper>) -> Rc<Self> {
         downstream.begin_stream();
-        Rc::new(Self::new(downstream, Some(Box::default())))
+        let stream = Stream {
+            sleeper: Rc::clone(sleeper),
+            flaw: Cell::new(None),
+            grpc: Cell::new(false),
+            write: Window::default(),
+            cut: Cell::new(false),
+            breaks_at: Cell::new(0),
+            interim: RefCell::default(),
+        };
+        Rc::new(Self::new(downstream, Some(Box::new(stream))))
     }
 
     fn new(downstream: &Rc<Downstream>, stream: Option<Box<Stream>>) -> Self {

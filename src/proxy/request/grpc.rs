@@ -82,7 +82,7 @@ pub(crate) fn response(refusal: Refusal, record: Box<Record>) -> Response<Respon
     // All of it is printable ASCII without a percent sign, so that there is nothing to encode.
     headers.insert(GRPC_MESSAGE, HeaderValue::from_static(refusal.text()));
     if let Some(policy) = record.policy() {
-        policy.finish(&mut headers, record.state().is_secured());
+        policy.finish(&mut headers, record.came_over_tls());
     }
     if let Some(id) = record.identity().map(Identity::request_id) {
         headers.insert(X_REQUEST_ID, id);

@@ -131,10 +131,10 @@ impl Policy {
     }
 
     /// What the client gets to see of a response's fields.
-    pub(crate) fn finish(&self, headers: &mut HeaderMap, secured: bool) {
+    pub(crate) fn finish(&self, headers: &mut HeaderMap, over_tls: bool) {
         self.response.apply(headers);
         if let Some(hsts) = &self.hsts
-            && secured
+            && over_tls
             && !headers.contains_key(STRICT_TRANSPORT_SECURITY)
         {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());

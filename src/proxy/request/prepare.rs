@@ -194,8 +194,12 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     }
     let policy = goal.policy;
     if let Some(policy) = &policy {
+        if state.trusted && headers::is_https(request.headers()) {
+            record.believed_over_tls();
+        }
+        // Where a trusted proxy ends TLS, sending the client there again would never end.
         if let Some(port) = policy.https
-            && !came_over_tls(state, request.headers())
+            && !record.came_over_tls()
         {
             return Err(over_tls(host, request.uri(), port, record));
         }
@@ -275,12 +279,6 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
         )))
     };
     Ok(prepared)
-}
-
-/// Whether the client has come over TLS, to us or to a proxy that we trust: where that one ends it, sending the client there again would
-/// never end.
-fn came_over_tls(state: &Exchange, headers: &HeaderMap) -> bool {
-    state.is_secured() || (state.trusted && headers::is_https(headers))
 }
 
 /// Sends the request on to the same host, over TLS at `port`.

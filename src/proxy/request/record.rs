@@ -43,6 +43,8 @@ pub(crate) struct Record {
     policy: Option<Rc<Policy>>,
     /// In which coding its client would like the response, where its route compresses.
     wish: Option<Coding>,
+    /// A proxy that is trusted says that the client came over TLS.
+    over_tls: bool,
     /// Where its client is sent instead.
     location: Option<Box<HeaderValue>>,
     /// The backend of the last attempt.
@@ -97,6 +99,7 @@ impl Record {
             identity: None,
             policy: None,
             wish: None,
+            over_tls: false,
             location: None,
             upstream: None,
             unserved: None,
@@ -149,6 +152,16 @@ impl Record {
     /// Its route is known.
     pub(crate) fn governed(&mut self, policy: &Rc<Policy>) {
         self.policy = Some(Rc::clone(policy));
+    }
+
+    /// A proxy that is trusted says so.
+    pub(crate) fn believed_over_tls(&mut self) {
+        self.over_tls = true;
+    }
+
+    /// Whether the client came over TLS, to us or to a proxy that we trust.
+    pub(crate) fn came_over_tls(&self) -> bool {
+        self.over_tls || self.state.is_secured()
     }
 
     /// `None` also before its route is known.

@@ -140,7 +140,7 @@ impl Drop for Sleeper {
 }
 
 impl SleeperId {
-    fn wake(self) {
+    pub(crate) fn wake(self) {
         let _at_the_threads_end = ASLEEP.try_with(|all| {
             if let Some(Some(task)) = all.borrow().get(self.0) {
                 task.wake_by_ref();

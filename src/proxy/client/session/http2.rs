@@ -19,13 +19,12 @@ use h2::{Error, Reason};
 
 use super::outlet::Outlet;
 use super::wire::Wire;
-use super::{linger, reset, respond};
+use super::{attendant, linger, reset};
 use crate::config::Limits;
 use crate::proxy::client::downstream::{Cut, Downstream};
 use crate::proxy::client::downstream_socket::DownstreamSocket;
 use crate::proxy::client::stream::ClientStream;
 use crate::proxy::request::error::Refusal;
-use crate::proxy::request::exchange::Exchange;
 use crate::proxy::request::record::Record;
 use crate::proxy::socket::doorbell::Doorbell;
 
@@ -117,15 +116,7 @@ async fn run<S: ClientStream>(
         let turn = loop {
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
-                    let exchange = Exchange::of_stream(state);
-                    let state = Rc::clone(&exchange);
-                    // The one and the other boxed, and this one by the new task itself: several kilobytes would be copied at each step on
-                    // the way there.
-                    let request = Box::new(request);
-                    let serving = async move {
-                        Box::pin(respond::serve::<S>(state, request, respond)).await;
-                    };
-                    exchange.worker.admit_stream(&exchange, serving);
+                    attendant::serve::<S>(state, request, respond);
                 }
                 Poll::Ready(Some(Err(error))) => break Poll::Ready(End::Broken(error)),
                 Poll::Ready(None) => break Poll::Ready(End::Closed),

@@ -3,7 +3,9 @@
 //! h2 hands over each DATA frame by itself and flushes in between, so that ten responses that are ready at once would be ten sends.
 //! Here a flush only means that the frames come before what follows; the connection's task sends them when its turn is over.
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -15,6 +17,11 @@ use crate::proxy::client::stream::ClientStream;
 
 /// Bytes that are copied to go out with others. More goes to the socket as it is, behind what lies here.
 const ROOM: usize = 16 * 1024;
+
+thread_local! {
+    /// Room for the connection of this thread that is the next to have something to say.
+    static SPARE: RefCell<BytesMut> = RefCell::new(BytesMut::with_capacity(ROOM));
+}
 
 /// A client's socket, and what is still to go out by it.
 pub(super) struct Outlet<S> {
@@ -39,6 +46,9 @@ impl<S: ClientStream> Outlet<S> {
         let length = frames.iter().map(|frame| frame.len()).sum::<usize>();
         if self.waiting.len() + length > ROOM {
             return self.poll_pass(cx, frames);
+        }
+        if self.waiting.capacity() == 0 {
+            self.waiting = SPARE.take();
         }
         self.waiting.reserve(length);
         for frame in frames {
@@ -81,7 +91,11 @@ impl<S: ClientStream> Outlet<S> {
             self.waiting.advance(sent);
         }
         // An idle connection keeps no room.
-        self.waiting = BytesMut::new();
+        let mut room = mem::take(&mut self.waiting);
+        if room.capacity() > 0 {
+            room.clear();
+            SPARE.set(room);
+        }
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 

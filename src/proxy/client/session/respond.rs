@@ -3,11 +3,13 @@
 //! No more is handed to h2 than the client's windows have room for. So all that waits for a client lies here, under the request's own
 //! clock (`write_timeout`), and what h2 has only waits for the socket, which has a clock too.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -18,6 +20,7 @@ use http::header::{
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body as _;
 
+use super::alarm::Alarm;
 use crate::proxy::backend::stream_tunnel::StreamTunnel;
 use crate::proxy::client::downgrade::downgrade;
 use crate::proxy::client::stream::ClientStream;
@@ -27,34 +30,49 @@ use crate::proxy::request::body::{ClientBody, ResponseBody};
 use crate::proxy::request::exchange::Exchange;
 use crate::proxy::request::{grpc, upgrade};
 
+/// For how long the rest of a request is taken in after its response.
+const LINGER: Duration = Duration::from_secs(3);
+
 /// Serves one stream to its end.
 pub(super) async fn serve<S: ClientStream>(
     state: Rc<Exchange>,
-    request: Box<Request<RecvStream>>,
+    alarm: &Alarm,
+    request: Request<RecvStream>,
     mut respond: SendResponse<Bytes>,
 ) {
     let (mut head, incoming) = request.into_parts();
     let grpc = grpc::is_call(&head.headers);
     let mut key = None;
-    let flaw = downgrade(&mut head, incoming.is_end_stream(), || {
+    let whole = incoming.is_end_stream();
+    let flaw = downgrade(&mut head, whole, || {
         key.insert(websocket::key(fastrand::u128(..))).clone()
     });
     state.foresee(flaw.err(), grpc);
-    let (body, incoming) = match &key {
-        // What comes in a tunnel is no body.
-        Some(_) => (ClientBody::None, Some(incoming)),
-        None => (ClientBody::of_stream(incoming, &head.headers), None),
+    let (mut rest, mut tunnelled) = (None, None);
+    let body = match &key {
+        Some(_) => {
+            // What comes in a tunnel is no body.
+            tunnelled = Some(incoming);
+            ClientBody::None
+        }
+        // Asking h2 once is enough: each question locks all streams of the connection.
+        None if whole => ClientBody::None,
+        None => {
+            let incoming = Rc::new(RefCell::new(incoming));
+            rest = Some(Rc::clone(&incoming));
+            ClientBody::of_stream(incoming, &head.headers)
+        }
     };
     let request = Request::from_parts(head, body);
     // Pinned here: it is large, and would be copied on its way into a function.
     let answering = pin!(forward::request::<S, _>(Rc::clone(&state), request));
-    let Some(response) = answer(&state, &mut respond, answering).await else {
+    let Some(response) = answer(&state, alarm, &mut respond, answering).await else {
         state.called_off();
         return;
     };
     let (mut head, body) = response.into_parts();
     let tunnel = state.tunnel.take();
-    if let (Some(tunnel), Some(key), Some(incoming)) = (tunnel, &key, incoming) {
+    if let (Some(tunnel), Some(key), Some(incoming)) = (tunnel, &key, tunnelled) {
         if head.headers.get(SEC_WEBSOCKET_ACCEPT) != Some(&websocket::accept(key)) {
             // HTTP/2 has nothing by which the client could see that itself.
             tunnel.refuse();
@@ -82,25 +100,44 @@ pub(super) async fn serve<S: ClientStream>(
     }
     match respond.send_response(Response::from_parts(head, ()), ends) {
         Ok(_) if ends => state.let_end(),
-        Ok(outgoing) => relay(&state, outgoing, body).await,
+        Ok(outgoing) => relay(&state, alarm, outgoing, body).await,
         Err(_) => respond.send_reset(Reason::INTERNAL_ERROR),
     }
+    if let Some(rest) = rest.and_then(Rc::into_inner) {
+        // Boxed: requests without a body would carry the room for it.
+        Box::pin(linger(rest.into_inner())).await;
+    }
+}
+
+/// Takes in what still comes of a request whose response is complete, for a moment. A reset may follow the response at once (RFC 9113
+/// 8.1), but curl before 8 doesn't see the response then, if it waits for leave to send more.
+async fn linger(mut rest: RecvStream) {
+    let taken_in = poll_fn(|cx| {
+        while let Some(Ok(data)) = ready!(rest.poll_data(cx)) {
+            let _released = rest.flow_control().release_capacity(data.len());
+        }
+        Poll::Ready(())
+    });
+    let _all_in_time = tokio::time::timeout(LINGER, taken_in).await;
 }
 
 /// Waits for the response head; `None`: the client has called the request off.
 async fn answer(
     state: &Exchange,
+    alarm: &Alarm,
     respond: &mut SendResponse<Bytes>,
     mut answering: Pin<&mut impl Future<Output = Result<Response<ResponseBody>, Infallible>>>,
 ) -> Option<Response<ResponseBody>> {
     poll_fn(|cx| {
         state.register(cx);
         let answered = answering.as_mut().poll(cx).map(Result::ok);
-        for response in interim::responses(&state.take_interim().unwrap_or_default()) {
-            // Advice, without which the client manages.
-            let _sent = respond.send_informational(response);
+        if let Some(heads) = state.take_interim() {
+            for response in interim::responses(&heads) {
+                // Advice, without which the client manages.
+                let _sent = respond.send_informational(response);
+            }
         }
-        if answered.is_pending() && respond.poll_reset(cx).is_ready() {
+        if answered.is_pending() && respond.poll_reset(&mut alarm.context()).is_ready() {
             return Poll::Ready(None);
         }
         answered
@@ -109,7 +146,12 @@ async fn answer(
 }
 
 /// Sends the body as it comes.
-async fn relay(state: &Exchange, mut outgoing: SendStream<Bytes>, body: ResponseBody) {
+async fn relay(
+    state: &Exchange,
+    alarm: &Alarm,
+    mut outgoing: SendStream<Bytes>,
+    body: ResponseBody,
+) {
     let mut body = Some(body);
     while let Some(current) = &mut body {
         let next = poll_fn(|cx| {
@@ -117,7 +159,7 @@ async fn relay(state: &Exchange, mut outgoing: SendStream<Bytes>, body: Response
             if let Poll::Ready(frame) = Pin::new(&mut *current).poll_frame(cx) {
                 return Poll::Ready(Ok(frame));
             }
-            outgoing.poll_reset(cx).map(Err)
+            outgoing.poll_reset(&mut alarm.context()).map(Err)
         });
         let frame = match next.await {
             Ok(Some(Ok(frame))) => frame,
@@ -139,7 +181,7 @@ async fn relay(state: &Exchange, mut outgoing: SendStream<Bytes>, body: Response
         }
         match frame.into_data() {
             Ok(data) => {
-                if let Err(left) = send(state, &mut outgoing, data, last).await {
+                if let Err(left) = send(state, alarm, &mut outgoing, data, last).await {
                     return left.note(state, &mut outgoing);
                 }
             }
@@ -173,6 +215,7 @@ impl Left {
 /// Sends `data`, piece by piece, as the client gives leave.
 async fn send(
     state: &Exchange,
+    alarm: &Alarm,
     outgoing: &mut SendStream<Bytes>,
     mut data: Bytes,
     last: bool,
@@ -181,7 +224,7 @@ async fn send(
         let room = if data.is_empty() {
             0
         } else {
-            room(state, outgoing, data.len()).await?
+            room(state, alarm, outgoing, data.len()).await?
         };
         let piece = data.split_to(room.min(data.len()));
         state.write_progress(piece.len());
@@ -198,10 +241,11 @@ async fn send(
 /// Waits until some of `wanted` bytes may be sent.
 async fn room(
     state: &Exchange,
+    alarm: &Alarm,
     outgoing: &mut SendStream<Bytes>,
     wanted: usize,
 ) -> Result<usize, Left> {
-    outgoing.reserve_capacity(wanted);
+    alarm.off(|| outgoing.reserve_capacity(wanted));
     poll_fn(|cx| {
         state.register(cx);
         loop {
@@ -209,7 +253,7 @@ async fn room(
             if room > 0 {
                 return Poll::Ready(Ok(room));
             }
-            match outgoing.poll_capacity(cx) {
+            match outgoing.poll_capacity(&mut alarm.context()) {
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(_) => return Poll::Ready(Err(Left::CalledOff)),
                 Poll::Pending if state.is_overdue() => return Poll::Ready(Err(Left::Overdue)),
@@ -227,10 +271,21 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
 /// What HTTP/1.1 says of the connection has no place in HTTP/2 (RFC 9113 8.2.2), and what hyper would have added is added here.
 fn clean(headers: &mut HeaderMap, state: &Exchange) {
-    for name in [CONNECTION, KEEP_ALIVE, UPGRADE] {
-        headers.remove(name);
+    // In one pass, for a look-up costs a hash each.
+    let (mut of_connection, mut dated) = (false, false);
+    for name in headers.keys() {
+        match name.as_str() {
+            "connection" | "keep-alive" | "upgrade" => of_connection = true,
+            "date" => dated = true,
+            _ => {}
+        }
     }
-    if !headers.contains_key(DATE) {
+    if of_connection {
+        for name in [CONNECTION, KEEP_ALIVE, UPGRADE] {
+            headers.remove(name);
+        }
+    }
+    if !dated {
         headers.insert(DATE, state.worker.date());
     }
 }

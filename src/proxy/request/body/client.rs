@@ -1,6 +1,8 @@
 //! A request's body as it comes from the client, whichever version of HTTP that speaks.
 
+use std::cell::RefCell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -19,7 +21,8 @@ pub(crate) enum ClientBody {
 
 /// A body that comes as a stream of HTTP/2.
 pub(crate) struct StreamBody {
-    stream: h2::RecvStream,
+    /// Shared with whoever takes in what is left when nobody wants the body any more.
+    stream: Rc<RefCell<h2::RecvStream>>,
     /// Bytes still to come, where the request says how many.
     left: Option<u64>,
     /// What may follow now is the trailer section.
@@ -31,7 +34,7 @@ pub(crate) struct Broken;
 
 impl ClientBody {
     /// The body of a request with these header fields.
-    pub(crate) fn of_stream(stream: h2::RecvStream, headers: &HeaderMap) -> Self {
+    pub(crate) fn of_stream(stream: Rc<RefCell<h2::RecvStream>>, headers: &HeaderMap) -> Self {
         let length = headers.get(CONTENT_LENGTH);
         let left = length.and_then(|length| length.to_str().ok()?.parse().ok());
         Self::Http2(StreamBody {
@@ -50,11 +53,12 @@ impl From<Incoming> for ClientBody {
 
 impl StreamBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        let mut stream = self.stream.borrow_mut();
         if !self.data_ended {
-            if let Some(data) = ready!(self.stream.poll_data(cx)) {
+            if let Some(data) = ready!(stream.poll_data(cx)) {
                 let data = data?;
                 // It is asked for more only where there is room for it.
-                self.stream.flow_control().release_capacity(data.len())?;
+                stream.flow_control().release_capacity(data.len())?;
                 if let Some(left) = &mut self.left {
                     *left = left.saturating_sub(data.len() as u64);
                 }
@@ -62,7 +66,7 @@ impl StreamBody {
             }
             self.data_ended = true;
         }
-        let trailers = ready!(self.stream.poll_trailers(cx))?;
+        let trailers = ready!(stream.poll_trailers(cx))?;
         Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
     }
 }
@@ -86,7 +90,7 @@ impl Body for ClientBody {
         match self {
             Self::None => true,
             Self::Http1(incoming) => incoming.is_end_stream(),
-            Self::Http2(body) => body.stream.is_end_stream(),
+            Self::Http2(body) => body.stream.borrow().is_end_stream(),
         }
     }
 
@@ -94,7 +98,7 @@ impl Body for ClientBody {
         match self {
             Self::None => SizeHint::with_exact(0),
             Self::Http1(incoming) => incoming.size_hint(),
-            Self::Http2(body) if body.stream.is_end_stream() => SizeHint::with_exact(0),
+            Self::Http2(body) if body.stream.borrow().is_end_stream() => SizeHint::with_exact(0),
             Self::Http2(body) => body
                 .left
                 .map_or_else(SizeHint::default, SizeHint::with_exact),

@@ -1,0 +1,96 @@
+//! A backend's answer, on its way to the client.
+
+use std::rc::Rc;
+
+use http::header::{CONNECTION, CONTENT_LENGTH};
+use http::{HeaderValue, Response, StatusCode, Version};
+
+use crate::proxy::backend::connections::Connection;
+use crate::proxy::backend::inflow::Inflow;
+use crate::proxy::backend::upstream::InFlight;
+use crate::proxy::message::headers;
+use crate::proxy::message::survey::Survey;
+use crate::proxy::request::affinity::Pin;
+use crate::proxy::request::body::ResponseBody;
+use crate::proxy::request::exchange::Exchange;
+use crate::proxy::request::record::Record;
+use crate::proxy::request::upgrade::Tunnel;
+
+/// A backend's answer, up to its head.
+pub(super) struct Answer {
+    pub(super) response: Response<Inflow>,
+    pub(super) found: Survey,
+    pub(super) connection: Connection,
+    pub(super) flight: InFlight,
+    pub(super) version: Version,
+    pub(super) pin: Option<Box<Pin>>,
+}
+
+impl Answer {
+    /// Step 8: status and header fields to the client; the body follows by itself.
+    pub(super) fn relay(
+        self,
+        state: &Rc<Exchange>,
+        mut record: Box<Record>,
+    ) -> Response<ResponseBody> {
+        let Self {
+            response,
+            found,
+            connection,
+            flight,
+            version,
+            pin,
+        } = self;
+        let (mut parts, mut incoming) = response.into_parts();
+        let bodiless = matches!(parts.status.as_u16(), 204 | 304) || record.is_head();
+        if bodiless && matches!(incoming, Inflow::Shared(_)) {
+            // hyper sees to that with HTTP/1.1; a stream of HTTP/2 could bring one all the same (RFC 9110 6.4.1).
+            incoming = Inflow::None;
+        }
+        record.answered(parts.status);
+        state.begin_answer();
+        let mut compressor = None;
+        let mut named = Vec::new();
+        if found.names_fields() {
+            named = headers::named_by_connection(&parts.headers);
+        }
+        headers::clean_response(&mut parts.headers, &found, parts.status, parts.version);
+        if let Some(policy) = record.policy() {
+            policy.finish(&mut parts.headers, record.came_over_tls());
+            named.extend(policy.response.displaced());
+            compressor = policy.compress(parts.status, &mut parts.headers, &record);
+        }
+        if let Some(pin) = pin {
+            pin.put_into(&mut parts.headers);
+        }
+        parts.extensions.clear();
+        parts.version = Version::HTTP_11;
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            let tunnel = Tunnel::new(connection, flight, record, &parts.headers);
+            *state.tunnel.borrow_mut() = Some(tunnel);
+            return Response::from_parts(parts, ResponseBody::none());
+        }
+        let ends_by_close = version == Version::HTTP_10
+            && !bodiless
+            && (compressor.is_some() || incoming.size_hint().exact().is_none())
+            && !parts.headers.contains_key(CONTENT_LENGTH);
+        if ends_by_close {
+            let close = HeaderValue::from_static("close");
+            parts.headers.insert(CONNECTION, close);
+        }
+        let body = ResponseBody::relayed(
+            incoming,
+            connection,
+            flight,
+            Rc::clone(state),
+            record,
+            ends_by_close,
+            named,
+        );
+        let body = match compressor {
+            Some(compressor) => body.compressed(compressor),
+            None => body,
+        };
+        Response::from_parts(parts, body)
+    }
+}
