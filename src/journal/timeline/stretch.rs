@@ -4,13 +4,17 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{NEXT, Place, later, since};
+use super::{Place, later, since};
 use crate::journal::told::{Telling, Told};
 use crate::moment::Moment;
 use crate::outcome::Outcome;
 
 /// Entries that lie so little back are of the same moment rather than of another clock: what sets a clock slews less than this.
 const SLIGHT: Duration = Duration::from_millis(10);
+
+/// What passes at least while a clock is set back, as nobody knows how much did. A replay of the journal knows the moment of a
+/// probe to 50 ms: what failed before must not be covered by what passes after.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// See the module's promise.
 #[derive(Debug)]
@@ -51,7 +55,7 @@ impl Stretch {
             let pause = before.map_or(Duration::ZERO, |(at, _)| since(self.last.wall, *at));
             self.older = Some(self.run);
             self.run = Moment {
-                instant: later(self.last.instant, pause.max(NEXT)),
+                instant: later(self.last.instant, pause + PAUSE),
                 wall: begin_of(told.at, &evidence[fresh..]),
             };
         }
