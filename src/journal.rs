@@ -7,6 +7,7 @@ mod past;
 mod reading;
 mod retelling;
 mod sentence;
+mod timeline;
 mod told;
 
 use std::io;

@@ -24,6 +24,7 @@ const PURE: &[&str] = &[
     "src/health/status",
     "src/health/verdict",
     "src/journal/retelling",
+    "src/journal/timeline",
     "src/journal/told",
     "src/proxy/backend/balance",
     "src/proxy/backend/silence",

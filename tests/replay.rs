@@ -9,7 +9,9 @@ use std::process::{Command, Output, Stdio};
 use rustix::process::Signal;
 use serde_json::Value;
 use support::load::Plan;
-use support::pair::{EAGER, PROMPT, Pair, journal_of, until_active, until_both_serve};
+use support::pair::{
+    EAGER, PROMPT, Pair, journal_of, until_active, until_both_serve, until_verdict,
+};
 use support::proxy::Builder;
 use support::wait::PATIENCE;
 use support::{Proxy, eventually};
@@ -520,7 +522,110 @@ fn files_are_read_in_the_order_of_their_times_however_they_are_given() {
             files.push(file);
         }
     }
-    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-    let replayed = replay(&files, &config);
+    let given: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let replayed = replay(&given, &config);
     assert_eq!(replayed["flips"], whole["flips"]);
+
+    // As if the state had been lost in between, so that numbers began anew.
+    let newer = elsewhere.path().join("b-journal");
+    let lines = std::fs::read_to_string(&newer).unwrap();
+    let lines = lines.lines().zip(1..).map(|(line, number)| {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        line["number"] = number.into();
+        format!("{line}\n")
+    });
+    let lines: String = lines.collect();
+    std::fs::write(&newer, lines).unwrap();
+    let replayed = replay(&given, &config);
+    assert_eq!(replayed["flips"], whole["flips"]);
+}
+
+/// A copy of what is recorded in `state`, as a clock would have written it that is set back by so many seconds after each mark.
+fn with_clock_set_back(state: &Path, marks: &[(jiff::Timestamp, i64)]) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["journal.jsonl", "outcomes.jsonl"] {
+        let Ok(text) = std::fs::read_to_string(state.join(name)) else {
+            continue;
+        };
+        let lines = text.lines().map(|line| {
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            for (mark, seconds) in marks {
+                set_back(&mut line, *mark, *seconds);
+            }
+            format!("{line}\n")
+        });
+        // As if each had been rotated in the middle.
+        let lines: Vec<String> = lines.collect();
+        let (older, newer) = lines.split_at(lines.len() / 2);
+        let rotated = name.replace(".jsonl", ".1.jsonl");
+        for (name, lines) in [(rotated.as_str(), older), (name, newer)] {
+            std::fs::write(copy.path().join(name), lines.concat()).unwrap();
+        }
+    }
+    copy
+}
+
+fn set_back(value: &mut Value, mark: jiff::Timestamp, seconds: i64) {
+    match value {
+        Value::String(text) => {
+            let time = text.parse::<jiff::Timestamp>().ok();
+            if let Some(time) = time.filter(|time| *time > mark) {
+                *text = (time - jiff::SignedDuration::from_secs(seconds)).to_string();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|v| set_back(v, mark, seconds)),
+        Value::Object(fields) => fields.values_mut().for_each(|v| set_back(v, mark, seconds)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_hides_no_flip() {
+    for outcomes in ["transitions", "changes", "all"] {
+        let mut past = Past::begin(&format!("{EAGER}{BACK}"), outcomes);
+        past.lose_database();
+        until_active(&past.proxy, "fz-1");
+        let mark = journal_of(&past.proxy, "flip", 2).pop().unwrap();
+        let mark: jiff::Timestamp = mark["at"].as_str().unwrap().parse().unwrap();
+        past.lose_database();
+        until_active(&past.proxy, "fz-1");
+        // Coarse recordings need something after the last flip: in their replay it may come a little later.
+        past.pair.standby.database.refuse();
+        until_verdict(&past.proxy, "fz-2", "failed");
+        past.pair.standby.database.restart();
+        until_both_serve(&past.proxy);
+        past.end();
+        past.proxy.start_again();
+        until_both_serve(&past.proxy);
+        let restart = jiff::Timestamp::now();
+        past.lose_database();
+        until_active(&past.proxy, "fz-1");
+        past.end();
+        let config = past.proxy.config_file();
+        let true_times = replay(&[&past.state()], &config);
+        assert_eq!(true_times["flips"].as_array().unwrap().len(), 6);
+
+        // So that the later times lie among the earlier ones, or before all of them; of a running process, or of the next one.
+        for marks in [
+            &[(mark, 2)][..],
+            &[(restart, 4)],
+            &[(mark, 3600)],
+            &[(restart, 86_400)],
+            &[(restart, 3), (mark, 2)],
+        ] {
+            let state = with_clock_set_back(&past.state(), marks);
+            let replayed = replay(&[state.path()], &config);
+            let flips = replayed["flips"].as_array().unwrap();
+            assert_eq!(flips.len(), 6, "{outcomes}, {marks:?}: {replayed:#}");
+            for (pair, known) in flips.iter().zip(true_times["flips"].as_array().unwrap()) {
+                for field in ["epoch", "from", "to", "cause"] {
+                    assert_eq!(pair["recorded"][field], known["recorded"][field]);
+                }
+                let moved = pair["moved_ms"].as_f64();
+                let moved = moved.unwrap_or_else(|| panic!("{outcomes}, {marks:?}: {replayed:#}"));
+                let most = if outcomes == "all" { 0.001 } else { 1000.0 };
+                assert!(moved.abs() < most, "{outcomes}, {marks:?}: {replayed:#}");
+            }
+        }
+    }
 }

@@ -12,10 +12,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::Value;
 use support::behaviour;
 use support::load::Plan;
 use support::pair::{
-    EAGER, PROMPT, Pair, active, assert_none_failed, journal, until_active, until_both_serve,
+    EAGER, PROMPT, Pair, Zone, active, assert_none_failed, journal, until_active, until_both_serve,
     until_verdict,
 };
 use support::wait::PATIENCE;
@@ -213,7 +214,7 @@ fn term_closes_idle_connections_and_ends_at_once_when_nothing_is_in_flight() {
 fn a_second_term_ends_at_once_whatever_is_in_flight() {
     let pair = Pair::start();
     let mut proxy = pair.proxy(EAGER);
-    hang_a_request(&pair, &mut proxy, |proxy, client| {
+    hang_a_request(&pair.preferred, &mut proxy, |proxy, client| {
         proxy.signal(Signal::TERM);
         eventually(PATIENCE, "it drains", || {
             proxy.admin_get("/readyz").status == 503
@@ -239,7 +240,7 @@ fn what_is_in_flight_gets_drain_timeout_and_no_more() {
         .server("drain_timeout = \"700ms\"")
         .start();
     until_both_serve(&proxy);
-    hang_a_request(&pair, &mut proxy, |proxy, client| {
+    hang_a_request(&pair.preferred, &mut proxy, |proxy, client| {
         let told = Instant::now();
         proxy.signal(Signal::TERM);
         proxy.wait_for_exit(PATIENCE);
@@ -327,14 +328,126 @@ fn a_second_process_with_the_same_state_directory_refuses_to_start() {
     until_both_serve(&proxy);
 }
 
-fn hang_a_request(pair: &Pair, proxy: &mut Proxy, then: impl FnOnce(&mut Proxy, &mut RawClient)) {
-    for server in &pair.preferred.servers {
+fn hang_a_request(zone: &Zone, proxy: &mut Proxy, then: impl FnOnce(&mut Proxy, &mut RawClient)) {
+    for server in &zone.servers {
         server.behave(behaviour::hang());
     }
     let mut client = proxy.client();
     client.send("GET / HTTP/1.1\r\nHost: app.example\r\n\r\n");
-    eventually(PATIENCE, "the request is at the app", || {
-        pair.preferred.count() == 1
-    });
+    eventually(PATIENCE, "the request is at the app", || zone.count() == 1);
     then(proxy, &mut client);
+}
+
+#[test]
+fn each_start_is_journaled_with_how_the_last_process_ended_and_where_the_active_zone_was_found() {
+    let pair = Pair::start();
+    let mut proxy = pair.proxy(EAGER);
+    let first = last_start(&proxy);
+    assert_eq!(first["number"], 1, "before all else: {first:#}");
+    assert_eq!(first["version"], env!("CARGO_PKG_VERSION"));
+    let nothing = (&Value::Null, &Value::Null, &"fz-1".into(), &1.into());
+    assert_eq!(found(&first), nothing);
+    proxy.admin_post("/v1/zones/fz-2/activate", "");
+    proxy.admin_post("/v1/zones/fz-2/pin", "");
+
+    stop(&mut proxy);
+    proxy.start_again();
+    let second = last_start(&proxy);
+    let (stored, fz_2, epoch) = ("state.json".into(), "fz-2".into(), 2.into());
+    let in_order = "in_order".into();
+    assert_eq!(found(&second), (&in_order, &stored, &fz_2, &epoch));
+    let stopped = journal(&proxy, "stopped").pop().unwrap();
+    assert_eq!(stopped["zone"], "fz-2");
+    let number = |entry: &Value| entry["number"].as_u64().unwrap();
+    assert_eq!(
+        number(&stopped) + 1,
+        number(&second),
+        "nothing is told between"
+    );
+
+    proxy.crash_and_restart();
+    let killed = "not_in_order".into();
+    let third = last_start(&proxy);
+    assert_eq!(found(&third), (&killed, &stored, &fz_2, &epoch));
+    assert_eq!(journal(&proxy, "stopped").len(), 1);
+    let said = third["message"].as_str().unwrap();
+    eventually(PATIENCE, "the log warns", || {
+        let log = proxy.log();
+        log.lines()
+            .any(|line| line.contains("WARN") && line.contains(said))
+    });
+    let told = String::from_utf8(proxy.command(&["journal"]).stdout).unwrap();
+    assert!(told.contains(said), "{told}");
+
+    // Nor by a process that finds the state directory taken.
+    let second = Command::new(env!("CARGO_BIN_EXE_firedoor"))
+        .args(["serve", "--config"])
+        .arg(proxy.config_file())
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    // Told to stop, but killed before it had.
+    hang_a_request(&pair.standby, &mut proxy, |proxy, _| {
+        proxy.signal(Signal::TERM);
+        eventually(PATIENCE, "it drains", || {
+            proxy.admin_get("/readyz").status == 503
+        });
+    });
+    proxy.crash_and_restart();
+    assert_eq!(
+        found(&last_start(&proxy)),
+        (&killed, &stored, &fz_2, &epoch)
+    );
+
+    // The state is lost: what matters comes from the journal still.
+    stop(&mut proxy);
+    std::fs::remove_file(proxy.directory().join("state/state.json")).unwrap();
+    proxy.start_again();
+    let fourth = last_start(&proxy);
+    assert_eq!(
+        found(&fourth),
+        (&in_order, &"journal".into(), &fz_2, &epoch)
+    );
+    let status = proxy.status();
+    assert_eq!((&status["active_zone"], &status["pinned"]), (&fz_2, &fz_2));
+
+    // A journal of a version that doesn't tell of such things; and none.
+    stop(&mut proxy);
+    let file = proxy.directory().join("state/journal.jsonl");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines = text.split_inclusive('\n');
+    let others = lines.filter(|line| !line.contains("\"kind\":\"st"));
+    let older: String = others.collect();
+    assert!(older.contains("\"kind\":\"flip\""));
+    let unknown = "unknown".into();
+    for text in [older.as_str(), ""] {
+        std::fs::write(&file, text).unwrap();
+        proxy.start_again();
+        assert_eq!(
+            found(&last_start(&proxy)),
+            (&unknown, &stored, &fz_2, &epoch)
+        );
+        stop(&mut proxy);
+    }
+}
+
+fn stop(proxy: &mut Proxy) {
+    proxy.signal(Signal::TERM);
+    assert!(proxy.wait_for_exit(PATIENCE).success());
+}
+
+/// The newest start, once it is in the journal.
+fn last_start(proxy: &Proxy) -> Value {
+    until_both_serve(proxy);
+    journal(proxy, "started").pop().expect("a start")
+}
+
+fn found(start: &Value) -> (&Value, &Value, &Value, &Value) {
+    let field = |name: &str| &start[name];
+    (
+        field("last_end"),
+        field("recalled_from"),
+        field("zone"),
+        field("epoch"),
+    )
 }

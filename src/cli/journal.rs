@@ -128,6 +128,7 @@ pub(super) fn tone(entry: &Value) -> Tone {
         "standby" => good(entry["ready"] == true),
         "gray" if entry["gray"] == true => Tone::Doubtful,
         "order" if entry["result"] == "refused" => Tone::Doubtful,
+        "started" if entry["last_end"] == "not_in_order" => Tone::Doubtful,
         "order" | "pin" | "operator_state" | "drill_begun" | "flip_begun" | "reloaded" => {
             Tone::Ordered
         }

@@ -87,7 +87,7 @@ impl<'a> Findings<'a> {
         let recorded: Vec<FlipAt> = records
             .filter_map(|record| match &record.what {
                 Recorded::Flip(flip) => Some(FlipAt {
-                    at: record.moment.wall,
+                    at: record.moment,
                     epoch: flip.epoch,
                     from: Arc::clone(&flip.from),
                     to: Arc::clone(&flip.to),
@@ -97,7 +97,7 @@ impl<'a> Findings<'a> {
             })
             .collect();
         let flips = replayed.flips.iter().map(|(moment, flip)| FlipAt {
-            at: moment.wall,
+            at: *moment,
             epoch: flip.epoch,
             from: Arc::clone(&flip.from),
             to: Arc::clone(&flip.to),
@@ -126,7 +126,8 @@ impl<'a> Findings<'a> {
             ]);
         }
         for pair in &self.pairs {
-            let time = |flip: Option<&FlipAt>| flip.map_or_else(|| "–".to_owned(), |d| at(d.at));
+            let time =
+                |flip: Option<&FlipAt>| flip.map_or_else(|| "–".to_owned(), |d| at(d.at.wall));
             let (tone, result) = result(pair);
             let Some(flip) = pair.recorded().or(pair.replayed()) else {
                 continue;

@@ -69,7 +69,7 @@ pub struct Plan {
     pub reasons: Vec<String>,
     /// What else was considered, and why it was not done.
     pub alternatives: Vec<String>,
-    /// The zone to enter can serve something, but isn't `Serving`. One that a configuration makes active without knowing it isn't called so.
+    /// The zone to enter can serve something, but isn't `Serving`. One that an operator or a configuration makes active unjudged isn't called so.
     pub degraded: bool,
     /// Requests wait until the zone that is left has drained: nothing is broken, so nothing has to be hurried.
     pub planned: bool,

@@ -12,6 +12,7 @@ mod drain;
 mod handle;
 mod ledger;
 mod probes;
+mod process;
 mod promotion;
 mod recorder;
 mod refusals;
@@ -106,7 +107,7 @@ pub struct Monitor {
     own_fault_told: Option<Instant>,
     /// Who waits for the input that is being settled.
     asker: Option<Asker>,
-    /// Orders that are to be told before what came of them.
+    /// Orders that are to be told before what came of them, and the start.
     notes: Vec<Event>,
     refusals: Refusals,
     /// Who waits for a planned flip, and to which zone.
@@ -125,16 +126,18 @@ impl Monitor {
         observations: mpsc::Receiver<Observation>,
     ) -> (Self, MonitorHandle, Subscriber) {
         let now = Moment::now();
-        let (recorder, memory, past) = Recorder::open(&config.server.state_dir);
+        let (recorder, (memory, source), past) = Recorder::open(&config.server.state_dir);
         let seed = fastrand::u64(..);
         let checker = Checker::new(Arc::clone(&config), memory.clone(), seed, now);
+        let started = process::started(&checker, (&memory, source), &past, now);
+        // The start is told in the epoch that was recalled, whatever the configuration has made of that.
+        let chronicle = Chronicle::new(past, memory.epoch.max(1));
         let (place, detail) = (&config.server.state_dir, config.journal.outcomes);
         let scribe = Scribe::begin(place, detail, (&checker, seed), memory, now);
         let mut resolver = Resolver::default();
         resolver.configure(&config, now.instant);
         let generation = checker.config_generation();
         let routing = checker.routing();
-        let chronicle = Chronicle::new(past, routing.epoch);
         let (bridgehead, subscriber) =
             Bridgehead::build(&config, generation, routing, &resolver, workers);
         let report = Arc::new(ArcSwap::from_pointee(checker.report(now)));
@@ -174,7 +177,7 @@ impl Monitor {
             tally_due: now.instant,
             own_fault_told: None,
             asker: None,
-            notes: Vec::new(),
+            notes: vec![started],
             refusals: Refusals::default(),
             planned: None,
         };
@@ -358,9 +361,10 @@ impl Monitor {
         self.report.store(Arc::new(self.checker.report(now)));
     }
 
-    /// Ends the probes, and lets the disk finish, within bounds. Whoever still waits for an answer is told that we are stopping.
+    /// Ends the probes, says so, and lets the disk finish, within bounds. Whoever still waits for an answer is told that we are stopping.
     async fn end(mut self) {
         self.probes.shutdown().await;
+        self.tell_stop();
         let prober = self.prober.clone();
         let commands = timeout(LAST_WORDS, prober.rest());
         let rest = timeout(LAST_WORDS, async {

@@ -4,6 +4,7 @@
 mod drill;
 mod order;
 mod stamp;
+mod start;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::zone::{ComponentKey, Operator, Status, Verdict};
 pub use drill::{DrillOutcome, DrillReport, DrillState, Share};
 pub use order::{Giver, Order, OrderEnd, Way};
 pub use stamp::{Condition, Stamp};
+pub use start::{LastEnd, Source, Start};
 
 /// The state of everything at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -238,6 +240,15 @@ pub enum What {
         ready: bool,
         /// Which, or why none.
         explanation: String,
+    },
+    /// firedoor started. It stands before all else that this process tells.
+    Started(Start),
+    /// firedoor stopped in order. The last that its process tells.
+    Stopped {
+        /// Its version.
+        version: &'static str,
+        /// The active zone.
+        zone: Arc<str>,
     },
     /// An operator gave an order. It stands before what came of it.
     Order(Order),

@@ -1,5 +1,7 @@
 //! An event as a journal line. Field names are part of the outside contract: add, never rename.
 
+mod process;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -174,6 +176,10 @@ fn fields(what: &What) -> (&'static str, Value) {
             "standby",
             json!({"ready": ready, "explanation": explanation}),
         ),
+        What::Started(start) => ("started", process::started(start)),
+        What::Stopped { version, zone } => {
+            ("stopped", json!({"version": version, "zone": &**zone}))
+        }
         What::Order(order) => ("order", self::order(order)),
         What::Reloaded {
             generation,

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Entry;
+use crate::health::report::LastEnd;
 use crate::zone::{ComponentKey, Operator};
 
 /// How many entries are kept in memory.
@@ -30,6 +31,8 @@ pub struct Past {
     pub pinned: Option<(u64, Option<String>)>,
     /// The last change of each operator state that it tells of: the entry's number, and the state since.
     pub operators: BTreeMap<ComponentKey, (u64, Operator)>,
+    /// The last start or stop of a process that it tells of: the entry's number, and whether it was a stop.
+    pub process: Option<(u64, bool)>,
     /// Lines that are no entries.
     pub unreadable: usize,
     /// Why the journal can't be read or written.
@@ -50,6 +53,17 @@ pub struct LastFlip {
 }
 
 impl Past {
+    /// How the last process ended; `None`: the journal knows of none.
+    pub fn last_end(&self) -> Option<LastEnd> {
+        match self.process {
+            Some((_, false)) => Some(LastEnd::NotInOrder),
+            Some((number, true)) if number == self.last_number => Some(LastEnd::InOrder),
+            None if self.last_number == 0 && self.problem.is_none() => None,
+            // Whoever wrote what follows doesn't tell of its own start.
+            Some((_, true)) | None => Some(LastEnd::Unknown),
+        }
+    }
+
     /// Reads the ends of both files, older first.
     pub(super) fn read(older: &Path, newer: &Path) -> Self {
         let mut past = Self::default();
@@ -92,6 +106,7 @@ impl Past {
     fn learn(&mut self, number: u64, json: &Value) -> Option<()> {
         match json["kind"].as_str()? {
             "flip" => self.last_flip = Some(LastFlip::of(json)?),
+            kind @ ("started" | "stopped") => self.process = Some((number, kind == "stopped")),
             "pin" => {
                 let zone = json["zone"].as_str()?;
                 let pinned = json["pinned"].as_bool()?.then(|| zone.to_owned());

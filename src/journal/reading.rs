@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::outcomes::{self, Names, Raw};
-use super::retelling::{Axis, retell};
+use super::retelling::retell;
+use super::timeline;
 use super::told::Told;
-use crate::health::recording::{Record, Recorded, Recording, Why};
-use crate::moment::Moment;
+use crate::health::recording::{Recorded, Recording};
 
 /// In the order in which they were written.
 const FILES: [&str; 4] = [
@@ -63,8 +63,13 @@ pub fn read(paths: &[PathBuf], base: Instant) -> Result<Reading, Unreadable> {
         .map(|file| Pages::read(file))
         .collect::<Result<Vec<_>, _>>()?;
     let files: Vec<PathBuf> = read.iter().map(|pages| pages.file.clone()).collect();
-    // Stable: those without any line keep their place.
-    read.sort_by_key(|pages| pages.first);
+    // Stable: those without any line keep their place, and so does a file beside the one that was rotated before it.
+    let rotated: BTreeMap<PathBuf, Option<Timestamp>> = read
+        .iter()
+        .filter(|pages| pages.file.ends_with(outcomes::ROTATED))
+        .map(|pages| (pages.file.with_file_name(outcomes::NAME), pages.first))
+        .collect();
+    read.sort_by_key(|pages| *rotated.get(&pages.file).unwrap_or(&pages.first));
     let mut told: Vec<Told> = Vec::new();
     let mut raws: Vec<Vec<Raw>> = Vec::new();
     let mut complaints = Vec::new();
@@ -82,6 +87,10 @@ pub fn read(paths: &[PathBuf], base: Instant) -> Result<Reading, Unreadable> {
     // By their numbers: a wall clock may be set back.
     told.sort_by_key(|told| (told.number, told.at));
     told.dedup();
+    if told.windows(2).any(|two| two[0].number == two[1].number) {
+        // Journals that know nothing of each other: only the clock tells which comes first.
+        told.sort_by_key(|told| (told.at, told.number));
+    }
     let recording = assemble(&told, raws, base);
     if !recording.has_outcomes() {
         return Err(Unreadable::NoOutcomes(files));
@@ -236,118 +245,18 @@ fn gap() -> Raw {
 
 /// Fits the times of all processes together, and lets the journal tell what nothing else does.
 fn assemble(told: &[Told], raws: Vec<Vec<Raw>>, base: Instant) -> Recording {
-    let first_raw = raws
+    let (mut records, places) = timeline::lay_out(told, raws, base);
+    let mut lived = records
         .iter()
-        .flatten()
-        .find(|raw| !matches!(raw.what, Recorded::Gap { .. }));
-    let walls = told.iter().map(|told| told.at);
-    let first = walls.chain(first_raw.map(|raw| raw.at)).min();
-    let first = first.unwrap_or(Timestamp::UNIX_EPOCH);
-    let (mut records, processes) = fit(raws, first, base);
-    let begins = processes.keys().next();
-    let is_first = begins.is_none_or(|begin| told.first().is_some_and(|told| told.at < *begin));
-    let axis = Times {
-        first,
-        base,
-        processes,
-    };
-    let retold = retell(told, &axis, is_first);
-    // What is read from the journal comes first where both tell of the same moment: a flip is told after what led to it.
-    records.extend(retold);
+        .filter(|record| !matches!(record.what, Recorded::Gap { .. }));
+    let begin = lived.next().map(|record| record.moment.instant);
+    let is_first = places.first().is_some_and(|place| {
+        !place.covered && begin.is_none_or(|begin| place.moment.instant < begin)
+    });
+    // What is read from the journal comes last where both tell of the same moment: a flip is told after what led to it.
+    records.extend(retell(told, places, is_first));
     Recording::assemble(records)
 }
-
-/// Wall time on the one clock of the recording.
-struct Times {
-    first: Timestamp,
-    base: Instant,
-    /// The moments of each process's records, by the wall time of the first.
-    processes: BTreeMap<Timestamp, Vec<Moment>>,
-}
-
-impl Axis for Times {
-    /// By the last record before: wall clocks are set, and drift.
-    fn moment(&self, wall: Timestamp) -> (Moment, bool) {
-        let process = self.processes.range(..=wall).next_back();
-        let (anchor, covered) = match process {
-            Some((_, moments)) => {
-                let behind = moments.partition_point(|moment| moment.wall <= wall);
-                let anchor = moments[behind.saturating_sub(1)];
-                (anchor, behind < moments.len() || anchor.wall == wall)
-            }
-            None => {
-                let (instant, wall) = (self.base, self.first);
-                (Moment { instant, wall }, false)
-            }
-        };
-        let instant = anchor.instant + since(anchor.wall, wall);
-        (Moment { instant, wall }, covered)
-    }
-}
-
-/// Gives each record its place on the one clock, which never goes back: neither within a process nor from one to the next.
-fn fit(
-    raws: Vec<Vec<Raw>>,
-    first: Timestamp,
-    base: Instant,
-) -> (Vec<Record>, BTreeMap<Timestamp, Vec<Moment>>) {
-    let mut records: Vec<Record> = Vec::with_capacity(raws.iter().map(Vec::len).sum());
-    let mut processes: BTreeMap<Timestamp, Vec<Moment>> = BTreeMap::new();
-    // Where the time of the process under way begins, the last of its times, and its moments.
-    let mut current: Option<(Instant, Duration, Vec<Moment>)> = None;
-    // Flat, so that the lines of a file are forgotten once they have become records.
-    for raw in raws.into_iter().flatten() {
-        let last = records.last().map(|record| record.moment);
-        let last = last.unwrap_or(Moment {
-            instant: base,
-            wall: first,
-        });
-        if matches!(raw.what, Recorded::Gap { .. }) {
-            records.push(Record {
-                moment: last,
-                overdue: Duration::ZERO,
-                what: raw.what,
-            });
-            continue;
-        }
-        let starts = matches!(&raw.what, Recorded::Begin(begin) if begin.why == Why::Start);
-        let goes_on = |(_, elapsed, _): &(_, Duration, _)| raw.elapsed + BACK >= *elapsed;
-        if starts || !current.as_ref().is_some_and(goes_on) {
-            processes.extend(
-                current
-                    .take()
-                    .map(|(.., moments)| (moments[0].wall, moments)),
-            );
-            let next = last.instant + Duration::from_nanos(1);
-            let instant = (base + since(first, raw.at)).max(next);
-            let origin = instant.checked_sub(raw.elapsed).unwrap_or(instant);
-            current = Some((origin, raw.elapsed, Vec::new()));
-        }
-        let Some((origin, elapsed, moments)) = &mut current else {
-            continue;
-        };
-        let moment = Moment {
-            instant: *origin + raw.elapsed,
-            wall: raw.at,
-        };
-        *elapsed = (*elapsed).max(raw.elapsed);
-        moments.push(moment);
-        records.push(Record {
-            moment,
-            overdue: raw.overdue,
-            what: raw.what,
-        });
-    }
-    processes.extend(current.map(|(.., moments)| (moments[0].wall, moments)));
-    (records, processes)
-}
-
-fn since(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::try_from(to.duration_since(from)).unwrap_or(Duration::ZERO)
-}
-
-/// A record may be told some time after it happened, but never after its process has ended.
-const BACK: Duration = Duration::from_secs(600);
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::timeline::Place;
 use super::told::{Telling, Told};
 use crate::config::Detail;
 use crate::health::checker::Command;
@@ -19,30 +20,22 @@ use crate::moment::Moment;
 use crate::outcome::{CheckCode, Outcome};
 use crate::zone::{Operator, Status};
 
-/// Fits wall times to the time of the records.
-pub(super) trait Axis {
-    /// The moment of a wall time, and whether there are records of that time.
-    fn moment(&self, wall: Timestamp) -> (Moment, bool);
-}
-
-/// The records of `told`, which is in order. `is_first`: nothing else is known of the time before.
-pub(super) fn retell(told: &[Told], axis: &impl Axis, is_first: bool) -> Vec<Record> {
+/// The records of `told`, which is in order, each at its place. `is_first`: nothing else is known of the time before.
+pub(super) fn retell(told: &[Told], places: Vec<Place>, is_first: bool) -> Vec<Record> {
     let mut retelling = Retelling {
-        axis,
         pins: pins(told),
         begun: None,
         within: false,
         records: Vec::new(),
     };
     let mut first = is_first.then(|| begin(told));
-    for entry in told {
-        retelling.tell(entry, &mut first);
+    for (entry, place) in told.iter().zip(places) {
+        retelling.tell(entry, place, &mut first);
     }
     retelling.records
 }
 
-struct Retelling<'a, A> {
-    axis: &'a A,
+struct Retelling {
     /// When zones were pinned: a flip by it needs no command of its own.
     pins: BTreeSet<Timestamp>,
     /// The planned flip under way: when it began, its target, its place among the records, whether it has been promoted.
@@ -52,30 +45,32 @@ struct Retelling<'a, A> {
     records: Vec<Record>,
 }
 
-impl<A: Axis> Retelling<'_, A> {
-    fn tell(&mut self, told: &Told, first: &mut Option<Begin>) {
-        let (moment, covered) = self.axis.moment(told.at);
+impl Retelling {
+    fn tell(&mut self, told: &Told, place: Place, first: &mut Option<Begin>) {
+        let moment = place.moment;
         match &told.what {
             Telling::Flip(flip) => self.push(moment, Recorded::Flip(flip.clone())),
             Telling::Held(rule) => self.push(moment, Recorded::Held(Arc::clone(rule))),
             Telling::Reloaded(changes) => self.push(moment, Recorded::Reloaded(changes.clone())),
             _ => {}
         }
-        if covered {
+        if place.covered {
             // It may have begun before.
-            if let (true, Telling::Transition { .. }) = (self.within, &told.what) {
-                self.tell_evidence(&told.what);
+            if std::mem::take(&mut self.within) {
+                self.tell_evidence(&told.what, &place);
             }
-            self.within = false;
+            return;
+        }
+        // Alone it begins nothing: beside the records of its process it would tell of a time in which nobody lived.
+        if told.what == Telling::Process {
             return;
         }
         if !std::mem::replace(&mut self.within, true) {
             let begin = first.take().unwrap_or_else(|| begin(&[]));
-            let earliest = self.axis.moment(earliest(told)).0;
-            self.push(earliest, Recorded::Begin(Box::new(begin)));
+            self.push(place.earliest, Recorded::Begin(Box::new(begin)));
         }
         match &told.what {
-            Telling::Transition { .. } => self.tell_evidence(&told.what),
+            Telling::Transition { .. } => self.tell_evidence(&told.what, &place),
             Telling::Operator { component, to, .. } => {
                 let component = component.clone();
                 self.command(
@@ -147,6 +142,7 @@ impl<A: Axis> Retelling<'_, A> {
             }
             Telling::DrillAborted => self.command(moment, Command::AbortDrill { reason: None }),
             // It was alive then.
+            Telling::Process => {}
             Telling::Held(_) | Telling::Reloaded(_) | Telling::Other => {
                 let began = Vec::new();
                 self.push(moment, Recorded::Tick { began });
@@ -154,7 +150,7 @@ impl<A: Axis> Retelling<'_, A> {
         }
     }
 
-    fn tell_evidence(&mut self, telling: &Telling) {
+    fn tell_evidence(&mut self, telling: &Telling, place: &Place) {
         let Telling::Transition {
             component,
             evidence,
@@ -163,11 +159,10 @@ impl<A: Axis> Retelling<'_, A> {
         else {
             return;
         };
-        for (at, outcome) in evidence {
-            let (moment, covered) = self.axis.moment(*at);
-            if covered {
+        for ((_, outcome), moment) in evidence.iter().zip(&place.evidence) {
+            let Some(moment) = *moment else {
                 continue;
-            }
+            };
             let outcome = Recorded::Outcome {
                 overtaken: 0,
                 component: component.clone(),
@@ -194,18 +189,6 @@ fn record(moment: Moment, what: Recorded) -> Record {
         overdue: Duration::ZERO,
         what,
     }
-}
-
-/// When the first thing began that an entry tells of.
-fn earliest(told: &Told) -> Timestamp {
-    let Telling::Transition { evidence, .. } = &told.what else {
-        return told.at;
-    };
-    let begins = evidence.iter().filter_map(|(at, outcome)| {
-        let took = jiff::SignedDuration::try_from(outcome.took).ok()?;
-        at.checked_sub(took).ok()
-    });
-    begins.min().unwrap_or(told.at).min(told.at)
 }
 
 fn pins(told: &[Told]) -> BTreeSet<Timestamp> {

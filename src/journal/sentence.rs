@@ -155,6 +155,10 @@ impl fmt::Display for What {
                         .map(String::as_str),
                 )
             }
+            Self::Started(start) => start.fmt(f),
+            Self::Stopped { version, zone } => {
+                write!(f, "firedoor {version} stopped in order; {zone} was active")
+            }
             Self::Order(order) => order.fmt(f),
             Self::Reloaded {
                 generation,

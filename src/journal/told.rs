@@ -57,6 +57,8 @@ pub(super) enum Telling {
     /// A flip was held back, or there was nowhere to go; the rule.
     Held(Arc<str>),
     Reloaded(Vec<String>),
+    /// A process began or ended, which a replay is told by what that process has recorded.
+    Process,
     /// Nothing that a replay doesn't find out by itself, or doesn't need.
     Other,
 }
@@ -150,6 +152,7 @@ fn telling(line: &Value, names: &mut Names) -> Option<Telling> {
                     .collect(),
             )
         }
+        "started" | "stopped" => Telling::Process,
         _ => Telling::Other,
     })
 }

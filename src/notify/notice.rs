@@ -67,6 +67,8 @@ fn occasion(event: &Event) -> Option<Occasion> {
         | What::Promotion { .. }
         | What::Gray { .. }
         | What::DrillBegun { .. }
+        | What::Started(_)
+        | What::Stopped { .. }
         | What::Order(_)
         | What::Pin { .. }
         | What::Reloaded { .. } => None,

@@ -185,3 +185,31 @@ fn a_restart_keeps_the_active_zone_and_all_that_operators_said() {
     assert_eq!(after.flips_left, before.flips_left);
     assert_eq!(stage.backend(1, 0).operator, Operator::Maintenance);
 }
+
+#[test]
+fn only_a_zone_that_has_failed_is_called_degraded_when_an_operator_enters_it() {
+    let degraded = |stage: &mut Stage| {
+        assert_eq!(stage.activate("fz-2", false), Ok(Accepted::Now));
+        stage.flips()[0].degraded
+    };
+    // Right after a start, while one check is slow to answer, nobody has judged it yet.
+    let mut unjudged = Stage::new(two_zones());
+    while let Some(probe) = unjudged.checker.poll_probe() {
+        if probe.key.to_string() != "fz-2:postgres" {
+            let (id, round) = (probe.component, probe.round);
+            let outcome = example::pass();
+            unjudged
+                .checker
+                .handle_outcome(id, round, outcome, unjudged.now);
+        }
+    }
+    assert_eq!(unjudged.verdict(1), Verdict::Unknown);
+    assert!(!degraded(&mut unjudged));
+
+    let mut in_part = running(two_zones());
+    in_part.break_("fz-2:app-1");
+    in_part.settle();
+    assert_eq!(in_part.verdict(1), Verdict::Failed);
+    assert!(degraded(&mut in_part));
+    assert!(!degraded(&mut running(two_zones())));
+}

@@ -368,6 +368,8 @@ fn name(what: &What) -> &'static str {
         What::DrillEnded(_) => "drill ended",
         What::Pin { .. } => "pin",
         What::Standby { .. } => "standby",
+        What::Started(_) => "started",
+        What::Stopped { .. } => "stopped",
         What::Order(_) => "order",
         What::Reloaded { .. } => "reloaded",
     }

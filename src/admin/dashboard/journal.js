@@ -54,5 +54,5 @@ const kind = (entry) => ({
   verdict: entry.to === 'failed' ? 'bad' : 'good',
   nowhere_to_go: 'bad', withheld: 'warn', standby: entry.ready ? 'good' : 'warn', gray: entry.gray ? 'warn' : 'good',
   pin: 'order', operator_state: 'order', drill_begun: 'order', flip_begun: 'order', reloaded: 'order', order: entry.result === 'refused' ? 'warn' : 'order',
-  drill_ended: entry.outcome === 'passed' ? 'good' : 'warn', flip_aborted: 'warn', promotion: entry.succeeded ? 'good' : 'bad',
+  drill_ended: entry.outcome === 'passed' ? 'good' : 'warn', flip_aborted: 'warn', started: entry.last_end === 'not_in_order' ? 'warn' : 'plain', promotion: entry.succeeded ? 'good' : 'bad',
 }[entry.kind] ?? 'plain');

@@ -1,18 +1,20 @@
 //! Recorded and replayed flips, side by side in time.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::health::report::Cause;
+use crate::moment::Moment;
 
 /// Two flips that lie further apart are not the same one at another time.
-const APART: SignedDuration = SignedDuration::from_mins(5);
+const APART: Duration = Duration::from_secs(300);
 
 /// A flip, as far as it is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FlipAt {
-    pub(super) at: Timestamp,
+    pub(super) at: Moment,
     pub(super) epoch: u64,
     pub(super) from: Arc<str>,
     pub(super) to: Arc<str>,
@@ -31,7 +33,11 @@ impl Pair {
     /// How much later it is replayed.
     pub(super) fn moved(&self) -> Option<SignedDuration> {
         match self {
-            Self::Both(recorded, replayed) => Some(replayed.at.duration_since(recorded.at)),
+            Self::Both(recorded, replayed) => {
+                let by = SignedDuration::try_from(recorded.distance(replayed)).ok()?;
+                let is_later = replayed.at.instant >= recorded.at.instant;
+                Some(if is_later { by } else { -by })
+            }
             Self::Recorded(_) | Self::Replayed(_) => None,
         }
     }
@@ -50,9 +56,9 @@ impl Pair {
         }
     }
 
-    fn at(&self) -> Timestamp {
+    fn at(&self) -> Instant {
         match self {
-            Self::Both(flip, _) | Self::Recorded(flip) | Self::Replayed(flip) => flip.at,
+            Self::Both(flip, _) | Self::Recorded(flip) | Self::Replayed(flip) => flip.at.instant,
         }
     }
 }
@@ -62,8 +68,10 @@ impl FlipAt {
         (&self.from, &self.to, self.cause) == (&other.from, &other.to, other.cause)
     }
 
-    fn distance(&self, other: &Self) -> SignedDuration {
-        self.at.duration_since(other.at).abs()
+    /// By the clock that is never set.
+    fn distance(&self, other: &Self) -> Duration {
+        let later = self.at.instant.checked_duration_since(other.at.instant);
+        later.unwrap_or_else(|| other.at.instant - self.at.instant)
     }
 }
 
@@ -75,7 +83,9 @@ pub(super) fn compare(recorded: &[FlipAt], replayed: &[FlipAt]) -> Vec<Pair> {
         let near = |other: &FlipAt| flip.is_like(other) && flip.distance(other) <= APART;
         let candidates = replayed.iter().enumerate().skip(next);
         let nearest = candidates
-            .take_while(|(_, other)| other.at.duration_since(flip.at) <= APART)
+            .take_while(|(_, other)| {
+                other.at.instant.saturating_duration_since(flip.at.instant) <= APART
+            })
             .filter(|(_, other)| near(other))
             .min_by_key(|(_, other)| flip.distance(other));
         // A later one that is nearer to it has the better claim.
@@ -100,12 +110,16 @@ pub(super) fn compare(recorded: &[FlipAt], replayed: &[FlipAt]) -> Vec<Pair> {
 mod tests {
     use super::*;
 
-    /// Flips at these seconds, there and back by turns.
-    fn flips_at(seconds: &[i64]) -> Vec<FlipAt> {
+    /// Flips at these seconds, there and back by turns, while the wall clock goes back.
+    fn flips_at(begin: Moment, seconds: &[u64]) -> Vec<FlipAt> {
         let flips_at = seconds.iter().enumerate().map(|(index, second)| {
             let (from, to) = [("fz-1", "fz-2"), ("fz-2", "fz-1")][index % 2];
+            let after = Duration::from_secs(*second);
             FlipAt {
-                at: Timestamp::from_second(*second).unwrap(),
+                at: Moment {
+                    instant: begin.instant + after,
+                    wall: begin.wall - after * 60,
+                },
                 epoch: index as u64 + 2,
                 from: from.into(),
                 to: to.into(),
@@ -115,14 +129,14 @@ mod tests {
         flips_at.collect()
     }
 
-    fn said(recorded: &[i64], replayed: &[i64]) -> Vec<String> {
-        let pairs = compare(&flips_at(recorded), &flips_at(replayed));
+    fn said(recorded: &[u64], replayed: &[u64]) -> Vec<String> {
+        let begin = Moment::some();
+        let second = |flip: &FlipAt| (flip.at.instant - begin.instant).as_secs();
+        let pairs = compare(&flips_at(begin, recorded), &flips_at(begin, replayed));
         let pairs = pairs.iter().map(|pair| match pair {
-            Pair::Both(one, other) => {
-                format!("{}→{}", one.at.as_second(), other.at.as_second())
-            }
-            Pair::Recorded(one) => format!("{}→", one.at.as_second()),
-            Pair::Replayed(other) => format!("→{}", other.at.as_second()),
+            Pair::Both(one, other) => format!("{}→{}", second(one), second(other)),
+            Pair::Recorded(one) => format!("{}→", second(one)),
+            Pair::Replayed(other) => format!("→{}", second(other)),
         });
         pairs.collect()
     }
@@ -146,8 +160,9 @@ mod tests {
         // Hours apart it is another one.
         assert_eq!(said(&[10], &[5000]), ["10→", "→5000"]);
         // There is not the way back.
-        let mut back = flips_at(&[10, 11]);
+        let begin = Moment::some();
+        let mut back = flips_at(begin, &[10, 11]);
         back.remove(0);
-        assert_eq!(compare(&flips_at(&[10]), &back).len(), 2);
+        assert_eq!(compare(&flips_at(begin, &[10]), &back).len(), 2);
     }
 }

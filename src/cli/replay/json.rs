@@ -56,7 +56,7 @@ impl Findings<'_> {
     fn pair(&self, pair: &Pair) -> Value {
         let flip = |flip: &FlipAt| {
             json!({
-                "at": flip.at.to_string(),
+                "at": flip.at.wall.to_string(),
                 "epoch": flip.epoch,
                 "from": &*flip.from,
                 "to": &*flip.to,

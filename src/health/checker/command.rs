@@ -298,7 +298,8 @@ impl Checker {
             reasons: vec![failover::describe(&target.name, &target.conclusion)],
             rule,
             alternatives: self.passed_over(to, "the operator's choice was another"),
-            degraded: target.verdict() != Verdict::Serving,
+            // Not one that merely isn't judged yet: nobody knows that it can serve only a part.
+            degraded: target.verdict() == Verdict::Failed,
             planned: hold,
         }
     }

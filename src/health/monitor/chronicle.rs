@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::handle::Done;
 use super::turns::{TurnKeeper, Turns};
 use crate::health::checker::Refusal;
-use crate::health::report::{Event, What};
+use crate::health::report::{Event, LastEnd, Start, What};
 use crate::journal::{Entry, KEPT, Past};
 use crate::zone::{Status, Verdict};
 
@@ -151,6 +151,10 @@ fn say(entry: &Entry) {
             succeeded: false, ..
         }
         | What::Withheld { .. }
+        | What::Started(Start {
+            last_end: Some(LastEnd::NotInOrder),
+            ..
+        })
         | What::Gray { gray: true, .. }
         | What::Transition {
             to: Status::Down, ..
@@ -167,6 +171,8 @@ fn say(entry: &Entry) {
         | What::Promotion { .. }
         | What::Gray { .. }
         | What::Standby { .. }
+        | What::Started(_)
+        | What::Stopped { .. }
         | What::Order(_)
         | What::Reloaded { .. } => info!(number, "{event}"),
     }

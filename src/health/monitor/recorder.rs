@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
+use crate::health::report::Source;
 use crate::journal::{Entry, Journal, Past};
 use crate::memory::{Memory, StateFile};
 use crate::zone::Operator;
@@ -62,9 +63,9 @@ pub(super) struct Written {
 }
 
 impl Recorder {
-    /// Reads what an earlier process knew. Whatever is wrong with the state directory is said loudly and never keeps the proxy
+    /// Reads what an earlier process knew, and where its active zone was found. Whatever is wrong with the state directory is said loudly and never keeps the proxy
     /// from starting.
-    pub(super) fn open(directory: &Path) -> (Self, Memory, Past) {
+    pub(super) fn open(directory: &Path) -> (Self, (Memory, Option<Source>), Past) {
         let place = directory.display();
         let state = StateFile::new(directory);
         let memory = state.load().unwrap_or_else(|error| {
@@ -81,7 +82,7 @@ impl Recorder {
                 past.unreadable
             );
         }
-        let memory = recall(memory, &past);
+        let recalled = recall(memory, &past);
         let last = Some(past.last_number);
         let disk = Disk { state, journal };
         let recorder = Self {
@@ -93,7 +94,7 @@ impl Recorder {
             last,
             again: false,
         };
-        (recorder, memory, past)
+        (recorder, recalled, past)
     }
 
     /// Stores `memory` as soon as the disk is free. The number returns in [`Written::memory`], or a higher one.
@@ -182,12 +183,13 @@ impl Recorder {
 /// `memory`, and what the journal tells beyond it, because `state.json` is lost, or could not be stored for a while: an epoch never
 /// goes back, the zone that was entered last is where the traffic stays, and what was pinned, drained or put into maintenance
 /// since is so still.
-fn recall(memory: Option<Memory>, past: &Past) -> Memory {
+fn recall(memory: Option<Memory>, past: &Past) -> (Memory, Option<Source>) {
     // A file of an older version doesn't say, and is believed.
     let known = memory
         .as_ref()
         .map_or(0, |memory| memory.entry.unwrap_or(u64::MAX));
     let mut memory = memory.unwrap_or_default();
+    let mut source = memory.active.is_some().then_some(Source::State);
     if let Some(flip) = past
         .last_flip
         .as_ref()
@@ -197,6 +199,7 @@ fn recall(memory: Option<Memory>, past: &Past) -> Memory {
             "the journal knows of epoch {} with {} active, which was not stored: going on from there",
             flip.epoch, flip.to
         );
+        source = Some(Source::Journal);
         memory.epoch = flip.epoch;
         memory.active = Some(flip.to.clone());
         memory.active_since = flip.at;
@@ -211,6 +214,7 @@ fn recall(memory: Option<Memory>, past: &Past) -> Memory {
                 warn!("by the journal {zone} is pinned, which was not stored: it is pinned still");
                 // Without a flip it is the one that was active from the beginning.
                 memory.active.get_or_insert_with(|| zone.clone());
+                source.get_or_insert(Source::Journal);
             }
             None => warn!("by the journal no zone is pinned, which was not stored: it is so still"),
         }
@@ -228,7 +232,7 @@ fn recall(memory: Option<Memory>, past: &Past) -> Memory {
             };
         }
     }
-    memory
+    (memory, source)
 }
 
 #[cfg(test)]
@@ -250,14 +254,17 @@ mod tests {
             }),
             ..Past::default()
         };
-        let lost = recall(None, &past);
+        let (lost, source) = recall(None, &past);
         assert_eq!((lost.epoch, lost.active.as_deref()), (7, Some("fz-2")));
+        assert_eq!(source, Some(Source::Journal));
         let newer = Memory {
             epoch: 8,
             active: Some("fz-1".into()),
             ..Memory::default()
         };
-        assert_eq!(recall(Some(newer.clone()), &past), newer);
+        let stored = (newer.clone(), Some(Source::State));
+        assert_eq!(recall(Some(newer), &past), stored);
+        assert_eq!(recall(None, &Past::default()), (Memory::default(), None));
     }
 
     #[test]
@@ -280,12 +287,12 @@ mod tests {
             entry,
             ..Memory::default()
         };
-        let stale = recall(Some(stored(Some(4))), &past);
+        let (stale, _) = recall(Some(stored(Some(4))), &past);
         assert_eq!(stale.pinned.as_deref(), Some("fz-1"));
         let since = BTreeMap::from([(component("a"), Operator::Maintenance)]);
         assert_eq!(stale.operators, since);
         for entry in [Some(7), None] {
-            assert_eq!(recall(Some(stored(entry)), &past), stored(entry));
+            assert_eq!(recall(Some(stored(entry)), &past).0, stored(entry));
         }
     }
 }

@@ -86,8 +86,8 @@ impl Scribe {
         now: Instant,
     ) {
         let told = entries.iter().filter_map(|entry| entry.event.as_ref());
-        // A replay is told what was ordered by the command itself.
-        let told = told.filter(|event| !matches!(event.what, What::Order(_)));
+        // A replay is told what was ordered by the command itself, and of the start by what is known then.
+        let told = told.filter(|event| !matches!(event.what, What::Order(_) | What::Started(_)));
         self.notes.conclude(checker, told, began);
         self.write_down();
         if std::mem::take(&mut self.gap) {
