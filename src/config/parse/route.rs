@@ -96,6 +96,9 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
             }
         }
         None
+    } else if section.has("redirect") && https.is_none() && !section.has("pool") {
+        // It has been told what is wrong with its redirect, which may be all that it wants to do.
+        return None;
     } else {
         let pool = section.required("pool", "add pool = \"…\"");
         Some(pool.and_then(|item| pools.of_route(&item))?)
