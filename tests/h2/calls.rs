@@ -83,6 +83,39 @@ fn what_is_not_served_here_is_unimplemented_and_what_is_too_large_exhausts() {
 }
 
 #[test]
+fn a_route_that_answers_by_itself_answers_calls_by_what_its_status_stands_for() {
+    let origin = crate::Origin::start(behaviour::echo());
+    let route = |path, answer| format!("[[route]]\npath = \"{path}\"\n{answer}\n");
+    let routes = [
+        route("/ok", "respond = { status = 200, body = \"fine\" }"),
+        route("/unknown", "respond = { status = 401 }"),
+        route("/forbidden", "respond = { status = 403 }"),
+        route("/gone", "respond = { status = 404 }"),
+        route("/busy", "respond = { status = 503 }"),
+        route("/moved", "redirect = { to = \"https://other.example/\" }"),
+        route("/", "pool = \"default\""),
+    ];
+    let proxy = builder()
+        .toml(&routes.concat())
+        .zone("fz-1", &[&origin])
+        .start();
+    let mut client = Client::connect(proxy.address);
+    for (path, code, words) in [
+        ("/ok", "2", "not to gRPC"),
+        ("/unknown", "16", "not to gRPC"),
+        ("/forbidden", "7", "not to gRPC"),
+        ("/gone", "12", "not to gRPC"),
+        ("/busy", "14", "not to gRPC"),
+        ("/moved", "2", "elsewhere"),
+    ] {
+        let response = call(&mut client, path, CALL, "message");
+        assert_told(&response, code);
+        let message = response.field("grpc-message").unwrap();
+        assert!(message.contains(words), "{path}: {message}");
+    }
+}
+
+#[test]
 fn over_http_1_1_the_status_stays_what_it_is() {
     let (mut origin, proxy) = lab_with(behaviour::ok(""), IMPATIENT);
     origin.refuse();

@@ -124,7 +124,9 @@ impl Refusal {
             Self::UnknownProtocol => "Only WebSockets are tunnelled here.",
             Self::Options => "This is as far as the request was to go.",
             Self::Redirect => "This is served over https only.",
-            Self::Answered(_) => "This is served elsewhere.",
+            Self::Answered(status) if status.is_redirection() => "This is served elsewhere.",
+            // Only calls of gRPC are told so: others get what is configured.
+            Self::Answered(_) => "The proxy itself answers here, and not to gRPC.",
             Self::Maintenance => "This is being worked on at the moment.",
             Self::UnknownHost => "This host is not served here.",
             Self::Misdirected => "This connection was made to another site: please make a new one.",

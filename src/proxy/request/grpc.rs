@@ -1,8 +1,8 @@
 //! firedoor's own answers to gRPC calls: what is an HTTP status elsewhere is `grpc-status` there, in a response that is nothing but a
 //! header section ("Trailers-Only" in gRPC over HTTP2). A client would make of a bare 503 what it makes of any page.
 
-use http::Response;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
 
 use super::body::ResponseBody;
 use super::error::Refusal;
@@ -41,13 +41,13 @@ pub(crate) fn code(refusal: Refusal) -> Code {
         Refusal::Method
         | Refusal::Options
         | Refusal::UnknownProtocol
-        | Refusal::Answered(_)
         | Refusal::NoTunnel
         | Refusal::UnknownHost
         | Refusal::NoRoute => Code::Unimplemented,
         Refusal::SlowHead
         | Refusal::Body(BodyTrouble::TooSlow)
         | Refusal::Upstream(Trouble::ResponseTimeout) => Code::DeadlineExceeded,
+        Refusal::Answered(status) => standing_for(status),
         Refusal::Redirect
         | Refusal::Misdirected
         | Refusal::Maintenance
@@ -64,14 +64,29 @@ pub(crate) fn code(refusal: Refusal) -> Code {
     }
 }
 
+/// gRPC's own mapping ("HTTP to gRPC Status Code Mapping"), for a status that somebody has configured.
+fn standing_for(status: StatusCode) -> Code {
+    match status.as_u16() {
+        400 => Code::Internal,
+        401 => Code::Unauthenticated,
+        403 => Code::PermissionDenied,
+        404 => Code::Unimplemented,
+        429 | 502..=504 => Code::Unavailable,
+        _ => Code::Unknown,
+    }
+}
+
 /// Codes of gRPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
+    Unknown = 2,
     DeadlineExceeded = 4,
+    PermissionDenied = 7,
     ResourceExhausted = 8,
     Unimplemented = 12,
     Internal = 13,
     Unavailable = 14,
+    Unauthenticated = 16,
 }
 
 /// The answer to the client. The log has the HTTP status that it stands for.
