@@ -12,6 +12,7 @@ mod release;
 mod seats;
 mod silence;
 mod spans;
+mod turnstile;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -50,10 +51,12 @@ use clock::Clock;
 use complaint::Complaints;
 use crew::{Order, Parts};
 use seats::Seats;
+use turnstile::Turnstile;
 
 pub(crate) use census::Open;
 pub(crate) use clock::{millis, new_turn};
 pub(crate) use seats::Attended;
+pub(crate) use turnstile::Turn;
 
 /// How often deadlines are compared with the clock. All of them are late by up to this much.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -83,6 +86,7 @@ pub(crate) struct Worker {
     complaints: Complaints,
     /// Places for TLS handshakes.
     handshakes: Semaphore,
+    turnstile: Turnstile,
     draining: Cell<bool>,
     /// Told when a connection has ended.
     ended: Notify,
@@ -115,6 +119,7 @@ impl Worker {
             spans: RefCell::default(),
             complaints: Complaints::default(),
             handshakes: Semaphore::new(handshake::MOST),
+            turnstile: Turnstile::default(),
             draining: Cell::new(false),
             ended: Notify::new(),
             parts,
@@ -126,6 +131,8 @@ impl Worker {
     // === the worker's own life
 
     async fn run(self: Rc<Self>, mut orders: mpsc::UnboundedReceiver<Order>) {
+        let worker = Rc::clone(&self);
+        tokio::task::spawn_local(async move { worker.turnstile.attend().await });
         let mut doorkeepers: HashMap<SocketAddr, Doorkeeper> = HashMap::new();
         let mut subscriber = self.parts.subscriber.clone();
         let mut ticks = tokio::time::interval(TICK);

@@ -1,7 +1,7 @@
 //! Bodies on their way: nothing is held back, nothing is hurried, all of it arrives.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::decoder::{CODINGS, accepting, builder, decode, decoded, get, text};
@@ -152,6 +152,47 @@ fn a_client_that_does_not_read_makes_the_origin_wait() {
             read += client.some(PATIENCE).expect("more of it").len() as u64;
         }
     }
+}
+
+/// Measured in bytes, since time tells more of the machine: how much the downloads of others get before an answer comes that is there at
+/// once. That is two pieces of one of them; where each yielded by waking itself, it was some megabytes.
+#[test]
+fn a_request_beside_many_downloads_waits_for_none_of_them() {
+    let noise = endless_noise(Arc::default());
+    let origin = Origin::start(behaviour::custom(move |exchange| {
+        if exchange.head.line.starts_with("GET /endless ") {
+            noise(exchange)
+        } else {
+            behaviour::ok("")(exchange)
+        }
+    }));
+    let proxy = builder(&origin).server("workers = 1").start();
+    let received = AtomicU64::new(0);
+    let done = AtomicBool::new(false);
+    let usual = std::thread::scope(|scope| {
+        for _ in 0..6 {
+            let mut client = proxy.client();
+            let (received, done) = (&received, &done);
+            scope.spawn(move || {
+                client.send(get("/endless", "Accept-Encoding: gzip\r\n"));
+                while !done.load(Ordering::Relaxed) {
+                    let bytes = client.some(PATIENCE).expect("more of it").len();
+                    received.fetch_add(bytes as u64, Ordering::Relaxed);
+                }
+            });
+        }
+        let mut client = proxy.client();
+        let mut waits = Vec::new();
+        while waits.len() < 30 || received.load(Ordering::Relaxed) < 4 << 20 {
+            let before = received.load(Ordering::Relaxed);
+            assert_eq!(client.exchange(get("/", "")).status, 200);
+            waits.push(received.load(Ordering::Relaxed) - before);
+        }
+        done.store(true, Ordering::Relaxed);
+        waits.sort_unstable();
+        waits[waits.len() / 2]
+    });
+    assert!(usual < 256 << 10, "{usual} bytes");
 }
 
 /// More of them would be more memory than anybody planned for.

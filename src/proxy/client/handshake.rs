@@ -22,7 +22,7 @@ use crate::config::TlsServer;
 use crate::proxy::request::error::Refusal;
 use crate::proxy::request::record::Record;
 use crate::telemetry::mask::shown;
-use crate::worker;
+use crate::worker::{self, Turn};
 
 /// How many a worker has under way at once; the others wait for a place. A client may make us keep 64 KiB of its handshake, so this
 /// bounds what all of them cost. Silent connections don't count.
@@ -47,6 +47,11 @@ pub(crate) async fn serve(state: Rc<Downstream>, mut stream: TcpStream, tls: Tls
     let Some(Ok(place)) = in_time(&state, state.worker.handshakes().acquire()).await else {
         return complain(&state, "too many others are under way");
     };
+    let mut turn = Turn::default();
+    let its_turn = poll_fn(|cx| turn.poll(state.worker.turnstile(), cx));
+    if in_time(&state, its_turn).await.is_none() {
+        return complain(&state, "too many others are under way");
+    }
     state.set_handshake(true);
     let challenges = state.worker.challenges();
     let accepted = if challenges.expect_handshakes() {

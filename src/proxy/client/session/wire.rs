@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -71,7 +71,8 @@ impl<S: ClientStream> AsyncRead for Wire<S> {
         let this = self.get_mut();
         if this.read >= AT_ONCE {
             this.read = 0;
-            cx.waker().wake_by_ref();
+            // Woken by a look at the network. By itself it would be read again before the others have had theirs.
+            let _then = pin!(tokio::task::yield_now()).poll(cx);
             return Poll::Pending;
         }
         let before = buf.filled().len();
