@@ -5,10 +5,11 @@ mod support;
 
 use std::time::Duration;
 
+use rustix::process::Signal;
 use support::behaviour::{self, Next};
 use support::wait::PATIENCE;
 use support::wire::Trouble;
-use support::{Broken, Origin, RawClient, eventually};
+use support::{Broken, Origin, Proxy, RawClient, eventually};
 
 #[test]
 fn an_origin_keeps_what_it_saw_and_answers_as_told() {
@@ -100,4 +101,34 @@ fn flaws_of_a_message_are_noted() {
     ] {
         assert_ne!(see(flawed), Vec::<String>::new(), "{flawed:?}");
     }
+}
+
+#[test]
+fn a_proxy_shows_whom_it_answered_late_and_what_it_has_not_read() {
+    let late = behaviour::after(Duration::from_millis(1100), behaviour::ok("late"));
+    let origin = Origin::start(late);
+    let proxy = Proxy::in_front_of(&[&origin]);
+    let mut client = proxy.client();
+    client.exchange("GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
+    origin.behave(behaviour::ok("soon"));
+    client.exchange("GET /soon HTTP/1.1\r\nHost: x\r\n\r\n");
+    proxy.access_line("/soon");
+    let odd = proxy.odd_requests();
+    assert!(
+        odd.contains("\"/late\"") && !odd.contains("\"/soon\""),
+        "{odd}"
+    );
+
+    proxy.signal(Signal::STOP);
+    client.send("GET /unread HTTP/1.1\r\nHost: x\r\n\r\n");
+    let ports = (proxy.address.port(), client.local_address().port());
+    let socket = format!("socket {} of {}, ", ports.0, ports.1);
+    eventually(
+        PATIENCE,
+        "its worker is stopped, with something to read",
+        || {
+            let seen = proxy.still_life();
+            seen.contains("(worker-0) T ") && seen.contains(&socket)
+        },
+    );
 }

@@ -1,5 +1,6 @@
 //! The real binary, with a configuration of its own, on free ports.
 
+mod autopsy;
 mod builder;
 
 use std::fs::File;
@@ -185,6 +186,16 @@ impl Proxy {
         })
     }
 
+    /// The access log's lines about requests that were not answered, or late.
+    pub fn odd_requests(&self) -> String {
+        autopsy::odd_requests(&self.access_text())
+    }
+
+    /// What its threads do now, and what lies in its sockets.
+    pub fn still_life(&self) -> String {
+        autopsy::still_life(self.pid())
+    }
+
     /// The directory with `firedoor.toml`, `state/`, `access.log`, `stdout` and `stderr`.
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -220,16 +231,28 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
+        // Before the end, which nothing of it survives.
+        let still_life = std::thread::panicking().then(|| self.still_life());
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if std::thread::panicking() {
-            let log = self.log();
-            let tail: Vec<&str> = log.lines().rev().take(40).collect();
-            eprintln!("--- end of the proxy's log");
-            for line in tail.into_iter().rev() {
-                eprintln!("{line}");
-            }
+        if let Some(still_life) = still_life {
+            tell("the proxy's log", &self.log());
+            let odd = self.odd_requests();
+            tell(
+                "its access log, of what was answered late or not at all",
+                &odd,
+            );
+            tell("what it was doing", &still_life);
         }
+    }
+}
+
+/// The end of `text`.
+fn tell(what: &str, text: &str) {
+    let lines: Vec<&str> = text.lines().collect();
+    eprintln!("--- {what}");
+    for line in &lines[lines.len().saturating_sub(40)..] {
+        eprintln!("{line}");
     }
 }
 
