@@ -21,6 +21,9 @@ const SECOND: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Signature, version, family and length of version 2 (2.2).
 const FIXED: usize = 16;
 
+/// Version 2, and a connection of the proxy's own.
+const LOCAL: u8 = 0x20;
+
 /// Whose connection another proxy passes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Introduction {
@@ -107,6 +110,10 @@ pub(crate) fn measure(bytes: &[u8]) -> Result<Extent, Fault> {
 /// What a complete `header` says. `None`: it introduces nobody, or somebody who has no address of the internet. It is a connection
 /// of the proxy's own (`LOCAL`, its health checks), or it comes from a UNIX socket (`UNKNOWN`).
 pub(crate) fn read(header: &[u8]) -> Result<Option<Introduction>, Fault> {
+    // The rest of it doesn't matter then, whatever it is (2.2), the family that the library would look at included.
+    if header.starts_with(SECOND) && header.get(SECOND.len()) == Some(&LOCAL) {
+        return Ok(None);
+    }
     // The library would take `+1` and `007` for port numbers, and passes over whatever stands after an `UNKNOWN`, which is right (2.1).
     let ports = header.split(|&b| b == b' ' || b == b'\r').skip(4).take(2);
     let odd = |port: &[u8]| port.starts_with(b"+") || (port.starts_with(b"0") && port.len() > 1);

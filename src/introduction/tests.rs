@@ -115,7 +115,10 @@ fn the_second_version_names_internet_addresses_or_nobody() {
     assert_eq!(read(&named), Ok(None));
     let unix = [header(&[0x21, 0x31, 0, 216]), vec![7; 216]].concat();
     assert_eq!(read(&unix), Ok(None));
-    assert_eq!(read(&header(&[0x20, 0, 0, 0])), Ok(None));
+    for family in [0, 0x41, 0xff] {
+        assert_eq!(read(&header(&[0x20, family, 0, 0])), Ok(None));
+    }
+    assert_eq!(read(&header(&[0x20, 0x11, 0, 2, 1, 2])), Ok(None));
 
     for wrong in [
         header(&[0x11, 0x11, 0, 12, 1, 2, 3, 4, 5, 6, 7, 8, 0, 1, 0, 2]),
