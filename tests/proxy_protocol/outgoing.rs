@@ -194,6 +194,34 @@ fn checks_of_every_kind_say_that_they_are_our_own() {
     });
 }
 
+/// It answers 400 to a line that names nobody, and tells its app of nobody (None) where version 2 does.
+#[test]
+fn gunicorn_takes_our_checks_and_learns_who_each_client_is() {
+    let app = "def app(environ, start):\n    start('200 OK', [])\n    return [str(environ['REMOTE_ADDR']).encode()]\n";
+    for version in VERSIONS {
+        let directory = TempDir::new().unwrap();
+        std::fs::write(directory.path().join("app.py"), app).unwrap();
+        let gunicorn = Server::start(directory, |address, directory| {
+            let target = concat!(env!("CARGO_MANIFEST_DIR"), "/target/venv/bin/gunicorn");
+            let mut command = Command::new(target);
+            command
+                .args(["--proxy-protocol", "--proxy-allow-from", "*", "--pid"])
+                .arg(directory.join(READY))
+                .args(["--bind", &address.to_string(), "app:app"]);
+            command
+        });
+        let proxy = in_front_of(
+            gunicorn.address,
+            &sends(version),
+            "proxy_protocol = true\ntrusted_proxies = [\"127.0.0.0/8\"]",
+        );
+        proxy.until_all_up();
+        let mut client = proxy.client();
+        client.send(introduces("192.0.2.7:40000".parse().unwrap()));
+        assert_eq!(client.exchange(REQUEST).text(), "192.0.2.7", "{version}");
+    }
+}
+
 #[test]
 fn an_introduced_client_is_introduced_onwards_with_where_it_has_connected_to() {
     let nginx = nginx();

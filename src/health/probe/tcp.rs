@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Finding, words};
-use crate::introduction::{self, Version};
+use crate::introduction::{self, Introduction, Version};
 use crate::outcome::{CheckCode, is_own_fault};
 
 /// A fresh connection, or why there is none. With `introduces`, it begins with a PROXY header that says whose it is: our own.
@@ -40,7 +40,17 @@ pub(super) async fn connect(
     // A probe is one small write; waiting to coalesce it would only be measured as the backend's latency.
     let _ = stream.set_nodelay(true);
     if let Some(version) = introduces {
-        let header = introduction::write(version, None);
+        let header = match (version, stream.local_addr()) {
+            // Version 1 has UNKNOWN for this, and gunicorn answers 400 to it. HAProxy's checks name their own ends as well.
+            (Version::First, Ok(source)) => introduction::write(
+                version,
+                Some(Introduction {
+                    source,
+                    destination: address,
+                }),
+            ),
+            _ => introduction::write(version, None),
+        };
         match timeout_at(deadline, stream.write_all(&header)).await {
             Err(_) => return Err(Finding::new(CheckCode::L4Timeout, "no connection")),
             Ok(Err(error)) => return Err(Finding::new(CheckCode::L4Con, words(&error))),
