@@ -83,11 +83,11 @@ pub struct ErrorPage {
 }
 
 impl ErrorPage {
-    /// Whether it is for `status`.
-    pub fn is_for(&self, status: StatusCode) -> bool {
+    /// How many statuses the range has by which it is for `status`; `None`: it isn't.
+    pub fn breadth(&self, status: StatusCode) -> Option<u16> {
         let status = status.as_u16();
-        self.statuses
-            .iter()
-            .any(|&(from, to)| (from..=to).contains(&status))
+        let meant = |&&(from, to): &&(u16, u16)| (from..=to).contains(&status);
+        let ranges = self.statuses.iter().filter(meant);
+        ranges.map(|(from, to)| to - from + 1).min()
     }
 }

@@ -23,10 +23,13 @@ impl Pages {
         self.0.is_empty()
     }
 
-    /// The page for `status`.
+    /// The page for `status`: of several, the one that is for fewest others.
     pub(crate) fn page(&self, status: StatusCode) -> Option<&PreparedPage> {
-        let found = self.0.iter().find(|(page, _)| page.is_for(status));
-        found.map(|(_, page)| page)
+        let pages = self.0.iter();
+        let meant = pages.filter_map(|(page, prepared)| Some((page.breadth(status)?, prepared)));
+        meant
+            .min_by_key(|&(breadth, _)| breadth)
+            .map(|(_, page)| page)
     }
 }
 
@@ -102,6 +105,27 @@ mod tests {
         };
         let parts = PreparedPage::new(&page).fill(id).concat();
         String::from_utf8(parts).unwrap()
+    }
+
+    #[test]
+    fn the_page_that_is_for_fewest_others_is_shown() {
+        let page = |statuses: &[(u16, u16)], text: &'static str| {
+            let text = Bytes::from_static(text.as_bytes());
+            let page = Page { text, html: false };
+            let prepared = PreparedPage::new(&page);
+            let statuses = statuses.to_vec();
+            (ErrorPage { statuses, page }, prepared)
+        };
+        let pages = Pages(vec![
+            page(&[(500, 599)], "any"),
+            page(&[(502, 504), (408, 408)], "some"),
+            page(&[(503, 503)], "one"),
+        ]);
+        for (status, text) in [(500, "any"), (502, "some"), (408, "some"), (503, "one")] {
+            let shown = pages.page(StatusCode::from_u16(status).unwrap()).unwrap();
+            assert_eq!(shown.fill("").concat(), text.as_bytes(), "{status}");
+        }
+        assert!(pages.page(StatusCode::NOT_FOUND).is_none());
     }
 
     #[test]
