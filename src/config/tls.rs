@@ -148,7 +148,7 @@ impl TlsClient {
             let private =
                 certificate::private_key(key).ok_or_else(|| flaw(&files.key, "no private key"))?;
             certificate::certified(identity.chain.clone(), private.clone_key())
-                .map_err(|unfit| format!("{}: {unfit}", files.key.display()))?;
+                .map_err(|unfit| format!("{}: {unfit}", files.at_fault(&unfit).display()))?;
             identity.key = Arc::new(private);
         }
         if terms == *old {

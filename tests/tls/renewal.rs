@@ -123,6 +123,10 @@ fn broken_files_leave_the_old_certificate_and_are_told_once_each() {
             fs::read(site.file("other.pem")).ok(),
         ),
         (
+            "app.pem: the certificate is of an old version of X.509",
+            Some(of_version_1(&site)),
+        ),
+        (
             "app.pem: no certificate in PEM form",
             Some(b"nonsense".to_vec()),
         ),
@@ -147,6 +151,19 @@ fn broken_files_leave_the_old_certificate_and_are_told_once_each() {
     });
     site.sign("app", &["app.example"]);
     until_shown(&proxy, &site, "app.pem");
+}
+
+/// A certificate for the key of `app`, as openssl makes it when it isn't told of any extension.
+fn of_version_1(site: &Site) -> Vec<u8> {
+    let openssl = |arguments: &str| {
+        let mut command = std::process::Command::new("openssl");
+        command.current_dir(site.path()).args(arguments.split(' '));
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        done.stdout
+    };
+    openssl("req -new -key app.key -subj /CN=app.example -out app.csr");
+    openssl("x509 -req -in app.csr -signkey app.key -days 2")
 }
 
 /// Between the two writes the key belongs to another certificate; nobody hears of it.

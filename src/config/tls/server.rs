@@ -16,7 +16,7 @@ use rustls::sign::CertifiedKey;
 
 use super::{Anchors, provider};
 use crate::config::Acme;
-use crate::config::certificate::{self, Certificate};
+use crate::config::certificate::{self, Certificate, Unfit};
 
 /// TLS towards the clients of a listener, ready for use. Cheap to clone; clones share what a changed file or ACME changes.
 #[derive(Clone)]
@@ -38,6 +38,17 @@ pub struct CertificateFiles {
     pub cert: PathBuf,
     /// Its private key; PEM.
     pub key: PathBuf,
+}
+
+impl CertificateFiles {
+    /// The one of the two that is to be changed.
+    pub(super) fn at_fault(&self, unfit: &Unfit) -> &Path {
+        if unfit.certificate {
+            &self.cert
+        } else {
+            &self.key
+        }
+    }
 }
 
 /// Whose certificates clients may show.
@@ -173,7 +184,7 @@ impl TlsServer {
             let key = certificate::private_key(key)
                 .ok_or_else(|| format!("{}: no private key in PEM form", files.key.display()))?;
             let certificate = Certificate::new(chain, key)
-                .map_err(|error| format!("{}: {error}", files.key.display()))?;
+                .map_err(|unfit| format!("{}: {unfit}", files.at_fault(&unfit).display()))?;
             certificates.push(certificate);
         }
         let clients = match (&live.clients, texts.last()) {
