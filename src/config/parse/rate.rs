@@ -80,10 +80,13 @@ fn rate(text: &str) -> Result<(NonZeroU32, Duration), Refusal> {
         _ => return Err(Refusal::malformed("units are s, m and h")),
     };
     let digits = count.trim();
-    let count = Some(digits)
-        .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
-        .and_then(|digits| digits.parse::<NonZeroU32>().ok())
-        .ok_or_else(|| Refusal::malformed("a whole number from 1 is needed"))?;
+    let needed = || Refusal::malformed("a whole number from 1 is needed");
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(needed());
+    }
+    // More digits than a number has room for are only too many.
+    let count = digits.parse::<u32>().unwrap_or(u32::MAX);
+    let count = NonZeroU32::new(count).ok_or_else(needed)?;
     if period / count.get() < Rate::SHORTEST {
         return Err(Refusal::unsuitable("too high").hint("10000 a second is the most possible"));
     }

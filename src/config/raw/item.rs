@@ -114,6 +114,12 @@ impl<'a> Item<'a> {
 
     /// One of `choices`; those `later` are known, but can't be had yet.
     pub(crate) fn choice<T: Copy>(&self, choices: &[(&str, T)], later: &[&str]) -> Option<T> {
+        let names = || choices.iter().map(|(name, _)| *name);
+        let quoted = || names().map(|name| format!("{name:?}")).collect::<Vec<_>>();
+        let possible = || format!("possible: {}", quoted().join(", "));
+        let DeValue::String(_) = self.value else {
+            return self.mistype("a string", &possible());
+        };
         let text = self.text()?;
         if let Some((_, value)) = choices.iter().find(|(name, _)| *name == text.value) {
             return Some(*value);
@@ -122,17 +128,9 @@ impl<'a> Item<'a> {
             self.later(&format!("{:?}", text.raw));
             return None;
         }
-        let names = || choices.iter().map(|(name, _)| *name);
-        let hint = match closest(&text.value, names()) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => format!(
-                "possible: {}",
-                names()
-                    .map(|name| format!("{name:?}"))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
-        };
+        // Of names as short as "v1", any is as close as any other.
+        let near = closest(&text.value, names()).filter(|near| near.len() > 2);
+        let hint = near.map_or_else(possible, |near| format!("did you mean {near:?}?"));
         self.report(format!("{:?} is not possible here", text.raw), hint);
         None
     }
@@ -173,6 +171,11 @@ impl<'a> Item<'a> {
     /// Whether it is a table, for keys that take two types.
     pub(crate) fn is_table(&self) -> bool {
         matches!(self.value, DeValue::Table(_))
+    }
+
+    /// Whether it is `true` or `false`, for keys that take two types.
+    pub(crate) fn is_boolean(&self) -> bool {
+        matches!(self.value, DeValue::Boolean(_))
     }
 
     /// Whether it is a list, for keys that take two types.
@@ -240,7 +243,8 @@ impl<'a> Item<'a> {
         );
     }
 
-    fn mistype<T>(&self, expected: &str, hint: &str) -> Option<T> {
+    /// Reports that the value is of another type than the one that is `expected`.
+    pub(crate) fn mistype<T>(&self, expected: &str, hint: &str) -> Option<T> {
         let found = match self.value {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "a number",

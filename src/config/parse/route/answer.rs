@@ -8,7 +8,7 @@ use crate::config::raw::{Form, Item, Section};
 use crate::config::{Answer, HostPattern, Maintenance, Redirect, Respond};
 
 use super::super::page::page;
-use super::super::values::{PERIOD, REDIRECT};
+use super::super::values::{DURATION, REDIRECT};
 use super::target;
 
 /// `Content-Type`.
@@ -131,13 +131,17 @@ fn maintenance_of(item: Item<'_>) -> Option<Maintenance> {
         page: None,
         retry_after: RETRY_AFTER,
     };
-    if !item.is_table() {
+    if item.is_boolean() {
         return item.boolean()?.then_some(usual);
+    }
+    if !item.is_table() {
+        let hint = "write true, or { page = \"back-soon.html\" }";
+        return item.mistype("true, false or a table", hint);
     }
     let table = item.into_section()?;
     let retry_after = table.read_within(
         "retry_after",
-        &PERIOD,
+        &DURATION,
         Duration::from_secs(1)..=Duration::MAX,
         "a second or more",
     );

@@ -37,6 +37,9 @@ const RANGE: Form<MediaRange> = Form {
         match text.split_once('/') {
             Some((kind, "*")) if token(kind) => Ok(MediaRange::Type(format!("{kind}/"))),
             Some((kind, rest)) if token(kind) && token(rest) => Ok(MediaRange::Exact(text)),
+            Some(("*", _)) => Err(Refusal::malformed(
+                "\"*\" stands for a subtype, or for what comes before a suffix",
+            )),
             _ => Err(Refusal::malformed("it has no type and subtype")),
         }
     },
@@ -75,12 +78,13 @@ pub(super) fn compression(section: &Section<'_>) -> Option<Compression> {
 
 /// `true`, or those that are to be used.
 fn codings(item: &Item<'_>) -> Option<Vec<Coding>> {
-    if !item.is_list() {
+    if item.is_boolean() {
         return item.boolean()?.then(|| Coding::ALL.to_vec());
     }
     let choices = Coding::ALL.map(|coding| (coding.name(), coding));
     let mut codings = Vec::new();
-    for member in item.list("a list of codings", "write it like [\"zstd\", \"gzip\"]")? {
+    let hint = "write true for all of them, or a list like [\"zstd\", \"gzip\"]";
+    for member in item.list("true, false or a list of codings", hint)? {
         let coding = member.choice(&choices, &[])?;
         if codings.contains(&coding) {
             member.refuse("there already", "remove one of the two");
