@@ -21,6 +21,9 @@ thread_local! {
 /// Milliseconds between two sweeps after which this thread, or the whole machine, must have stood still.
 const STANDSTILL: u64 = 500;
 
+/// The same, from where on it is told: otherwise there is nothing that explains why so many requests took so long.
+const NOTABLE: u64 = 1000;
+
 /// A turn begins: something has come, this thread has waited, or done something that takes long. The next glance is a look.
 ///
 /// The runtime's own hook would not do: where it always has a task to run, as with several large bodies at once, it looks at the network
@@ -100,8 +103,15 @@ impl Worker {
     pub(super) fn has_stood_still(&self) -> bool {
         let now = self.now();
         let (before, put_off) = self.clock.swept.get();
-        let puts_off = !put_off && now >= before + STANDSTILL;
+        let still = now.saturating_sub(before);
+        let puts_off = !put_off && still >= STANDSTILL;
         self.clock.swept.set((now, puts_off));
+        if puts_off && still >= NOTABLE {
+            tracing::warn!(
+                worker = self.index,
+                "stood still for {still} ms: firedoor or the whole machine was stopped, or had no processor; requests waited"
+            );
+        }
         puts_off
     }
 

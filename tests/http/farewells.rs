@@ -211,4 +211,11 @@ fn what_has_come_while_firedoor_stood_still_is_read_before_anybody_is_cut() {
     for client in &mut clients {
         assert_eq!(client.response().text(), "hello");
     }
+    // And the operator hears why they had to wait.
+    eventually(PATIENCE, "it says so", || {
+        let log = proxy.log();
+        let told = log.split("stood still for ").nth(1);
+        let millis = told.and_then(|told| told.split(' ').next()?.parse::<u64>().ok());
+        millis.is_some_and(|millis| millis > 5000)
+    });
 }
