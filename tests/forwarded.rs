@@ -62,6 +62,30 @@ fn ours_follows_what_a_trusted_peer_says() {
     assert_eq!(all[2], ["https"]);
 }
 
+/// PHP takes `X.Forwarded-For` for `X-Forwarded-For`, lighttpd's CGI any character that is no letter or digit.
+#[test]
+fn no_spelling_of_a_claim_gets_through() {
+    let origin = Origin::start(behaviour::ok("hello"));
+    let proxy = Proxy::in_front_of(&[&origin]);
+    let forged = "X.Forwarded-For: 6.6.6.6\r\nx!forwarded~proto: 6.6.6.6\r\nX-Real^IP: 6.6.6.6\r\nX|Request-Id: 6.6.6.6\r\n\
+        Firedoor.Zone: 6.6.6.6\r\nX-Request-Id: 6.6.6.6\r\n";
+    let answer = proxy.client().exchange(format!(
+        "POST /it HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\nX.Own: 1\r\n{forged}\
+         Trailer: X.Sum, X.Forwarded-For, x!forwarded~proto, X-Real^IP, X|Request-Id, Firedoor.Zone, X-Request-Id\r\n\r\n\
+         5\r\nhello\r\n0\r\nX.Sum: 1\r\n{forged}\r\n"
+    ));
+    assert_eq!(answer.status, 200);
+    let seen = origin.saw("/it");
+    assert_eq!(seen.field("x.own"), Some("1"));
+    let fields = &seen.head.fields;
+    assert!(
+        !fields.iter().any(|(_, value)| value == "6.6.6.6"),
+        "{fields:?}"
+    );
+    let names: Vec<&str> = seen.trailers.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(names, ["x.sum"]);
+}
+
 /// `Secure` cookies go by what the app is told.
 #[test]
 fn a_session_s_cookie_knows_by_it_that_the_client_came_over_tls() {
