@@ -12,3 +12,8 @@ pub(in crate::proxy) fn begins_as(name: &str, known: &str) -> bool {
         |(a, b): (u8, u8)| a == b || !(a.is_ascii_alphanumeric() || b.is_ascii_alphanumeric());
     name.len() >= known.len() && name.bytes().zip(known.bytes()).all(same)
 }
+
+/// Whether a name has something else than letters, digits and `-`.
+pub(in crate::proxy) fn is_odd(name: &str) -> bool {
+    !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}

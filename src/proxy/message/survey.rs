@@ -3,7 +3,7 @@
 use http::Version;
 use http::header::{HOST, HeaderMap, TRANSFER_ENCODING};
 
-use super::spelling::{begins_as, reads_as};
+use super::spelling::{begins_as, is_odd, reads_as};
 
 /// What a header section holds of interest, found in one pass: a look-up by name costs a hash each, and most of these names
 /// are in hardly any message.
@@ -21,6 +21,8 @@ pub(crate) struct Survey {
     pub(in crate::proxy) expect: bool,
     /// A field that claims where the request came from is there.
     pub(in crate::proxy) claim: bool,
+    /// One is there in a spelling that no proxy writes.
+    pub(in crate::proxy) odd_claim: bool,
     pub(in crate::proxy) via: bool,
     pub(in crate::proxy) tracestate: bool,
     request_id: bool,
@@ -77,7 +79,11 @@ impl Survey {
                 "tracestate" => found.tracestate = true,
                 "via" => found.via = true,
                 "accept" => found.accept = true,
-                _ => found.claim |= is_claim(name),
+                _ if is_claim(name) => {
+                    found.claim = true;
+                    found.odd_claim |= is_odd(name);
+                }
+                _ => {}
             }
         }
         found

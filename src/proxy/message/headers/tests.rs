@@ -1,5 +1,6 @@
 use super::*;
 use crate::fuzz;
+use crate::proxy::message::survey::is_claim;
 
 fn fields(text: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
