@@ -150,3 +150,48 @@ fn apps_that_may_not_know_their_clients_are_told_networks() {
         assert_eq!(seen.all("forwarded"), [standard]);
     }
 }
+
+#[test]
+fn no_other_field_tells_such_an_app_more() {
+    let origin = Origin::start(behaviour::ok("hello"));
+    let fields = "Forwarded: for=192.0.2.77\r\nX-Forwarded-For: 192.0.2.77\r\nX_Forwarded_For: 192.0.2.77\r\nX-Real-IP: 192.0.2.77\r\n\
+        X_Real_IP: 192.0.2.77\r\nTrue-Client-IP: 192.0.2.77\r\nCF-Connecting-IP: 192.0.2.77\r\nCf_Connecting_Ip: 192.0.2.77\r\n\
+        X-Client-IP: 192.0.2.77\r\nX-Cluster-Client-IP: 192.0.2.77\r\nFastly-Client-IP: 192.0.2.77\r\nX-Own: 192.0.2.77\r\n";
+    for forwarded in ["x-forwarded", "forwarded", "both"] {
+        for (listener, real) in [(TRUST, Some("192.0.2.0")), ("", None)] {
+            let proxy = Proxy::builder()
+                .listener(listener)
+                .toml(&format!(
+                    "[upstream]\nforwarded = \"{forwarded}\"\nclient_ip = \"masked\""
+                ))
+                .zone("fz-1", &[&origin])
+                .start();
+            let target = format!("/{}", proxy.address.port());
+            let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+            assert_eq!(proxy.client().exchange(request).status, 200);
+            let seen = origin.saw(&target);
+            assert_eq!(seen.field("x-real-ip"), real, "{forwarded}");
+            let fields = &seen.head.fields;
+            let whole = fields
+                .iter()
+                .filter(|(_, value)| value.contains("192.0.2.77"));
+            let whole: Vec<&str> = whole.map(|(name, _)| &**name).collect();
+            // Nobody else can know what an app's own fields are for.
+            assert_eq!(whole, ["x-own"], "{forwarded}");
+        }
+    }
+    for (real, network) in [
+        ("[2001:db8:aaaa:bbbb::1]:4711", Some("2001:db8:aaaa::")),
+        ("192.0.2.77 or so", None),
+    ] {
+        let proxy = Proxy::builder()
+            .listener(TRUST)
+            .toml("[upstream]\nclient_ip = \"masked\"")
+            .zone("fz-1", &[&origin])
+            .start();
+        let target = format!("/{}", proxy.address.port());
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\nX-Real-IP: {real}\r\n\r\n");
+        assert_eq!(proxy.client().exchange(request).status, 200);
+        assert_eq!(origin.saw(&target).field("x-real-ip"), network);
+    }
+}

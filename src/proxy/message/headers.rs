@@ -5,6 +5,7 @@
 
 mod claim;
 mod context;
+mod disguise;
 mod forwarded;
 mod upgrade;
 
@@ -23,6 +24,7 @@ use crate::telemetry::mask::shown_in;
 
 pub(crate) use claim::{strip_certificates, strip_claims};
 pub(crate) use context::{TraceContext, trace_id};
+pub(crate) use disguise::disguise;
 pub(crate) use upgrade::{is_offered, wants_upgrade};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");

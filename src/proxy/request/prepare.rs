@@ -236,6 +236,7 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     if found.claim && state.is_secured() {
         headers::strip_certificates(request.headers_mut());
     }
+    headers::disguise(request.headers_mut(), config.upstream.client_ip);
     let session = view
         .affinity(goal.pool)
         .map(|affinity| affinity.take(request.headers_mut()));
