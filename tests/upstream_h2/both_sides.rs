@@ -60,6 +60,31 @@ async fn trailers_pass_both_ways() {
     assert!(!seen.contains_key("x-forwarded-for"), "a claim");
 }
 
+/// A body that is small enough to be kept has trailers too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_route_removes_does_not_come_back_behind_a_small_body() {
+    let origin = Origin::named("a");
+    let proxy = builder(&[&origin])
+        .listener("h2c = true")
+        .toml("[[route]]\npool = \"default\"\nrequest_headers = { remove = [\"X-Remote-User\"] }")
+        .start();
+    let mut sender = client(&proxy).await;
+    let mut asked = request(Method::POST, "/kept");
+    let length = "4".parse().unwrap();
+    asked.headers_mut().insert("content-length", length);
+    let (response, mut out) = sender.send_request(asked, false).unwrap();
+    out.send_data(Bytes::from_static(b"body"), false).unwrap();
+    let mut trailers = HeaderMap::new();
+    for name in ["x-sum", "x-remote-user", "x_remote_user"] {
+        trailers.insert(name, 42.into());
+    }
+    out.send_trailers(trailers).unwrap();
+    assert_eq!(response.await.unwrap().status(), 200);
+    let seen = origin.saw("/kept").trailers.unwrap();
+    let names: Vec<&str> = seen.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["x-sum"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_of_the_clients_reaches_the_backend() {
     let origin = Origin::named("a");

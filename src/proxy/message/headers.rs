@@ -18,11 +18,13 @@ use http::header::{
 use http::{StatusCode, Version};
 
 use super::identity::Identity;
-use super::survey::{ConnectionField, Survey};
+use super::spelling::reads_as;
+use super::survey::{ConnectionField, Survey, is_claim};
 use crate::config::{ClientIp, Forwarding};
 use crate::telemetry::mask::shown_in;
 
-pub(crate) use claim::{strip_certificates, strip_claims};
+use claim::strip_claims;
+pub(crate) use claim::{strip, strip_certificates};
 pub(crate) use context::{TraceContext, trace_id};
 pub(crate) use disguise::disguise;
 pub(crate) use upgrade::{is_offered, wants_upgrade};
@@ -364,8 +366,17 @@ pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-/// Removes from a trailer section what concerns one connection only.
-pub(crate) fn clean_trailers(trailers: &mut HeaderMap, named: &[HeaderName]) {
+/// Removes from a request's trailer section what concerns one connection only, and what a client may not claim. Peers that are believed
+/// say that in the head, and pass on their clients' trailers. An app may take another spelling for what is `named`.
+pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap, named: &[HeaderName]) {
+    strip(trailers, |name| {
+        is_claim(name) || named.iter().any(|gone| reads_as(name, gone.as_str()))
+    });
+    strip_hop_by_hop(trailers);
+}
+
+/// Removes from a response's trailer section what concerns one connection only.
+pub(crate) fn clean_response_trailers(trailers: &mut HeaderMap, named: &[HeaderName]) {
     for name in named {
         trailers.remove(name);
     }

@@ -117,9 +117,7 @@ impl Streamed {
                             return self.fail(BodyTrouble::Broken);
                         }
                     }
-                    headers::clean_trailers(trailers, &self.named);
-                    // Peers that are believed say it in the head, and pass on their clients' trailers.
-                    headers::strip_claims(trailers);
+                    headers::clean_request_trailers(trailers, &self.named);
                 } else if let Some(data) = frame.data_ref() {
                     self.received += data.len() as u64;
                     if self.received > self.bounds.max {
@@ -319,7 +317,7 @@ impl Relay {
                     if trailers.is_empty() && matches!(self.incoming, Inflow::Exclusive(_)) {
                         return self.broken(Trouble::Protocol);
                     }
-                    headers::clean_trailers(trailers, &self.named);
+                    headers::clean_response_trailers(trailers, &self.named);
                     last = true;
                 }
                 if last {

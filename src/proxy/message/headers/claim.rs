@@ -6,7 +6,7 @@ use crate::proxy::message::spelling::is_odd;
 use crate::proxy::message::survey::{is_certificate, is_claim};
 
 /// Removes what a client may not claim.
-pub(crate) fn strip_claims(headers: &mut HeaderMap) {
+pub(super) fn strip_claims(headers: &mut HeaderMap) {
     strip(headers, is_claim);
 }
 
