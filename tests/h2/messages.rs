@@ -167,6 +167,29 @@ fn trailers_pass_both_ways() {
 }
 
 #[test]
+fn a_checksum_that_nobody_has_announced_is_not_that_of_compressed_content() {
+    let (_origin, proxy) = lab_with(
+        behaviour::raw(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n\
+              2\r\nhi\r\n0\r\nContent-Digest: sha-256=:AAAA:\r\nX-Sum: 42\r\n\r\n",
+            behaviour::Next::Keep,
+        ),
+        "[[route]]\npath = \"/gzip\"\npool = \"default\"\ncompress = [\"gzip\"]\n[[route]]\npool = \"default\"",
+    );
+    let mut client = Client::connect(proxy.address);
+    for (path, sums) in [("/gzip", 0), ("/", 1)] {
+        let request = client
+            .request("GET", path)
+            .header("accept-encoding", "gzip");
+        let response = client.exchange(request.body(()).unwrap(), "");
+        assert_eq!(response.text() == "hi", sums == 1);
+        let trailers = response.trailers.unwrap();
+        assert_eq!(trailers.get_all("content-digest").iter().count(), sums);
+        assert_eq!(trailers["x-sum"], "42");
+    }
+}
+
+#[test]
 fn a_response_without_a_body_ends_with_its_head() {
     let (_origin, proxy) = lab(behaviour::custom(|exchange| {
         exchange.read_body();
