@@ -166,6 +166,52 @@ fn trailers_pass_both_ways() {
     assert_eq!(seen.trailers, [("x-check".to_owned(), "7".to_owned())]);
 }
 
+/// RFC 9113 8.1.1: a length that isn't the content's makes a client throw the response away, and `transfer-encoding` can't be sent at all.
+#[test]
+fn trailers_that_a_client_would_fall_over_stay_behind() {
+    let (origin, proxy) = lab(behaviour::custom(|exchange| {
+        exchange.read_body();
+        let target = exchange.head.line.split(' ').nth(1).unwrap().to_owned();
+        let trailer = target.trim_start_matches('/').replace('=', ": ");
+        exchange.send(format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n{trailer}\r\n\r\n"
+        ).as_bytes())
+    }));
+    let mut client = Client::connect(proxy.address);
+    for trailer in [
+        "Content-Length=5",
+        "Transfer-Encoding=chunked",
+        "Content-Encoding=gzip",
+        "Content-Type=image/png",
+        "Host=evil.example",
+        "Set-Cookie=a",
+        "X-Sum=1",
+    ] {
+        let request = client.request("POST", &format!("/{trailer}"));
+        let request = request.header("te", "trailers").body(()).unwrap();
+        let mut stream = client.begin(request, false);
+        stream.send("body", false);
+        let mut trailers = HeaderMap::new();
+        let (name, value) = trailer.split_once('=').unwrap();
+        if name != "Transfer-Encoding" {
+            let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+            trailers.insert(name, value.parse().unwrap());
+        }
+        stream.outgoing.send_trailers(trailers).unwrap();
+        let response = stream.response().unwrap();
+        assert_eq!(response.text(), "hi", "{trailer}");
+        let names = response.trailers.iter().flat_map(HeaderMap::keys);
+        let names: Vec<&str> = names.map(http::HeaderName::as_str).collect();
+        let expected = if name == "X-Sum" {
+            vec!["x-sum"]
+        } else {
+            vec![]
+        };
+        assert_eq!(names, expected);
+        assert_eq!(origin.saw(&format!("/{trailer}")).body, b"body");
+    }
+}
+
 #[test]
 fn a_checksum_that_nobody_has_announced_is_not_that_of_compressed_content() {
     let (_origin, proxy) = lab_with(

@@ -7,6 +7,7 @@ mod claim;
 mod context;
 mod disguise;
 mod forwarded;
+mod trailer;
 mod upgrade;
 
 use std::net::IpAddr;
@@ -18,8 +19,7 @@ use http::header::{
 use http::{StatusCode, Version};
 
 use super::identity::Identity;
-use super::spelling::reads_as;
-use super::survey::{ConnectionField, Survey, is_claim};
+use super::survey::{ConnectionField, Survey};
 use crate::config::{ClientIp, Forwarding};
 use crate::telemetry::mask::shown_in;
 
@@ -27,6 +27,7 @@ use claim::strip_claims;
 pub(crate) use claim::{strip, strip_certificates};
 pub(crate) use context::{TraceContext, trace_id};
 pub(crate) use disguise::disguise;
+pub(crate) use trailer::{clean_request_trailers, clean_response_trailers};
 pub(crate) use upgrade::{is_offered, wants_upgrade};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -364,23 +365,6 @@ pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .flat_map(|value| value.as_bytes().split(|&b| b == b','))
         .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
         .collect()
-}
-
-/// Removes from a request's trailer section what concerns one connection only, and what a client may not claim. Peers that are believed
-/// say that in the head, and pass on their clients' trailers. An app may take another spelling for what is `named`.
-pub(crate) fn clean_request_trailers(trailers: &mut HeaderMap, named: &[HeaderName]) {
-    strip(trailers, |name| {
-        is_claim(name) || named.iter().any(|gone| reads_as(name, gone.as_str()))
-    });
-    strip_hop_by_hop(trailers);
-}
-
-/// Removes from a response's trailer section what concerns one connection only.
-pub(crate) fn clean_response_trailers(trailers: &mut HeaderMap, named: &[HeaderName]) {
-    for name in named {
-        trailers.remove(name);
-    }
-    strip_hop_by_hop(trailers);
 }
 
 /// Whether the client would rather read JSON than text.

@@ -166,6 +166,21 @@ fn trailers_are_asked_for_hop_by_hop() {
 }
 
 #[test]
+fn nothing_that_comes_too_late_stays_in_a_trailer_section() {
+    let late = "content-length: 5\nTransfer-Encoding: chunked\nhost: a\ncontent-type: b\ncontent-encoding: gzip\ncontent-range: c\n\
+        set-cookie: d\ncookie: d\nauthorization: e\nproxy-authorization: e\nif-match: f\nif_none_match: f\nexpect: 100-continue\n\
+        cache-control: g\nte: trailers\ntrailer: h\nconnection: x-named\nx-named: 1\nupgrade: i\nwww-authenticate: k";
+    let sound = "x-sum: 1\ngrpc-status: 0\ngrpc-message: l\nserver-timing: m\ncontent-digest: n\netag: o\nauthentication-info: p";
+    let kept = fields(sound);
+    let mut asked = fields(&format!("{late}\n{sound}\nx-forwarded-for: q\nx_own: r"));
+    clean_request_trailers(&mut asked, &[HeaderName::from_static("x-own")]);
+    assert_eq!(asked, kept);
+    let mut answered = fields(&format!("{late}\n{sound}\nx-own: r"));
+    clean_response_trailers(&mut answered, &[HeaderName::from_static("x-own")]);
+    assert_eq!(answered, kept);
+}
+
+#[test]
 fn a_204_has_no_length_and_a_426_names_its_protocol() {
     let mut none = fields("content-length: 0\ntransfer-encoding: chunked");
     let found = Survey::of(&none);
