@@ -6,5 +6,6 @@ pub(crate) mod coding;
 pub(crate) mod headers;
 pub(crate) mod identity;
 pub(crate) mod interim;
+pub(crate) mod spelling;
 pub(crate) mod survey;
 pub(crate) mod websocket;

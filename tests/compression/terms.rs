@@ -113,6 +113,37 @@ fn what_must_not_be_compressed_passes_as_it_is() {
     }
 }
 
+/// A checksum may be known only behind what it is about.
+#[test]
+fn content_that_a_checksum_follows_passes_as_it_is() {
+    let body = text(5000, 3);
+    let origin = Origin::named("");
+    let proxy = builder(&origin).start();
+    for (name, compressed) in [
+        ("Content-Digest", false),
+        ("repr-digest", false),
+        ("Digest", false),
+        ("Content-MD5", false),
+        ("X-Digest", true),
+    ] {
+        let mut response = format!(
+            "HTTP/1.1 200 OK\r\n{HTML}\r\nTrailer: X-Sum, {name}\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n",
+            body.len()
+        )
+        .into_bytes();
+        response.extend_from_slice(&body);
+        response.extend_from_slice(format!("\r\n0\r\n{name}: AAAA\r\n\r\n").as_bytes());
+        origin.behave(behaviour::raw(response, behaviour::Next::Keep));
+        let wishes = "Accept-Encoding: gzip\r\nTE: trailers\r\nConnection: TE\r\n";
+        let answer = proxy.client().exchange(get("/", wishes));
+        let coding = answer.field("content-encoding");
+        assert_eq!(coding.is_some(), compressed, "{name}");
+        assert_eq!(answer.body == body, !compressed, "{name}");
+        let trailers = [(name.to_lowercase(), "AAAA".to_owned())];
+        assert_eq!(answer.trailers, trailers);
+    }
+}
+
 /// RFC 9110 15.4.5: a cache may have to store what a 304 says.
 #[test]
 fn a_304_varies_as_its_200_does() {

@@ -22,6 +22,8 @@ fn a_request_reaches_the_app_as_http_1_1_has_it() {
         .header("cookie", "b=2")
         .header("te", "trailers")
         .header("x-forwarded-for", "6.6.6.6")
+        .header("x.forwarded-for", "6.6.6.6")
+        .header("client.cert", ":AAAA:")
         .header("x-own", "mine");
     let response = client.exchange(request.body(()).unwrap(), "");
     assert_eq!(
@@ -49,7 +51,9 @@ fn a_request_reaches_the_app_as_http_1_1_has_it() {
     ] {
         assert_eq!(seen.field(name), Some(value), "{name}");
     }
-    assert_eq!(seen.field("transfer-encoding"), None);
+    for name in ["transfer-encoding", "x.forwarded-for", "client.cert"] {
+        assert_eq!(seen.field(name), None, "{name}");
+    }
     assert!(seen.flaws.is_empty(), "{:?}", seen.flaws);
 }
 
@@ -149,7 +153,9 @@ fn trailers_pass_both_ways() {
     stream.send("body", false);
     let mut trailers = HeaderMap::new();
     trailers.insert("x-check", "7".parse().unwrap());
-    trailers.insert("x-forwarded-for", "6.6.6.6".parse().unwrap());
+    for forged in ["x-forwarded-for", "x.forwarded-for", "x-request-id"] {
+        trailers.insert(forged, "6.6.6.6".parse().unwrap());
+    }
     stream.outgoing.send_trailers(trailers).unwrap();
     let response = stream.response().unwrap();
     assert_eq!(response.text(), "hi");
@@ -158,6 +164,75 @@ fn trailers_pass_both_ways() {
     assert_eq!(trailers.len(), 1, "{trailers:?}");
     let seen = origin.saw("/trailers");
     assert_eq!(seen.trailers, [("x-check".to_owned(), "7".to_owned())]);
+}
+
+/// RFC 9113 8.1.1: a length that isn't the content's makes a client throw the response away, and `transfer-encoding` can't be sent at all.
+#[test]
+fn trailers_that_a_client_would_fall_over_stay_behind() {
+    let (origin, proxy) = lab(behaviour::custom(|exchange| {
+        exchange.read_body();
+        let target = exchange.head.line.split(' ').nth(1).unwrap().to_owned();
+        let trailer = target.trim_start_matches('/').replace('=', ": ");
+        exchange.send(format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n{trailer}\r\n\r\n"
+        ).as_bytes())
+    }));
+    let mut client = Client::connect(proxy.address);
+    for trailer in [
+        "Content-Length=5",
+        "Transfer-Encoding=chunked",
+        "Content-Encoding=gzip",
+        "Content-Type=image/png",
+        "Host=evil.example",
+        "Set-Cookie=a",
+        "X-Sum=1",
+    ] {
+        let request = client.request("POST", &format!("/{trailer}"));
+        let request = request.header("te", "trailers").body(()).unwrap();
+        let mut stream = client.begin(request, false);
+        stream.send("body", false);
+        let mut trailers = HeaderMap::new();
+        let (name, value) = trailer.split_once('=').unwrap();
+        if name != "Transfer-Encoding" {
+            let name = http::HeaderName::from_bytes(name.as_bytes()).unwrap();
+            trailers.insert(name, value.parse().unwrap());
+        }
+        stream.outgoing.send_trailers(trailers).unwrap();
+        let response = stream.response().unwrap();
+        assert_eq!(response.text(), "hi", "{trailer}");
+        let names = response.trailers.iter().flat_map(HeaderMap::keys);
+        let names: Vec<&str> = names.map(http::HeaderName::as_str).collect();
+        let expected = if name == "X-Sum" {
+            vec!["x-sum"]
+        } else {
+            vec![]
+        };
+        assert_eq!(names, expected);
+        assert_eq!(origin.saw(&format!("/{trailer}")).body, b"body");
+    }
+}
+
+#[test]
+fn a_checksum_that_nobody_has_announced_is_not_that_of_compressed_content() {
+    let (_origin, proxy) = lab_with(
+        behaviour::raw(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n\
+              2\r\nhi\r\n0\r\nContent-Digest: sha-256=:AAAA:\r\nX-Sum: 42\r\n\r\n",
+            behaviour::Next::Keep,
+        ),
+        "[[route]]\npath = \"/gzip\"\npool = \"default\"\ncompress = [\"gzip\"]\n[[route]]\npool = \"default\"",
+    );
+    let mut client = Client::connect(proxy.address);
+    for (path, sums) in [("/gzip", 0), ("/", 1)] {
+        let request = client
+            .request("GET", path)
+            .header("accept-encoding", "gzip");
+        let response = client.exchange(request.body(()).unwrap(), "");
+        assert_eq!(response.text() == "hi", sums == 1);
+        let trailers = response.trailers.unwrap();
+        assert_eq!(trailers.get_all("content-digest").iter().count(), sums);
+        assert_eq!(trailers["x-sum"], "42");
+    }
 }
 
 #[test]

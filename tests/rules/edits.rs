@@ -135,6 +135,40 @@ fn what_was_removed_does_not_come_back_as_a_trailer() {
     assert_eq!(names(&origin.saw("/edited").trailers), ["x-other"]);
 }
 
+/// WSGI and CGI apps know `X-Debug` and `X_Debug` by one name, PHP `X.Debug` too.
+#[test]
+fn no_other_spelling_of_what_was_removed_or_set_is_left() {
+    let origin = Origin::start(behaviour::answer(200, &["X_Frame_Options: 1"], "hello"));
+    let proxy = Proxy::builder()
+        .toml(EDITS)
+        .zone("fz-1", &[&origin])
+        .start();
+    let odd = "X_Debug: 1\r\nx.debug: 2\r\nX!Env: mine\r\nX_ENV: too\r\nAccept_Encoding: gzip\r\nX_Via_Door: 0\r\nX_Debugs: 1\r\n";
+    let ask = |path: &str| {
+        proxy.client().exchange(format!(
+            "POST {path} HTTP/1.1\r\nHost: app.example\r\nTransfer-Encoding: chunked\r\n{odd}Trailer: X_Env, X.Debug, X_Other\r\n\r\n\
+             5\r\nhello\r\n0\r\nX_Env: mine\r\nX.Debug: 1\r\nX_Other: 1\r\n\r\n"
+        ))
+    };
+    let answer = ask("/edited");
+    // Clients know fields by their names.
+    assert_eq!(answer.field("x_frame_options"), Some("1"));
+    let seen = origin.saw("/edited");
+    for name in ["x_debug", "x.debug", "x!env", "x_env", "accept_encoding"] {
+        assert_eq!(seen.field(name), None, "{name}");
+    }
+    assert_eq!(seen.field("x-env"), Some("prod"));
+    assert_eq!(seen.all("x-via-door"), ["1", "2"]);
+    // What is only added to is left alone, and so is what only begins alike.
+    assert_eq!(seen.field("x_via_door"), Some("0"));
+    assert_eq!(seen.field("x_debugs"), Some("1"));
+    let names = seen.trailers.iter().map(|(name, _)| name.to_lowercase());
+    assert_eq!(names.collect::<Vec<_>>(), ["x_other"]);
+
+    ask("/other");
+    assert_eq!(origin.saw("/other").field("x_debug"), Some("1"));
+}
+
 #[test]
 fn our_own_answers_have_the_routes_fields_too() {
     let origin = Origin::named("hello");

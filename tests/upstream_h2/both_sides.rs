@@ -50,6 +50,7 @@ async fn trailers_pass_both_ways() {
     let mut trailers = HeaderMap::new();
     trailers.insert("x-sum", 42.into());
     trailers.insert("x-forwarded-for", "10.0.0.1".parse().unwrap());
+    trailers.insert("content-type", "text/plain".parse().unwrap());
     out.send_trailers(trailers).unwrap();
     let mut body = response.await.unwrap().into_body();
     assert_eq!(all(&mut body).await, b"message");
@@ -58,6 +59,32 @@ async fn trailers_pass_both_ways() {
     let seen = origin.saw("/trailers").trailers.unwrap();
     assert_eq!(seen["x-sum"], "42");
     assert!(!seen.contains_key("x-forwarded-for"), "a claim");
+    assert!(!seen.contains_key("content-type"), "too late");
+}
+
+/// A body that is small enough to be kept has trailers too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_route_removes_does_not_come_back_behind_a_small_body() {
+    let origin = Origin::named("a");
+    let proxy = builder(&[&origin])
+        .listener("h2c = true")
+        .toml("[[route]]\npool = \"default\"\nrequest_headers = { remove = [\"X-Remote-User\"] }")
+        .start();
+    let mut sender = client(&proxy).await;
+    let mut asked = request(Method::POST, "/kept");
+    let length = "4".parse().unwrap();
+    asked.headers_mut().insert("content-length", length);
+    let (response, mut out) = sender.send_request(asked, false).unwrap();
+    out.send_data(Bytes::from_static(b"body"), false).unwrap();
+    let mut trailers = HeaderMap::new();
+    for name in ["x-sum", "x-remote-user", "x_remote_user"] {
+        trailers.insert(name, 42.into());
+    }
+    out.send_trailers(trailers).unwrap();
+    assert_eq!(response.await.unwrap().status(), 200);
+    let seen = origin.saw("/kept").trailers.unwrap();
+    let names: Vec<&str> = seen.keys().map(|name| name.as_str()).collect();
+    assert_eq!(names, ["x-sum"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

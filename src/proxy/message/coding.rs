@@ -5,7 +5,7 @@
 
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, RANGE, VARY,
+    CONTENT_TYPE, ETAG, RANGE, TRAILER, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 
@@ -157,7 +157,23 @@ fn is_open(status: StatusCode, headers: &HeaderMap) -> bool {
         && !headers.contains_key(CONTENT_ENCODING)
         && !headers.contains_key(CONTENT_RANGE)
         && !DIGESTS.iter().any(|digest| headers.contains_key(digest))
+        && !announces_digest(headers)
         && !forbids(headers)
+}
+
+/// Whether a checksum follows the content.
+fn announces_digest(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRAILER)
+        && DIGESTS
+            .iter()
+            .any(|digest| lists(headers, &TRAILER, digest.as_str().as_bytes()))
+}
+
+/// Removes from the trailer section of a response that has been compressed what is not true of it any more: backends need not announce it.
+pub(crate) fn drop_digests(trailers: &mut HeaderMap) {
+    for digest in &DIGESTS {
+        trailers.remove(digest);
+    }
 }
 
 fn is_worth_it(headers: &HeaderMap, compression: &Compression) -> bool {

@@ -3,8 +3,11 @@
 //! The other order is a known hole: a client names one of our own fields in `Connection`, and the proxy deletes what it has
 //! just added (Go's `ReverseProxy.Director` was replaced because of it).
 
+mod claim;
 mod context;
+mod disguise;
 mod forwarded;
+mod trailer;
 mod upgrade;
 
 use std::net::IpAddr;
@@ -16,11 +19,15 @@ use http::header::{
 use http::{StatusCode, Version};
 
 use super::identity::Identity;
-use super::survey::{ConnectionField, Survey, is_certificate, is_claim};
+use super::survey::{ConnectionField, Survey};
 use crate::config::{ClientIp, Forwarding};
 use crate::telemetry::mask::shown_in;
 
+use claim::strip_claims;
+pub(crate) use claim::{strip, strip_certificates};
 pub(crate) use context::{TraceContext, trace_id};
+pub(crate) use disguise::disguise;
+pub(crate) use trailer::{clean_request_trailers, clean_response_trailers};
 pub(crate) use upgrade::{is_offered, wants_upgrade};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -92,6 +99,8 @@ pub(crate) fn clean_request(headers: &mut HeaderMap, found: &Survey, trusted: bo
     }
     if found.claim && !trusted {
         strip_claims(headers);
+    } else if found.odd_claim {
+        claim::strip_odd_claims(headers);
     }
 }
 
@@ -101,6 +110,9 @@ pub(crate) fn add_to_request(headers: &mut HeaderMap, found: &Survey, add: &Addi
     headers.reserve(10);
     if add.forwarding != Forwarding::XForwarded {
         forwarded::add(headers, add);
+    } else if add.trusted && found.claim {
+        // Most likely a client's: proxies that write the other fields pass it on as it is.
+        headers.remove(FORWARDED);
     }
     if add.forwarding == Forwarding::Forwarded {
         // A trusted peer's, which would end before us.
@@ -353,32 +365,6 @@ pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .flat_map(|value| value.as_bytes().split(|&b| b == b','))
         .filter_map(|option| HeaderName::from_bytes(option.trim_ascii()).ok())
         .collect()
-}
-
-/// Removes from a trailer section what concerns one connection only.
-pub(crate) fn clean_trailers(trailers: &mut HeaderMap, named: &[HeaderName]) {
-    for name in named {
-        trailers.remove(name);
-    }
-    strip_hop_by_hop(trailers);
-}
-
-/// Removes from a request's trailer section what a client may not claim: some apps merge trailers with the fields.
-pub(crate) fn strip_claims(headers: &mut HeaderMap) {
-    strip(headers, is_claim);
-}
-
-/// Removes what a peer that is believed may say of its own clients' certificates, but not of its own: that one, we have seen.
-pub(crate) fn strip_certificates(headers: &mut HeaderMap) {
-    strip(headers, is_certificate);
-}
-
-fn strip(headers: &mut HeaderMap, unwanted: fn(&str) -> bool) {
-    let names = headers.keys().filter(|name| unwanted(name.as_str()));
-    let names: Vec<HeaderName> = names.cloned().collect();
-    for name in names {
-        headers.remove(name);
-    }
 }
 
 /// Whether the client would rather read JSON than text.

@@ -3,6 +3,8 @@
 use http::Version;
 use http::header::{HOST, HeaderMap, TRANSFER_ENCODING};
 
+use super::spelling::{begins_as, is_odd, reads_as};
+
 /// What a header section holds of interest, found in one pass: a look-up by name costs a hash each, and most of these names
 /// are in hardly any message.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,6 +21,8 @@ pub(crate) struct Survey {
     pub(in crate::proxy) expect: bool,
     /// A field that claims where the request came from is there.
     pub(in crate::proxy) claim: bool,
+    /// One is there in a spelling that no proxy writes.
+    pub(in crate::proxy) odd_claim: bool,
     pub(in crate::proxy) via: bool,
     pub(in crate::proxy) tracestate: bool,
     request_id: bool,
@@ -75,7 +79,11 @@ impl Survey {
                 "tracestate" => found.tracestate = true,
                 "via" => found.via = true,
                 "accept" => found.accept = true,
-                _ => found.claim |= is_claim(name),
+                _ if is_claim(name) => {
+                    found.claim = true;
+                    found.odd_claim |= is_odd(name);
+                }
+                _ => {}
             }
         }
         found
@@ -107,35 +115,25 @@ impl Survey {
     }
 }
 
-/// Fields by which a client could claim who it is, or where its request came from. `X_Forwarded_For` is one too: it reaches a CGI-style app
-/// (WSGI, PHP) under the same name as `X-Forwarded-For`.
+/// Fields by which a client could claim who it is, or where its request came from, in any spelling that an app may take for them.
+/// `X-Request-Id` is one too: in a head, ours takes its place.
 pub(in crate::proxy) fn is_claim(name: &str) -> bool {
-    if !matches!(name.as_bytes(), [b'x' | b'f', ..] | [b'c', b'l', ..]) {
-        return false;
-    }
-    let by_name = |name: &str| match name.as_bytes() {
-        [b'x', b'-', ..] => {
-            name.starts_with("x-forwarded-") || name == "x-real-ip" || is_certificate(name)
-        }
-        [b'c', ..] => is_certificate(name),
+    // Hardly any other name gets beyond its first letters.
+    match name.as_bytes() {
+        [b'x', _, b'f', ..] => begins_as(name, "x-forwarded-"),
+        [b'x', _, b'r', ..] => reads_as(name, "x-real-ip") || reads_as(name, "x-request-id"),
+        [b'x', _, b'c', ..] | [b'c', b'l', ..] => is_certificate(name),
         [b'f', ..] => name == "forwarded" || name.starts_with("firedoor"),
         _ => false,
-    };
-    if name.contains('_') {
-        let dashed = name.replace('_', "-");
-        by_name(&dashed) || dashed == "x-request-id"
-    } else {
-        by_name(name)
     }
 }
 
 /// Fields that speak of the client's certificate (RFC 9440, and our own). Whoever ends the TLS that it was shown in is the one to
 /// write them.
 pub(in crate::proxy) fn is_certificate(name: &str) -> bool {
-    let by_name = |name: &str| {
-        name == "client-cert" || name == "client-cert-chain" || name.starts_with("x-client-cert")
-    };
-    by_name(name) || (name.contains('_') && by_name(&name.replace('_', "-")))
+    reads_as(name, "client-cert")
+        || reads_as(name, "client-cert-chain")
+        || begins_as(name, "x-client-cert")
 }
 
 /// What stands in the way of forwarding a request: it could be understood in two ways, or isn't a request to a gateway.

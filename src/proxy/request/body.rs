@@ -117,12 +117,7 @@ impl Streamed {
                             return self.fail(BodyTrouble::Broken);
                         }
                     }
-                    headers::clean_trailers(trailers, &self.named);
-                    if !self.state.trusted {
-                        headers::strip_claims(trailers);
-                    } else if self.state.is_secured() {
-                        headers::strip_certificates(trailers);
-                    }
+                    headers::clean_request_trailers(trailers, &self.named);
                 } else if let Some(data) = frame.data_ref() {
                     self.received += data.len() as u64;
                     if self.received > self.bounds.max {
@@ -322,7 +317,7 @@ impl Relay {
                     if trailers.is_empty() && matches!(self.incoming, Inflow::Exclusive(_)) {
                         return self.broken(Trouble::Protocol);
                     }
-                    headers::clean_trailers(trailers, &self.named);
+                    headers::clean_response_trailers(trailers, &self.named);
                     last = true;
                 }
                 if last {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::header::{EXPECT, HOST, HeaderMap, UPGRADE};
+use http::header::{EXPECT, HOST, HeaderMap, HeaderName, UPGRADE};
 use http::{HeaderValue, Method, Request, Uri, Version};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
@@ -236,12 +236,13 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     if found.claim && state.is_secured() {
         headers::strip_certificates(request.headers_mut());
     }
+    headers::disguise(request.headers_mut(), config.upstream.client_ip);
     let session = view
         .affinity(goal.pool)
         .map(|affinity| affinity.take(request.headers_mut()));
 
     if let Some(policy) = &policy {
-        policy.request.apply(request.headers_mut());
+        policy.request.apply_to_request(request.headers_mut());
         named.extend(policy.request.displaced());
     }
     let keyed = policy.as_ref().is_some_and(|p| p.idempotency_key);
@@ -268,7 +269,7 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     *request.body_mut() = if known_length == Some(0) {
         RequestBody::Empty
     } else if !expects && known_length.is_some_and(|length| length <= replay_buffer as u64) {
-        Box::pin(keep(state, incoming.into(), replay_buffer, bounds)).await?
+        Box::pin(keep(state, incoming.into(), replay_buffer, bounds, named)).await?
     } else {
         RequestBody::Streamed(Box::new(Streamed::new(
             incoming.into(),
@@ -298,8 +299,9 @@ async fn keep(
     incoming: ClientBody,
     max: usize,
     bounds: BodyBounds,
+    named: Vec<HeaderName>,
 ) -> Result<RequestBody, Refusal> {
-    let streamed = Streamed::new(incoming, Rc::clone(state), bounds, false, Vec::new());
+    let streamed = Streamed::new(incoming, Rc::clone(state), bounds, false, named);
     let limited = Limited::new(RequestBody::Streamed(Box::new(streamed)), max);
     match limited.collect().await {
         Ok(collected) => Ok(RequestBody::Kept(Some(Rc::new(Kept {

@@ -94,9 +94,9 @@ fn name(text: &str, item: &Item<'_>, direction: Direction) -> Option<HeaderName>
     Some(name)
 }
 
-/// Why a field is not the operator's to change. Some apps take `_` for `-`, so it counts as that.
+/// Why a field is not the operator's to change. Some apps take `_` or `.` for `-`, so whatever is no letter or digit counts as that.
 fn untouchable(name: &str, direction: Direction) -> Option<(&'static str, &'static str)> {
-    let name = name.replace('_', "-");
+    let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     match name.as_str() {
         "connection"
         | "keep-alive"

@@ -275,7 +275,14 @@ impl Outgoing {
                     Ok(_) => {}
                     Err(frame) => {
                         if let Ok(trailers) = frame.into_trailers() {
-                            let _sent = self.to.send_trailers(trailers);
+                            let sent = if trailers.is_empty() {
+                                self.to.send_data(Bytes::new(), true)
+                            } else {
+                                self.to.send_trailers(trailers)
+                            };
+                            if sent.is_err() {
+                                self.to.send_reset(Reason::CANCEL);
+                            }
                             return Poll::Ready(());
                         }
                     }

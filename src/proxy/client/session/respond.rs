@@ -187,7 +187,15 @@ async fn relay(
             }
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {
-                    let _sent = outgoing.send_trailers(trailers);
+                    let sent = if trailers.is_empty() {
+                        outgoing.send_data(Bytes::new(), true)
+                    } else {
+                        outgoing.send_trailers(trailers)
+                    };
+                    if sent.is_err() {
+                        // Without an end, and without anything else, a client might wait, or take what it has for all.
+                        return outgoing.send_reset(Reason::INTERNAL_ERROR);
+                    }
                     break;
                 }
             }

@@ -174,6 +174,8 @@ fn what_speaks_against_it_leaves_everything_alone() {
         (200, vec![html, ("content-length", "1023")]),
         (200, vec![html, ("cache-control", "public, no-transform")]),
         (200, vec![html, ("content-digest", "sha-256=:AAAA:")]),
+        (200, vec![html, ("trailer", "X-Sum, Repr-Digest")]),
+        (200, vec![html, ("trailer", "x"), ("trailer", "DIGEST")]),
         (200, vec![html, ("content-range", "bytes 0-5/10")]),
         (204, vec![html]),
         (205, vec![html]),

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use http::HeaderMap;
 use http::header::{FORWARDED, HOST, HeaderValue};
 
-use crate::config::ClientIp;
+use crate::config::{ClientIp, Forwarding};
 use crate::telemetry::mask::shown_in;
 
 use super::{Additions, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
@@ -78,7 +78,7 @@ pub(super) fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
 /// Adds what we know of the request: as the last element, after those of a peer that is believed, or alone.
 pub(super) fn add(headers: &mut HeaderMap, add: &Additions<'_>) {
     let mut chain = if add.trusted {
-        believed(headers)
+        believed(headers, add.forwarding)
     } else {
         Vec::new()
     };
@@ -107,9 +107,11 @@ pub(super) fn add(headers: &mut HeaderMap, add: &Additions<'_>) {
 }
 
 /// What the peer says, in its own words, unless they could hide ours: an open quote would take our element in. A peer that says it
-/// by `X-Forwarded-For` alone is translated (7.4).
-fn believed(headers: &HeaderMap) -> Vec<u8> {
-    if !headers.contains_key(FORWARDED) {
+/// by `X-Forwarded-For` alone is translated (7.4); where both count, so is one that says it by both: the other field may be its client's, and
+/// apps must be told of one client only.
+fn believed(headers: &HeaderMap, forwarding: Forwarding) -> Vec<u8> {
+    let doubtful = forwarding == Forwarding::Both && headers.contains_key(X_FORWARDED_FOR);
+    if doubtful || !headers.contains_key(FORWARDED) {
         return translated(headers);
     }
     let mut chain = Vec::new();

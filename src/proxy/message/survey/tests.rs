@@ -83,3 +83,62 @@ fn hosts_are_told_from_what_only_looks_like_one() {
         assert!(!is_host(bad.as_bytes()), "{bad}");
     }
 }
+
+#[test]
+fn a_claim_is_one_in_every_spelling() {
+    // RFC 9110 5.6.2: what a name may have besides letters and digits.
+    for other in "!#$%&'*+-.^_`|~".chars() {
+        let spelled = |name: &str| name.replacen('-', &other.to_string(), 1);
+        for name in [
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-real-ip",
+            "x-request-id",
+            "firedoor-zone",
+        ] {
+            let name = spelled(name);
+            assert!(is_claim(&name) && !is_certificate(&name), "{name}");
+            let name = name.replace('-', &other.to_string());
+            assert!(is_claim(&name) && !is_certificate(&name), "{name}");
+        }
+        for name in [
+            "client-cert",
+            "client-cert-chain",
+            "x-client-cert-subject",
+            "x-client-cert-sha256",
+        ] {
+            let name = spelled(name);
+            assert!(is_claim(&name) && is_certificate(&name), "{name}");
+            let name = name.replace('-', &other.to_string());
+            assert!(is_claim(&name) && is_certificate(&name), "{name}");
+        }
+        for name in [
+            "x-forwardedfor",
+            "xx-forwarded-for",
+            "x-real-ips",
+            "x-request-ids",
+            "x-request",
+            "x-frame-options",
+            "clientxcert",
+            "client-certs",
+            "clear-site-data",
+            "from",
+        ] {
+            let name = spelled(name);
+            assert!(!is_claim(&name) && !is_certificate(&name), "{name}");
+        }
+    }
+    assert!(is_claim("forwarded"));
+}
+
+proptest::proptest! {
+    /// What apps make of a name decides, and nothing else.
+    #[test]
+    fn spelling_never_decides_what_is_a_claim(
+        name in "(x|client|forwarded|[a-z])[!#$%&'*+.^_`|~-](forwarded|real|request|client|cert|[a-z]{0,3})[!#$%&'*+.^_`|~-](for|ip|id|cert|chain|[a-z]{0,3})",
+    ) {
+        let dashed = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        proptest::prop_assert_eq!(is_claim(&name), is_claim(&dashed));
+        proptest::prop_assert_eq!(is_certificate(&name), is_certificate(&dashed));
+    }
+}

@@ -14,6 +14,7 @@ use zstd::zstd_safe::CParameter;
 
 use super::{Cut, Relay, ResponseBody, Source};
 use crate::config::Coding;
+use crate::proxy::message::coding;
 use crate::worker::Turn;
 
 /// Bytes that are compressed in one go, which takes a tenth of a millisecond. Then it is the turn of others.
@@ -114,6 +115,9 @@ impl Compressed {
                     Ok(data) => self.input = data,
                     Err(next) => {
                         self.trailers = next.into_trailers().ok();
+                        if let Some(trailers) = &mut self.trailers {
+                            coding::drop_digests(trailers);
+                        }
                         return self.end();
                     }
                 },

@@ -4,6 +4,8 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use crate::config;
+use crate::proxy::message::headers;
+use crate::proxy::message::spelling::reads_as;
 use crate::proxy::request::route::normalise;
 
 /// What is done to header fields. Values are copies of this worker's own: a clone of one that is shared between workers would write
@@ -39,10 +41,23 @@ impl FieldEdits {
         }
     }
 
+    /// The same for a request, of which no other spelling of what goes or is set is left: an app may take it for that.
+    pub(crate) fn apply_to_request(&self, headers: &mut HeaderMap) {
+        headers::strip(headers, |name| {
+            self.names_displaced()
+                .any(|gone| reads_as(name, gone.as_str()))
+        });
+        self.apply(headers);
+    }
+
     /// The fields that must not come back as trailers: some apps merge those with the fields.
     pub(crate) fn displaced(&self) -> impl Iterator<Item = HeaderName> {
+        self.names_displaced().cloned()
+    }
+
+    fn names_displaced(&self) -> impl Iterator<Item = &HeaderName> {
         let set = self.0.set.iter().map(|(name, _)| name);
-        self.0.remove.iter().chain(set).cloned()
+        self.0.remove.iter().chain(set)
     }
 }
 

@@ -148,9 +148,40 @@ fn a_stranger_says_nothing_of_others_and_a_trusted_peer_does() {
     assert!(!headers.contains_key("x-forwarded-for"));
     assert!(is_https(&headers));
 
+    // Its own is followed, which is the field that most proxies write; what it passes on says nothing.
+    let headers = added(&claims, "192.0.2.7", true, Forwarding::XForwarded);
+    assert_eq!(only(&headers, "x-forwarded-for"), "192.0.2.99, 192.0.2.7");
+    assert!(!headers.contains_key("forwarded"));
+
     let headers = added(&claims, "192.0.2.7", true, Forwarding::Both);
     assert_eq!(only(&headers, "x-forwarded-for"), "192.0.2.99, 192.0.2.7");
+    let same = "for=192.0.2.99;proto=https";
+    assert_eq!(only(&headers, "forwarded"), format!("{same}, {ours}"));
+    let headers = added(&claims[..3], "192.0.2.7", true, Forwarding::Both);
     assert_eq!(only(&headers, "forwarded"), format!("{theirs}, {ours}"));
+}
+
+#[test]
+fn nobody_writes_another_spelling() {
+    let claims = [
+        ("host", "a"),
+        ("x-forwarded-for", "192.0.2.99"),
+        ("x_forwarded_for", "192.0.2.1"),
+        ("x.real-ip", "192.0.2.1"),
+        ("client_cert", ":AAAA:"),
+        ("client-cert", ":BBBB:"),
+    ];
+    for forwarding in [
+        Forwarding::XForwarded,
+        Forwarding::Forwarded,
+        Forwarding::Both,
+    ] {
+        let headers = added(&claims, "192.0.2.7", true, forwarding);
+        for odd in ["x_forwarded_for", "x.real-ip", "client_cert"] {
+            assert!(!headers.contains_key(odd), "{odd}");
+        }
+        assert_eq!(only(&headers, "client-cert"), ":BBBB:");
+    }
 }
 
 #[test]
