@@ -9,6 +9,7 @@
 mod http {
     mod access_log;
     mod bodies;
+    mod connections;
     mod errors;
     mod farewells;
     mod log_faults;

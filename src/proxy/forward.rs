@@ -13,6 +13,7 @@
 //!     line, one count.
 
 mod answer;
+mod remainder;
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -66,6 +67,9 @@ pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
         Err(refusal) => refusal.response(json, found.codings > 0, record),
     };
     state.promise::<S>(response.headers_mut());
+    if state.is_body_due() {
+        remainder::part(&mut response);
+    }
     if version == Version::HTTP_10 && response.headers().contains_key(CONNECTION) {
         // Its last: with any other version, hyper would promise a client that asks for it to keep the connection all the same.
         *response.version_mut() = Version::HTTP_10;
@@ -81,7 +85,20 @@ async fn forward<B: Body + Into<ClientBody>>(
 ) -> Result<Answer, Refusal> {
     let (head, incoming) = request.into_parts();
     let mut request = Request::from_parts(head, RequestBody::Empty);
-    let prepared = prepare(state, &mut request, incoming, found, record).await?;
+    let mut incoming = Some(incoming);
+    let prepared = match prepare(state, &mut request, &mut incoming, found, record).await {
+        Ok(prepared) => prepared,
+        Err(refusal) => {
+            if let Some(rest) = incoming
+                && state.is_body_due()
+                && !refusal.is_last()
+            {
+                // Boxed: the others would carry the room for it.
+                Box::pin(remainder::take_in(state, rest.into(), &found)).await;
+            }
+            return Err(refusal);
+        }
+    };
     let worker = &state.worker;
     let version = request.version();
     *request.version_mut() = Version::HTTP_11;
