@@ -30,7 +30,7 @@ use super::message::survey::{self, Survey};
 use super::request::attempt::{self, Lost, Rules};
 use super::request::body::{ClientBody, RequestBody, ResponseBody};
 use super::request::error::Refusal;
-use super::request::exchange::Exchange;
+use super::request::exchange::{BodyTrouble, Exchange};
 use super::request::hold::Stay;
 use super::request::prepare::prepare;
 use super::request::record::Record;
@@ -61,14 +61,21 @@ pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
         return Ok(challenge::respond(file, record));
     }
     let json = found.has_accept() && headers::prefers_json(request.headers());
+    let mut blamed = false;
     let mut response = match forward(&state, request, found, &mut record).await {
         Ok(answer) => answer.relay(&state, record),
         // With a chunked body it is the connection's last: nobody has looked at the trailers, see `Streamed`.
-        Err(refusal) => refusal.response(json, found.codings > 0, record),
+        Err(refusal) => {
+            blamed = refusal.is_last() && refusal != Refusal::Body(BodyTrouble::TooLarge);
+            refusal.response(json, found.codings > 0, record)
+        }
     };
     state.promise::<S>(response.headers_mut());
     if state.is_body_due() {
         remainder::part(&mut response);
+        if !blamed {
+            state.forgo_rest();
+        }
     }
     if version == Version::HTTP_10 && response.headers().contains_key(CONNECTION) {
         // Its last: with any other version, hyper would promise a client that asks for it to keep the connection all the same.
