@@ -16,6 +16,7 @@ mod http {
     mod farewells;
     mod lingering;
     mod log_faults;
+    mod phrases;
     mod retries;
     mod statuses;
     mod streaming;

@@ -22,6 +22,7 @@ use std::time::Instant;
 use http::header::CONNECTION;
 use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
+use hyper::ext::ReasonPhrase;
 
 use super::client::challenge;
 use super::client::stream::ClientStream;
@@ -76,6 +77,14 @@ pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
         if !blamed {
             state.forgo_rest();
         }
+    }
+    if response.status().canonical_reason().is_none()
+        && response.extensions().get::<ReasonPhrase>().is_none()
+    {
+        // hyper would write `<none>`. There need not be any (RFC 9112 4).
+        response
+            .extensions_mut()
+            .insert(ReasonPhrase::from_static(b""));
     }
     if version == Version::HTTP_10 && response.headers().contains_key(CONNECTION) {
         // Its last: with any other version, hyper would promise a client that asks for it to keep the connection all the same.
