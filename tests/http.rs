@@ -6,12 +6,17 @@
     reason = "the rooms of a test binary; a test fails by panicking"
 )]
 
+#[path = "greedy/held.rs"]
+mod held;
 mod http {
     mod access_log;
     mod bodies;
+    mod connections;
     mod errors;
     mod farewells;
+    mod lingering;
     mod log_faults;
+    mod phrases;
     mod retries;
     mod statuses;
     mod streaming;

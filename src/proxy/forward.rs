@@ -13,6 +13,7 @@
 //!     line, one count.
 
 mod answer;
+mod remainder;
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -21,6 +22,7 @@ use std::time::Instant;
 use http::header::CONNECTION;
 use http::{Request, Response, StatusCode, Version};
 use http_body::Body;
+use hyper::ext::ReasonPhrase;
 
 use super::client::challenge;
 use super::client::stream::ClientStream;
@@ -29,7 +31,7 @@ use super::message::survey::{self, Survey};
 use super::request::attempt::{self, Lost, Rules};
 use super::request::body::{ClientBody, RequestBody, ResponseBody};
 use super::request::error::Refusal;
-use super::request::exchange::Exchange;
+use super::request::exchange::{BodyTrouble, Exchange};
 use super::request::hold::Stay;
 use super::request::prepare::prepare;
 use super::request::record::Record;
@@ -60,12 +62,30 @@ pub(crate) async fn request<S: ClientStream, B: Body + Into<ClientBody>>(
         return Ok(challenge::respond(file, record));
     }
     let json = found.has_accept() && headers::prefers_json(request.headers());
+    let mut blamed = false;
     let mut response = match forward(&state, request, found, &mut record).await {
         Ok(answer) => answer.relay(&state, record),
         // With a chunked body it is the connection's last: nobody has looked at the trailers, see `Streamed`.
-        Err(refusal) => refusal.response(json, found.codings > 0, record),
+        Err(refusal) => {
+            blamed = refusal.is_last() && refusal != Refusal::Body(BodyTrouble::TooLarge);
+            refusal.response(json, found.codings > 0, record)
+        }
     };
     state.promise::<S>(response.headers_mut());
+    if state.is_body_due() {
+        remainder::part(&mut response);
+        if !blamed {
+            state.forgo_rest();
+        }
+    }
+    if response.status().canonical_reason().is_none()
+        && response.extensions().get::<ReasonPhrase>().is_none()
+    {
+        // hyper would write `<none>`. There need not be any (RFC 9112 4).
+        response
+            .extensions_mut()
+            .insert(ReasonPhrase::from_static(b""));
+    }
     if version == Version::HTTP_10 && response.headers().contains_key(CONNECTION) {
         // Its last: with any other version, hyper would promise a client that asks for it to keep the connection all the same.
         *response.version_mut() = Version::HTTP_10;
@@ -81,7 +101,20 @@ async fn forward<B: Body + Into<ClientBody>>(
 ) -> Result<Answer, Refusal> {
     let (head, incoming) = request.into_parts();
     let mut request = Request::from_parts(head, RequestBody::Empty);
-    let prepared = prepare(state, &mut request, incoming, found, record).await?;
+    let mut incoming = Some(incoming);
+    let prepared = match prepare(state, &mut request, &mut incoming, found, record).await {
+        Ok(prepared) => prepared,
+        Err(refusal) => {
+            if let Some(rest) = incoming
+                && state.is_body_due()
+                && !refusal.is_last()
+            {
+                // Boxed: the others would carry the room for it.
+                Box::pin(remainder::take_in(state, rest.into(), &found)).await;
+            }
+            return Err(refusal);
+        }
+    };
     let worker = &state.worker;
     let version = request.version();
     *request.version_mut() = Version::HTTP_11;

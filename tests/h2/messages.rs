@@ -412,6 +412,38 @@ fn what_still_comes_after_the_response_is_taken_in_for_a_moment() {
 }
 
 #[test]
+fn what_still_comes_is_taken_in_also_after_a_response_without_a_body() {
+    let answers = [
+        (403, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"),
+        (204, "HTTP/1.1 204 No Content\r\n\r\n"),
+        (
+            302,
+            "HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n",
+        ),
+    ];
+    for (status, answer) in answers {
+        let (_origin, proxy) = lab(behaviour::early(answer));
+        let mut wire = Wire::connect(proxy.address);
+        wire.send(frames::post(1, "/"));
+        wire.send(frame(DATA, 0, 1, [0; 16_383]));
+        let head = wire.until(|frame| frame.stream == 1 && frame.kind != WINDOW_UPDATE);
+        assert_eq!((head.kind, head.ends_stream()), (HEADERS, true), "{status}");
+        wire.send(frame(DATA, 0, 1, [0; 16_383]));
+        wire.send(frame(DATA, END_STREAM, 1, [0; 1000]));
+        wire.send(frames::get(3, "/"));
+        let next = wire
+            .until(|frame| frame.kind == RST_STREAM || frame.stream == 3 && frame.ends_stream());
+        assert_eq!((next.stream, next.kind), (3, HEADERS), "{status}");
+
+        let mut client = Client::connect(proxy.address);
+        let request = client.request("POST", "/").body(()).unwrap();
+        let answer = client.exchange(request, Bytes::from(vec![0; 3_000_000]));
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.field("connection"), None);
+    }
+}
+
+#[test]
 fn events_pass_as_they_come_and_both_sides_may_talk_at_once() {
     let (_origin, proxy) = lab(behaviour::custom(|exchange| {
         exchange.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");

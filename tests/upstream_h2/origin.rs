@@ -335,6 +335,7 @@ async fn answer(
     let status = match path.as_str() {
         "/204" => 204,
         "/304" => 304,
+        "/419" => 419,
         _ => 200,
     };
     let head = Response::builder()

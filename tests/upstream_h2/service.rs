@@ -116,6 +116,15 @@ fn responses_without_a_body_have_none() {
 }
 
 #[test]
+fn a_status_without_words_of_its_own_has_none() {
+    let origin = Origin::named("a");
+    let proxy = in_front_of(&[&origin]);
+    let mut client = proxy.client();
+    client.send("GET /419 HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.head().line, "HTTP/1.1 419 ");
+}
+
+#[test]
 fn trailers_come_back_to_who_asks_for_them() {
     let origin = Origin::named("a");
     let proxy = in_front_of(&[&origin]);

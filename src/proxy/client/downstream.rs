@@ -75,6 +75,8 @@ pub(crate) struct Downstream {
     whole: Cell<bool>,
     /// Somebody waits for that.
     breaking: Cell<bool>,
+    /// The last response is given before all of its request has come, for which nobody blames the client.
+    rest: Cell<bool>,
     cut: Cell<Option<Cut>>,
     sleeper: Sleeper,
 }
@@ -145,6 +147,7 @@ impl Downstream {
             owes: Cell::new(false),
             whole: Cell::new(false),
             breaking: Cell::new(false),
+            rest: Cell::new(false),
             cut: Cell::new(None),
             sleeper: Sleeper::default(),
             worker,
@@ -264,6 +267,16 @@ impl Downstream {
     /// Whether a request is being answered that has come from its beginning to its end.
     pub(crate) fn is_request_whole(&self) -> bool {
         self.whole.get()
+    }
+
+    /// The last response is given before all of the request has come: the client may go on sending what nobody wants.
+    pub(in crate::proxy) fn forgo_rest(&self) {
+        self.rest.set(true);
+    }
+
+    /// Whether the client may be in the midst of a request that has its response, and is the last.
+    pub(in crate::proxy) fn owes_rest(&self) -> bool {
+        self.rest.get()
     }
 
     /// The response has broken off: it ends in an error once hyper has sent what came before.

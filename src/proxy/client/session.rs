@@ -10,14 +10,18 @@ mod preface;
 mod respond;
 mod wire;
 
+use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::downstream::Downstream;
 use super::stream::ClientStream;
+use super::window::Window;
 use crate::proxy::request::error::Refusal;
 use crate::proxy::request::record::Record;
 use preface::Version;
@@ -55,6 +59,61 @@ pub(in crate::proxy) async fn linger<S: ClientStream>(stream: S) {
         }
     };
     let _drained_in_time = tokio::time::timeout(Duration::from_secs(1), drained).await;
+}
+
+/// For how long a client that has its last response may go on sending the rest of its request, if it does.
+const REST: Duration = Duration::from_secs(30);
+/// How long it may pause in that: little, until something of it has come.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
+
+/// As [`linger`], for who has its last response and is in the midst of its request: few clients read before they have sent all of it.
+///
+/// What comes is held to `body_timeout` as it would be if somebody wanted it, so that a connection is kept by this no longer than by an
+/// upload; and once the drain begins, no longer than a moment.
+async fn see_off<S: ClientStream>(state: &Downstream, stream: S) {
+    let stream = stream.socket();
+    let _half_closed = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
+    let limit = state.worker.limit(|limits| limits.body_timeout);
+    let window = Window::default();
+    let mut end = Instant::now() + REST;
+    let [mut pause, longer] = PAUSES;
+    let mut hurries = false;
+    while Instant::now() < end {
+        window.wait(state.worker.now(), limit);
+        let more = poll_fn(|cx| {
+            state.register(cx);
+            if !hurries && state.worker.is_draining() {
+                return Poll::Ready(Ok(false));
+            }
+            stream.poll_read_ready(cx).map_ok(|()| true)
+        });
+        let more = tokio::time::timeout_at(end.min(Instant::now() + pause), more).await;
+        if window.is_over(state.worker.now()) {
+            return;
+        }
+        match more {
+            Ok(Ok(true)) => match throw_away(stream) {
+                Ok(0) => return,
+                Ok(bytes) => {
+                    window.progress(state.worker.now(), bytes as u64);
+                    pause = longer.min(limit);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            },
+            Ok(Ok(false)) => {
+                hurries = true;
+                end = end.min(Instant::now() + PAUSES[0]);
+            }
+            Ok(Err(_)) | Err(_) => return,
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Takes some of what has come. How much; 0: nothing more will come. Not in [`see_off`], which would carry the room for it all the time.
+fn throw_away(stream: &TcpStream) -> io::Result<usize> {
+    stream.try_read(&mut [0; 16 * 1024])
 }
 
 /// Makes the close a reset.

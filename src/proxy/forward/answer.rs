@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use http::header::{CONNECTION, CONTENT_LENGTH};
 use http::{HeaderValue, Response, StatusCode, Version};
+use hyper::ext::ReasonPhrase;
 
 use crate::proxy::backend::connections::Connection;
 use crate::proxy::backend::inflow::Inflow;
@@ -63,7 +64,12 @@ impl Answer {
         if let Some(pin) = pin {
             pin.put_into(&mut parts.headers);
         }
+        // Of all that hyper has to say besides, only the backend's own words for its status.
+        let phrase = parts.extensions.remove::<ReasonPhrase>();
         parts.extensions.clear();
+        if let Some(phrase) = phrase.filter(|phrase| !phrase.as_bytes().is_empty()) {
+            parts.extensions.insert(phrase);
+        }
         parts.version = Version::HTTP_11;
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             let tunnel = Tunnel::new(connection, flight, record, &parts.headers);

@@ -219,6 +219,36 @@ impl Refusal {
         }
     }
 
+    /// Whether it ends its connection, however the request came.
+    pub(crate) fn is_last(self) -> bool {
+        match self {
+            // A client whose CONNECT failed may have sent what was meant for the tunnel already.
+            Self::Method | Self::Options => true,
+            // What follows on this connection can't be told from what belonged to the refused message.
+            Self::Flawed(_)
+            | Self::BadTarget
+            | Self::LongTarget
+            | Self::LargeHead
+            | Self::NoHttp
+            | Self::SlowHead
+            | Self::Cleartext
+            | Self::Body(_) => true,
+            Self::UnknownProtocol
+            | Self::Redirect
+            | Self::Answered(_)
+            | Self::Maintenance
+            | Self::UnknownHost
+            | Self::Misdirected
+            | Self::NoRoute
+            | Self::NoZone
+            | Self::HoldFull
+            | Self::Shed
+            | Self::Limited(_)
+            | Self::NoTunnel
+            | Self::Upstream(_) => false,
+        }
+    }
+
     /// The answer to the client, the connection's `last` if it has to be.
     pub(crate) fn response(
         self,
@@ -251,7 +281,7 @@ impl Refusal {
                 headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from(length));
             }
         }
-        if last {
+        if last || self.is_last() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         self.fields(&mut headers, policy);
@@ -330,19 +360,6 @@ impl Refusal {
             Self::Method | Self::Options => {
                 let allowed = "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS";
                 headers.insert(ALLOW, HeaderValue::from_static(allowed));
-                // A client whose CONNECT failed may have sent what was meant for the tunnel already.
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Self::Flawed(_)
-            | Self::BadTarget
-            | Self::LongTarget
-            | Self::LargeHead
-            | Self::NoHttp
-            | Self::SlowHead
-            | Self::Cleartext
-            | Self::Body(_) => {
-                // What follows on this connection can't be told from what belonged to the refused message.
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Maintenance => {
                 if let Some(Answer::Maintenance { retry_after, .. }) =
@@ -351,7 +368,15 @@ impl Refusal {
                     headers.insert(RETRY_AFTER, retry_after.clone());
                 }
             }
-            Self::Redirect
+            Self::Flawed(_)
+            | Self::BadTarget
+            | Self::LongTarget
+            | Self::LargeHead
+            | Self::NoHttp
+            | Self::SlowHead
+            | Self::Cleartext
+            | Self::Body(_)
+            | Self::Redirect
             | Self::Answered(_)
             | Self::UnknownProtocol
             | Self::UnknownHost

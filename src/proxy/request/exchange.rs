@@ -228,6 +228,12 @@ impl Exchange {
         }
     }
 
+    /// Whether hyper still waits for some of the request's body: if nobody takes that, it ends the connection after the response. Streams do
+    /// without theirs.
+    pub(crate) fn is_body_due(&self) -> bool {
+        self.stream.is_none() && !self.downstream.is_request_whole()
+    }
+
     /// Body bytes of the request that have come.
     pub(crate) fn body_bytes(&self) -> u64 {
         self.body_bytes.get()

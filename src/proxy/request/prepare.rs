@@ -124,11 +124,12 @@ impl Prepared {
 }
 
 /// Steps 2 to 4: everything that is done once, however many attempts there are.
-/// The request stays where it is, since it is large, and gets its body at the end: all of `incoming`, or what can stand for it.
+/// The request stays where it is, since it is large, and gets its body at the end: all of `incoming`, or what can stand for it. Where it is
+/// refused before, that is left.
 pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     state: &Rc<Exchange>,
     request: &mut Request<RequestBody>,
-    incoming: B,
+    incoming: &mut Option<B>,
     found: Survey,
     record: &mut Record,
 ) -> Result<Prepared, Refusal> {
@@ -209,7 +210,7 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
         Some(policy) => policy.bounds,
         None => BodyBounds::of(&config.limits),
     };
-    let known_length = incoming.size_hint().exact();
+    let known_length = incoming.as_ref().map_or(Some(0), |b| b.size_hint().exact());
     if known_length > Some(bounds.max) {
         return Err(Refusal::Body(BodyTrouble::TooLarge));
     }
@@ -266,18 +267,21 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
     let replay_buffer = config.upstream.replay_buffer;
     drop(view);
     request.extensions_mut().clear();
-    *request.body_mut() = if known_length == Some(0) {
-        RequestBody::Empty
-    } else if !expects && known_length.is_some_and(|length| length <= replay_buffer as u64) {
-        Box::pin(keep(state, incoming.into(), replay_buffer, bounds, named)).await?
-    } else {
-        RequestBody::Streamed(Box::new(Streamed::new(
-            incoming.into(),
-            Rc::clone(state),
-            bounds,
-            expects,
-            named,
-        )))
+    *request.body_mut() = match incoming.take() {
+        Some(incoming) if known_length != Some(0) => {
+            if !expects && known_length.is_some_and(|length| length <= replay_buffer as u64) {
+                Box::pin(keep(state, incoming.into(), replay_buffer, bounds, named)).await?
+            } else {
+                RequestBody::Streamed(Box::new(Streamed::new(
+                    incoming.into(),
+                    Rc::clone(state),
+                    bounds,
+                    expects,
+                    named,
+                )))
+            }
+        }
+        _ => RequestBody::Empty,
     };
     Ok(prepared)
 }

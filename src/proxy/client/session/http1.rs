@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 
-use super::{linger, reset};
+use super::{linger, reset, see_off};
 use crate::config::Limits;
 use crate::proxy::client::downstream::{Cut, Downstream};
 use crate::proxy::client::downstream_socket::DownstreamSocket;
@@ -87,6 +87,7 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
                 };
                 Box::pin(upgrade::relay(&exchange, stream, early, tunnel)).await;
             }
+            None if state.owes_rest() => Box::pin(see_off(&state, stream)).await,
             None => Box::pin(linger(stream)).await,
         },
         Ok(Err(_)) => {

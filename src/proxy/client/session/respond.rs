@@ -99,7 +99,11 @@ pub(super) async fn serve<S: ClientStream>(
             .or_insert_with(|| HeaderValue::from(length));
     }
     match respond.send_response(Response::from_parts(head, ()), ends) {
-        Ok(_) if ends => state.let_end(),
+        Ok(_) if ends => {
+            // Its backend's side holds the request's rest, which would be reset unseen.
+            drop(body);
+            state.let_end();
+        }
         Ok(outgoing) => relay(&state, alarm, outgoing, body).await,
         Err(_) => respond.send_reset(Reason::INTERNAL_ERROR),
     }
