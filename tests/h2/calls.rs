@@ -162,6 +162,30 @@ fn a_call_whose_response_breaks_off_ends_with_a_status() {
 }
 
 #[test]
+fn a_call_whose_client_falls_silent_is_ended_at_a_backend_with_http_1_1() {
+    let origin = crate::Origin::start(behaviour::early(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nmessage\r\n",
+    ));
+    let proxy = builder()
+        .toml("[limits]\nbody_timeout = \"300ms\"")
+        .zone("fz-1", &[&origin])
+        .start();
+    let mut client = Client::connect(proxy.address);
+    let request = client.request("POST", "/shop.Cart/Watch");
+    let request = request.header("content-type", CALL).body(()).unwrap();
+    let mut stream = client.begin(request, false);
+    let response = stream.response().unwrap();
+    assert_eq!(response.text(), "message");
+    let trailers = response.trailers.unwrap();
+    assert_eq!(trailers["grpc-status"], "4");
+    assert_eq!(
+        trailers["grpc-message"],
+        "The request body came too slowly."
+    );
+    assert_eq!(proxy.access_line("/shop.Cart/Watch")["termination"], "cD");
+}
+
+#[test]
 fn firedoors_own_answers_have_the_routes_fields_too() {
     let origin = crate::Origin::start(behaviour::echo());
     let proxy = builder()

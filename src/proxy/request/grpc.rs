@@ -107,13 +107,13 @@ pub(crate) fn response(refusal: Refusal, record: Box<Record>) -> Response<Respon
     response
 }
 
-/// The end of a call whose response has broken off: without it, a client would take the reset that it gets for a fault of its own
-/// library's.
-pub(crate) fn broken_off() -> HeaderMap {
-    let message = HeaderValue::from_static(Refusal::Upstream(Trouble::Reset).text());
+/// The end of a call whose response has broken off, because its request did if there is a `fault`: without it, a client would take the
+/// reset that it gets for a fault of its own library's.
+pub(crate) fn broken_off(fault: Option<BodyTrouble>) -> HeaderMap {
+    let cause = fault.map_or(Refusal::Upstream(Trouble::Reset), Refusal::Body);
     HeaderMap::from_iter([
-        (GRPC_STATUS, HeaderValue::from(Code::Unavailable as u16)),
-        (GRPC_MESSAGE, message),
+        (GRPC_STATUS, HeaderValue::from(code(cause) as u16)),
+        (GRPC_MESSAGE, HeaderValue::from_static(cause.text())),
     ])
 }
 
