@@ -13,6 +13,8 @@ mod calls;
 mod client;
 #[path = "h2/clocks.rs"]
 mod clocks;
+#[path = "h2/compression.rs"]
+mod compression;
 #[path = "h2/drains.rs"]
 mod drains;
 #[path = "h2/floods.rs"]

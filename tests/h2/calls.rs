@@ -1,9 +1,13 @@
 //! gRPC calls: firedoor's own errors come as `grpc-status`, and to nobody else.
 
-use bytes::Bytes;
+use std::time::Duration;
 
-use crate::client::{Client, Response};
+use bytes::Bytes;
+use h2::client::Builder;
+
+use crate::client::{Client, Response, wait};
 use crate::support::behaviour;
+use crate::support::wait::{PATIENCE, eventually};
 use crate::{builder, lab, lab_with};
 
 const CALL: &str = "application/grpc+proto";
@@ -159,6 +163,66 @@ fn a_call_whose_response_breaks_off_ends_with_a_status() {
     assert_eq!(trailers["grpc-status"], "14");
     assert!(!trailers["grpc-message"].is_empty());
     assert_eq!(proxy.access_line("/shop.Cart/Watch")["termination"], "SD");
+}
+
+#[test]
+fn a_call_whose_client_falls_silent_is_ended_at_a_backend_with_http_1_1() {
+    let origin = crate::Origin::start(behaviour::early(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nmessage\r\n",
+    ));
+    let proxy = builder()
+        .toml("[limits]\nbody_timeout = \"300ms\"")
+        .zone("fz-1", &[&origin])
+        .start();
+    let mut client = Client::connect(proxy.address);
+    let request = client.request("POST", "/shop.Cart/Watch");
+    let request = request.header("content-type", CALL).body(()).unwrap();
+    let mut stream = client.begin(request, false);
+    let response = stream.response().unwrap();
+    assert_eq!(response.text(), "message");
+    let trailers = response.trailers.unwrap();
+    assert_eq!(trailers["grpc-status"], "4");
+    assert_eq!(
+        trailers["grpc-message"],
+        "The request body came too slowly."
+    );
+    assert_eq!(proxy.access_line("/shop.Cart/Watch")["termination"], "cD");
+}
+
+/// Without any leave at all, and in the middle of a message; whether the client has said all that it has to say or not.
+#[test]
+fn a_call_whose_client_does_not_take_the_response_ends_with_a_deadline() {
+    let (origin, proxy) = lab_with(
+        behaviour::early_events(Duration::ZERO),
+        "[limits]\nwrite_timeout = \"300ms\"",
+    );
+    for (window, ends) in [(0, true), (10, true), (1000, false)] {
+        let builder = Builder::new().initial_window_size(window).clone();
+        let mut client = Client::connect_with(proxy.address, &builder);
+        let path = format!("/shop.Cart/Watch{window}");
+        let request = client.request("POST", &path);
+        let request = request.header("content-type", CALL).body(()).unwrap();
+        let mut stream = client.begin(request, ends);
+        assert_eq!(stream.head().status(), 200);
+        let mut incoming = stream.incoming.take().unwrap();
+        let (mut taken, mut trailers) = (0, None);
+        wait(async {
+            while let Some(data) = incoming.data().await {
+                taken += data.unwrap().len();
+            }
+            trailers = incoming.trailers().await.unwrap();
+        });
+        assert_eq!(taken, window as usize);
+        let trailers = trailers.unwrap();
+        assert_eq!(trailers["grpc-status"], "4");
+        let text = "The client took the response too slowly.";
+        assert_eq!(trailers["grpc-message"], text);
+        assert_eq!(proxy.access_line(&path)["termination"], "cD");
+        assert!(!client.has_ended());
+    }
+    eventually(PATIENCE, "the backend is free", || {
+        origin.open_connections() == 0
+    });
 }
 
 #[test]

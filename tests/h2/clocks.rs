@@ -86,7 +86,7 @@ fn a_stream_that_is_not_read_is_reset_and_the_others_go_on() {
     let (code, after) = reset.unwrap();
     assert_eq!(code, CANCEL);
     assert!(after >= Duration::from_millis(2900), "{after:?}");
-    assert_eq!(proxy.access_line("/unread")["termination"], "CD");
+    assert_eq!(proxy.access_line("/unread")["termination"], "cD");
     assert_eq!(origin.seen_for("/unread").len(), 1);
 }
 
@@ -189,7 +189,7 @@ fn a_client_that_reads_nothing_at_all_is_cut() {
         .send(frames::get(1, "/unread"));
     crate::support::eventually(PATIENCE, "it has begun", || origin.count() == 1);
     crate::support::eventually(PATIENCE, "it is cut", || origin.open_connections() == 0);
-    assert_eq!(proxy.access_line("/unread")["termination"], "CD");
+    assert_eq!(proxy.access_line("/unread")["termination"], "cD");
 }
 
 #[test]
@@ -271,4 +271,41 @@ fn a_long_stream_outlives_all_of_these() {
         stream.data();
     }
     assert!(!client.has_ended());
+}
+
+#[test]
+fn who_takes_the_response_may_be_silent_meanwhile() {
+    let (_origin, proxy) = lab_with(
+        behaviour::early_events(Duration::from_millis(50)),
+        "[limits]\nbody_timeout = \"2s\"",
+    );
+    let mut client = Client::connect(proxy.address);
+    let request = client.request("POST", "/events").body(()).unwrap();
+    let mut stream = client.begin(request, false);
+    stream.head();
+    let mut older = proxy.client();
+    older.send("POST /events HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    older.head();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        stream.data();
+        older.some(PATIENCE).unwrap();
+    }
+}
+
+#[test]
+fn where_neither_side_says_anything_more_the_client_is_told_to_have_been_too_slow() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\na part\r\n";
+    let (_origin, proxy) = lab_with(behaviour::early(head), "[limits]\nbody_timeout = \"300ms\"");
+    let mut client = Client::connect(proxy.address);
+    let request = client.request("POST", "/new").body(()).unwrap();
+    let mut stream = client.begin(request, false);
+    stream.head();
+    assert_eq!(stream.data(), "a part");
+    assert!(stream.try_data().expect("an error").is_err());
+    assert_eq!(proxy.access_line("/new")["termination"], "cD");
+    let mut older = proxy.client();
+    older.send("POST /old HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    assert!(older.response_within("POST", PATIENCE).is_err());
+    assert_eq!(proxy.access_line("/old")["termination"], "cD");
 }

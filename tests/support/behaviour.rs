@@ -172,14 +172,24 @@ pub fn drip(body: impl AsRef<[u8]>, step: usize, pause: Duration) -> Behaviour {
 pub fn events(pause: Duration) -> Behaviour {
     custom(move |exchange| {
         exchange.read_body();
-        let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-        let mut next = exchange.send(head);
-        while next == Next::Keep {
-            next = exchange.send(&chunk(b"data: still here\n\n"));
-            std::thread::sleep(pause);
-        }
-        Next::Close
+        talk(exchange, pause)
     })
+}
+
+/// The same, without waiting for the request's body.
+pub fn early_events(pause: Duration) -> Behaviour {
+    custom(move |exchange| talk(exchange, pause))
+}
+
+fn talk(exchange: &mut Exchange<'_>, pause: Duration) -> Next {
+    let head =
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut next = exchange.send(head);
+    while next == Next::Keep {
+        next = exchange.send(&chunk(b"data: still here\n\n"));
+        std::thread::sleep(pause);
+    }
+    Next::Close
 }
 
 /// Thinks for `pause`, then does as `then` does.

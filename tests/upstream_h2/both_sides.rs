@@ -176,3 +176,42 @@ async fn a_response_that_has_no_body_brings_none() {
     let (response, _) = sender.send_request(again, true).unwrap();
     assert_eq!(response.await.unwrap().status(), 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grpc_call_may_be_silent_for_longer_than_a_body() {
+    let origin = Origin::named("a");
+    let builder = builder(&[&origin]).listener("h2c = true");
+    let proxy = builder
+        .server("workers = 1")
+        .toml("[limits]\nbody_timeout = \"300ms\"")
+        .start();
+    let call = |path| {
+        let mut asked = request(Method::POST, path);
+        let kind = "application/grpc".parse().unwrap();
+        asked.headers_mut().insert("content-type", kind);
+        asked
+    };
+    let mut sender = client(&proxy).await;
+    let (response, mut out) = sender.send_request(call("/both"), false).unwrap();
+    let mut body = response.await.unwrap().into_body();
+    let mut sender = sender.ready().await.unwrap();
+    let (unanswered, mut rest) = sender.send_request(call("/echo"), false).unwrap();
+    eventually(PATIENCE, "it is under way", || origin.seen().len() == 2);
+
+    // Others that fall silent after these have to end.
+    let mut sender = sender.ready().await.unwrap();
+    let asked = request(Method::POST, "/both?no-call");
+    let (response, _out) = sender.send_request(asked, false).unwrap();
+    let mut ended = response.await.unwrap().into_body();
+    assert!(ended.data().await.unwrap().is_err());
+    assert_eq!(proxy.access_line("/both")["termination"], "cD");
+    let mut sender = sender.ready().await.unwrap();
+    let asked = request(Method::POST, "/echo?no-call");
+    let (response, _out) = sender.send_request(asked, false).unwrap();
+    assert_eq!(response.await.unwrap().status(), 408);
+
+    out.send_data(Bytes::from_static(b"more"), true).unwrap();
+    assert_eq!(body.data().await.unwrap().unwrap(), "MORE");
+    rest.send_data(Bytes::from_static(b"late"), true).unwrap();
+    assert_eq!(unanswered.await.unwrap().status(), 200);
+}

@@ -298,7 +298,7 @@ async fn answer(
             }
             let mut trailers = HeaderMap::new();
             trailers.insert("grpc-status", 0.into());
-            out.send_trailers(trailers).unwrap();
+            let _ended = out.send_trailers(trailers);
             return;
         }
         _ => {}

@@ -64,6 +64,8 @@ pub(crate) struct Downstream {
     /// What only a connection with HTTP/2 has.
     streams: streams::Streams,
     write: Window,
+    /// The client has taken some of what was sent to it.
+    taken: Cell<bool>,
     /// Interim responses that are on their way to the client.
     interim_out: RefCell<Vec<u8>>,
     /// hyper has nothing left to send.
@@ -142,6 +144,7 @@ impl Downstream {
             due: Cell::new(due),
             streams: streams::Streams::default(),
             write: Window::default(),
+            taken: Cell::new(false),
             interim_out: RefCell::default(),
             flushed: Cell::new(true),
             owes: Cell::new(false),
@@ -220,11 +223,19 @@ impl Downstream {
                 let limit = self.worker.limit(|limits| limits.write_timeout);
                 self.write.wait(self.worker.now(), limit);
             }
-            Poll::Ready(Ok(bytes)) if self.write.due.get() != 0 => {
-                self.write.progress(self.worker.now(), *bytes as u64);
+            Poll::Ready(Ok(bytes)) => {
+                self.taken.set(true);
+                if self.write.due.get() != 0 {
+                    self.write.progress(self.worker.now(), *bytes as u64);
+                }
             }
-            Poll::Ready(_) => {}
+            Poll::Ready(Err(_)) => {}
         }
+    }
+
+    /// Whether the client has taken anything since this was last asked.
+    pub(in crate::proxy) fn has_taken(&self) -> bool {
+        self.taken.take()
     }
 
     pub(crate) fn has_flushed(&self) {

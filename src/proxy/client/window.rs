@@ -17,14 +17,17 @@ pub(in crate::proxy) struct Window {
     /// Stopped with too little progress: how much of it is left.
     left: Cell<u64>,
     moved: Cell<u64>,
+    /// Milliseconds of a whole one.
+    length: Cell<u64>,
 }
 
 impl Window {
     /// The other side keeps us waiting.
     pub(in crate::proxy) fn wait(&self, now: u64, length: Duration) {
         if self.due.get() == 0 {
+            self.length.set(millis(length));
             let left = match self.left.get() {
-                0 => millis(length),
+                0 => self.length.get(),
                 left => left,
             };
             self.due.set(now + left);
@@ -43,6 +46,14 @@ impl Window {
                 self.left.set(due.saturating_sub(now).max(1));
             }
             self.moved.set(moved);
+        }
+    }
+
+    /// What moves the other way shows that somebody is there: a stretch that is running begins anew.
+    pub(in crate::proxy) fn renew(&self, now: u64) {
+        self.left.set(0);
+        if self.due.get() != 0 {
+            self.due.set(now + self.length.get());
         }
     }
 

@@ -133,6 +133,7 @@ pub(crate) async fn send(
     request: Request<RequestBody>,
     rules: Rules,
 ) -> Result<Response<Inflow>, Lost> {
+    state.heads_for(matches!(connection, Connection::Shared(_)));
     let connection = match connection {
         Connection::Exclusive(connection) => connection,
         // Boxed: requests over HTTP/1.1 would carry the room for it. Those go on here, since a function of their own would have all of the

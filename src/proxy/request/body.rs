@@ -251,8 +251,9 @@ impl Body for ResponseBody {
                 Poll::Ready(Some(Ok(frame))) => {
                     record.sent(frame.data_ref().map_or(0, Bytes::len));
                 }
-                Poll::Ready(Some(Err(_))) => match this.source.relay() {
-                    Some(relay) if relay.is_clients_fault() => record.ended("CD"),
+                Poll::Ready(Some(Err(_))) => match this.source.relay().map(Relay::fault) {
+                    Some(Some(BodyTrouble::TooSlow)) => record.ended("cD"),
+                    Some(Some(_)) => record.ended("CD"),
                     _ => record.broke_off(),
                 },
             }
@@ -342,14 +343,14 @@ impl Relay {
         }
     }
 
-    /// Whether the exchange broke because the request's body did.
-    fn is_clients_fault(&self) -> bool {
-        self.state.body_trouble.get().is_some()
+    /// How the request's body ended, if that is why the exchange broke.
+    fn fault(&self) -> Option<BodyTrouble> {
+        self.state.body_trouble.get()
     }
 
     fn broken(&mut self, trouble: Trouble) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         self.connection = None;
-        if !self.is_clients_fault() {
+        if self.fault().is_none() {
             self.state.worker.report(self.flight.upstream(), trouble);
         }
         if self.ends_by_close {

@@ -32,6 +32,8 @@ pub(crate) struct Exchange {
     /// Body bytes of the request that have come.
     body_bytes: Cell<u64>,
     body: Window,
+    /// It may take as long as it likes to come.
+    unhurried: Cell<bool>,
     /// What the request itself waits for (connect, head, hold) wants to look at its clock then. Worker milliseconds, as all of these; 0: none.
     request_due: Cell<u64>,
     /// The body wants to look at its clock then.
@@ -108,6 +110,7 @@ impl Exchange {
             body_trouble: Cell::new(None),
             body_bytes: Cell::new(0),
             body: Window::default(),
+            unhurried: Cell::new(false),
             request_due: Cell::new(0),
             body_due: Cell::new(0),
             watches: Cell::new(false),
@@ -123,6 +126,7 @@ impl Exchange {
             self.downstream.begin_request(whole);
         }
         self.body.end();
+        self.unhurried.set(false);
         self.body_due.set(0);
         self.continued.set(false);
         self.answering.set(false);
@@ -133,6 +137,7 @@ impl Exchange {
     /// The response head is on its way.
     pub(crate) fn begin_answer(&self) {
         self.answering.set(true);
+        self.body.renew(self.worker.now());
     }
 
     /// The response has broken off: it ends in an error once what came before has been sent.
@@ -167,6 +172,12 @@ impl Exchange {
     /// The backend wants more of the request body, and the client hasn't sent it. `limit`: how long that may last.
     pub(crate) fn body_wait(&self, limit: Duration) {
         self.body.wait(self.worker.now(), limit);
+    }
+
+    /// The request goes to a backend now. `shared`: by HTTP/2, where a call of gRPC takes no place from others by being silent, and where
+    /// how long one may last is for its two ends to say. A backend with HTTP/1.1 may have one process for each request.
+    pub(crate) fn heads_for(&self, shared: bool) {
+        self.unhurried.set(shared && self.is_grpc());
     }
 
     /// Whether the request waits for its own client.
@@ -239,8 +250,13 @@ impl Exchange {
         self.body_bytes.get()
     }
 
+    /// Whether its client has been silent for too long. It isn't while it takes the response: then it may have nothing to say.
     pub(crate) fn is_body_overdue(&self) -> bool {
-        self.body.is_over(self.worker.now())
+        let now = self.worker.now();
+        if self.stream.is_none() && self.answering.get() && self.downstream.has_taken() {
+            self.body.renew(now);
+        }
+        !self.unhurried.get() && self.body.is_over(now)
     }
 
     /// The request looks at its clock at `due`, and at every new snapshot.
@@ -310,7 +326,9 @@ impl Exchange {
     /// So much of the body is on its way to the client, or in a socket that has a clock of its own.
     pub(crate) fn write_progress(&self, bytes: usize) {
         if let Some(stream) = &self.stream {
-            stream.write.progress(self.worker.now(), bytes as u64);
+            let now = self.worker.now();
+            stream.write.progress(now, bytes as u64);
+            self.body.renew(now);
         }
         self.downstream.relay(bytes);
     }

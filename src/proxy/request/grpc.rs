@@ -107,13 +107,23 @@ pub(crate) fn response(refusal: Refusal, record: Box<Record>) -> Response<Respon
     response
 }
 
-/// The end of a call whose response has broken off: without it, a client would take the reset that it gets for a fault of its own
-/// library's.
-pub(crate) fn broken_off() -> HeaderMap {
-    let message = HeaderValue::from_static(Refusal::Upstream(Trouble::Reset).text());
+/// The end of a call whose response has broken off, because its request did if there is a `fault`: without it, a client would take the
+/// reset that it gets for a fault of its own library's.
+pub(crate) fn broken_off(fault: Option<BodyTrouble>) -> HeaderMap {
+    let cause = fault.map_or(Refusal::Upstream(Trouble::Reset), Refusal::Body);
+    end(code(cause), cause.text())
+}
+
+/// The end of a call whose client has not taken its response for `write_timeout`.
+pub(crate) fn not_taken() -> HeaderMap {
+    let text = "The client took the response too slowly.";
+    end(Code::DeadlineExceeded, text)
+}
+
+fn end(code: Code, text: &'static str) -> HeaderMap {
     HeaderMap::from_iter([
-        (GRPC_STATUS, HeaderValue::from(Code::Unavailable as u16)),
-        (GRPC_MESSAGE, message),
+        (GRPC_STATUS, HeaderValue::from(code as u16)),
+        (GRPC_MESSAGE, HeaderValue::from_static(text)),
     ])
 }
 

@@ -153,7 +153,7 @@ impl Policy {
         let room = |coding| {
             // HEAD has the fields of GET, and no body (RFC 9110 9.3.2).
             if !record.is_head() {
-                compressor = Compressor::new(coding);
+                compressor = Compressor::new(coding, record.state());
             }
             record.is_head() || compressor.is_some()
         };

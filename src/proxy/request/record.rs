@@ -338,6 +338,8 @@ impl Record {
             (Some(Cut::Drain), 0) => "PH",
             (Some(Cut::Drain), _) => "PD",
             (_, 0) => "CH",
+            (Some(Cut::Write), _) => "cD",
+            _ if self.state.is_overdue() => "cD",
             _ => "CD",
         }
     }

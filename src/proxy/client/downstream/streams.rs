@@ -26,6 +26,8 @@ pub(super) struct Streams {
     leaving: Cell<bool>,
     /// It sends much, and in large frames.
     uploading: Cell<bool>,
+    /// Responses whose bodies are compressed now. There is no more than one with HTTP/1.1.
+    compressed: Cell<usize>,
 }
 
 impl Streams {
@@ -151,6 +153,21 @@ impl Downstream {
 
     pub(in crate::proxy) fn is_uploading(&self) -> bool {
         self.streams.uploading.get()
+    }
+
+    /// The body of a response is compressed from here on.
+    pub(in crate::proxy) fn begin_compressed_body(&self) {
+        self.streams.compressed.set(self.compressed_bodies() + 1);
+    }
+
+    /// It has ended.
+    pub(in crate::proxy) fn end_compressed_body(&self) {
+        self.streams.compressed.set(self.compressed_bodies() - 1);
+    }
+
+    /// Bodies of its responses that are compressed now.
+    pub(in crate::proxy) fn compressed_bodies(&self) -> usize {
+        self.streams.compressed.get()
     }
 
     /// Whether a header block has begun and not ended.

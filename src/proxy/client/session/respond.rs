@@ -30,7 +30,7 @@ use crate::proxy::request::body::{ClientBody, ResponseBody};
 use crate::proxy::request::exchange::Exchange;
 use crate::proxy::request::{grpc, upgrade};
 
-/// For how long the rest of a request is taken in after its response.
+/// For how long the rest of a request is taken in after its response, and a call that ends early has its stream.
 const LINGER: Duration = Duration::from_secs(3);
 
 /// Serves one stream to its end.
@@ -168,7 +168,7 @@ async fn relay(
         let frame = match next.await {
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) if state.is_grpc() => {
-                let _sent = outgoing.send_trailers(grpc::broken_off());
+                let _sent = outgoing.send_trailers(grpc::broken_off(state.body_trouble.get()));
                 break;
             }
             Ok(Some(Err(_))) => return outgoing.send_reset(Reason::INTERNAL_ERROR),
@@ -185,8 +185,15 @@ async fn relay(
         }
         match frame.into_data() {
             Ok(data) => {
-                if let Err(left) = send(state, alarm, &mut outgoing, data, last).await {
-                    return left.note(state, &mut outgoing);
+                match send(state, alarm, &mut outgoing, data, last).await {
+                    Ok(()) => {}
+                    Err(Left::CalledOff) => return state.called_off(),
+                    Err(Left::Overdue) if state.is_grpc() => {
+                        // The backend is free, and the log has its line.
+                        drop(body);
+                        return Box::pin(give_up(outgoing)).await;
+                    }
+                    Err(Left::Overdue) => return outgoing.send_reset(Reason::CANCEL),
                 }
             }
             Err(frame) => {
@@ -215,13 +222,15 @@ enum Left {
     Overdue,
 }
 
-impl Left {
-    fn note(self, state: &Exchange, outgoing: &mut SendStream<Bytes>) {
-        match self {
-            Self::CalledOff => state.called_off(),
-            Self::Overdue => outgoing.send_reset(Reason::CANCEL),
-        }
-    }
+/// Ends a call whose client doesn't take its response. A reset with CANCEL would say that the caller has cancelled it; trailers can be sent
+/// without leave (RFC 9113 5.2.1).
+async fn give_up(mut outgoing: SendStream<Bytes>) {
+    let _sent = outgoing.send_trailers(grpc::not_taken());
+    let reset = poll_fn(|cx| outgoing.poll_reset(cx));
+    let _reset_or_late = tokio::time::timeout(LINGER, reset).await;
+    // Not seen by who has the trailers. But a client that has made its window smaller meanwhile keeps what h2 had been given before,
+    // and the trailers behind it, from ever going out.
+    outgoing.send_reset(Reason::CANCEL);
 }
 
 /// Sends `data`, piece by piece, as the client gives leave.

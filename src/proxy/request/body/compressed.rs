@@ -3,8 +3,9 @@
 //! Nothing is held back: when the backend pauses, all that it has sent goes out. Nothing is hurried either: as long as the
 //! client doesn't read, the backend isn't read. A response that breaks off still does, and its coding has no end.
 
-use std::cell::Cell;
 use std::io::{self, Write};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -15,42 +16,61 @@ use zstd::zstd_safe::CParameter;
 use super::{Cut, Relay, ResponseBody, Source};
 use crate::config::Coding;
 use crate::proxy::message::coding;
+use crate::proxy::request::exchange::Exchange;
 use crate::worker::Turn;
 
 /// Bytes that are compressed in one go, which takes a tenth of a millisecond. Then it is the turn of others.
 const PIECE: usize = 16 * 1024;
 
-/// Bodies that one worker compresses at once, at 130 (gzip) to 720 KiB (br) each. More of them go as they are.
+/// Bodies that are compressed at once, whichever worker does it: each takes memory for as long as its client likes. More of them go as
+/// they are.
 const AT_ONCE: usize = 256;
 
-thread_local! {
-    /// Bodies that this worker, which is a thread, compresses now.
-    static UNDER_WAY: Cell<usize> = const { Cell::new(0) };
+/// Of these, those of one client connection: who leaves all its streams unread must not have all the places.
+const OF_ONE_CLIENT: usize = 16;
+
+/// Bodies that are compressed now.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
+/// One of the places for them.
+struct Place(Rc<Exchange>);
+
+impl Place {
+    fn take(state: Rc<Exchange>) -> Option<Self> {
+        if state.compressed_bodies() >= OF_ONE_CLIENT {
+            return None;
+        }
+        if UNDER_WAY.fetch_add(1, Ordering::Relaxed) >= AT_ONCE {
+            UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        state.begin_compressed_body();
+        Some(Self(state))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.end_compressed_body();
+        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What it takes to compress one body.
 pub(crate) struct Compressor {
     /// `None` after its end.
     encoder: Option<Encoder>,
+    _place: Place,
 }
 
 impl Compressor {
-    /// `None`: there is no room for another one.
-    pub(crate) fn new(coding: Coding) -> Option<Self> {
-        if UNDER_WAY.get() >= AT_ONCE {
-            return None;
-        }
-        let encoder = Encoder::new(coding).ok()?;
-        UNDER_WAY.set(UNDER_WAY.get() + 1);
+    /// For a response to the request of `state`. `None`: there is no room for another one.
+    pub(crate) fn new(coding: Coding, state: Rc<Exchange>) -> Option<Self> {
+        let place = Place::take(state)?;
         Some(Self {
-            encoder: Some(encoder),
+            encoder: Some(Encoder::new(coding).ok()?),
+            _place: place,
         })
-    }
-}
-
-impl Drop for Compressor {
-    fn drop(&mut self) {
-        UNDER_WAY.set(UNDER_WAY.get() - 1);
     }
 }
 
@@ -149,8 +169,34 @@ fn frame(out: io::Result<Vec<u8>>) -> Polled {
 /// br 115 MB/s to 30 %, gzip 160 MB/s to 29 %.
 enum Encoder {
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
-    Brotli(Box<brotli::CompressorWriter<Vec<u8>>>),
+    Brotli(Box<Brotli>),
     Gzip(flate2::write::GzEncoder<Vec<u8>>),
+}
+
+/// Bytes after which what `br` has gathered goes out. By itself it gathers up to twice its window, and takes twice as much room for what
+/// comes out, anew whenever there is more: 850 KiB for a client instead of 660, to save one byte in two hundred.
+const BROTLI_BLOCK: usize = 32 * 1024;
+
+/// An encoder that gathers no more than [`BROTLI_BLOCK`].
+struct Brotli {
+    writer: brotli::CompressorWriter<Vec<u8>>,
+    gathered: usize,
+}
+
+impl Write for Brotli {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        let taken = self.writer.write(piece)?;
+        self.gathered += taken;
+        if self.gathered >= BROTLI_BLOCK {
+            self.flush()?;
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.gathered = 0;
+        self.writer.flush()
+    }
 }
 
 impl Encoder {
@@ -164,12 +210,10 @@ impl Encoder {
                 encoder.set_parameter(CParameter::ChainLog(15))?;
                 Self::Zstd(encoder)
             }
-            Coding::Brotli => Self::Brotli(Box::new(brotli::CompressorWriter::new(
-                Vec::new(),
-                4096,
-                3,
-                17,
-            ))),
+            Coding::Brotli => Self::Brotli(Box::new(Brotli {
+                writer: brotli::CompressorWriter::new(Vec::new(), 4096, 3, 16),
+                gathered: 0,
+            })),
             Coding::Gzip => Self::Gzip(flate2::write::GzEncoder::new(
                 Vec::new(),
                 flate2::Compression::new(3),
@@ -193,7 +237,7 @@ impl Encoder {
     fn finish(self) -> io::Result<Vec<u8>> {
         match self {
             Self::Zstd(encoder) => encoder.finish(),
-            Self::Brotli(encoder) => Ok(encoder.into_inner()),
+            Self::Brotli(encoder) => Ok(encoder.writer.into_inner()),
             Self::Gzip(encoder) => encoder.finish(),
         }
     }
@@ -201,7 +245,7 @@ impl Encoder {
     fn writer(&mut self) -> &mut dyn Write {
         match self {
             Self::Zstd(encoder) => encoder,
-            Self::Brotli(encoder) => encoder,
+            Self::Brotli(encoder) => encoder.as_mut(),
             Self::Gzip(encoder) => encoder,
         }
     }
@@ -209,7 +253,7 @@ impl Encoder {
     fn take(&mut self) -> Vec<u8> {
         std::mem::take(match self {
             Self::Zstd(encoder) => encoder.get_mut(),
-            Self::Brotli(encoder) => encoder.get_mut(),
+            Self::Brotli(encoder) => encoder.writer.get_mut(),
             Self::Gzip(encoder) => encoder.get_mut(),
         })
     }
@@ -268,14 +312,16 @@ mod tests {
         }
     }
 
+    /// What a client that reads slowly may hold.
     #[test]
-    fn a_worker_compresses_so_many_bodies_at_once_and_no_more() {
-        let mut under_way: Vec<Compressor> = Vec::new();
-        while let Some(compressor) = Compressor::new(Coding::Gzip) {
-            under_way.push(compressor);
+    fn brotli_gives_out_what_it_has_gathered_before_that_is_much() {
+        let mut encoder = Encoder::new(Coding::Brotli).unwrap();
+        for _ in 0..4 {
+            let mut out = Vec::new();
+            for _ in 0..BROTLI_BLOCK / PIECE {
+                out.extend(encoder.write(&[b'a'; PIECE]).unwrap());
+            }
+            assert!(!out.is_empty());
         }
-        assert_eq!(under_way.len(), AT_ONCE);
-        under_way.pop();
-        assert!(Compressor::new(Coding::Zstd).is_some());
     }
 }

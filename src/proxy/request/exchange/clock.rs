@@ -6,7 +6,7 @@ impl Exchange {
     /// Looks at the clock: wakes the task if something is due.
     pub(crate) fn sweep(&self, now: u64) {
         let is_due = |due: u64| due != 0 && now >= due;
-        if self.body.is_over(now) || is_due(self.request_due.get()) || is_due(self.body_due.get()) {
+        if self.is_body_overdue() || is_due(self.request_due.get()) || is_due(self.body_due.get()) {
             self.body_due.set(0);
             self.wake();
         }
