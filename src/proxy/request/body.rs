@@ -184,6 +184,8 @@ struct Relay {
     flight: InFlight,
     state: Rc<Exchange>,
     complete: bool,
+    /// It broke off since firedoor has ended the connection, for what says nothing against the backend.
+    excused: bool,
     /// With a backend that is believed dead, or whose zone was left.
     patience: Patience,
     /// Its end is the connection's end: if it breaks off, only a reset can tell the client.
@@ -226,6 +228,7 @@ impl ResponseBody {
                 flight,
                 state,
                 complete,
+                excused: false,
                 patience: Patience::default(),
                 ends_by_close,
                 named,
@@ -258,6 +261,10 @@ impl Body for ResponseBody {
                 }
                 Poll::Ready(Some(Err(_))) => match this.source.relay() {
                     Some(relay) if relay.is_clients_fault() => record.ended("CD"),
+                    Some(relay) if relay.excused => {
+                        record.ended("PD");
+                        record.excuse();
+                    }
                     _ => record.broke_off(),
                 },
             }
@@ -353,8 +360,9 @@ impl Relay {
     }
 
     fn broken(&mut self, trouble: Trouble) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.connection = None;
-        if !self.is_clients_fault() {
+        let connection = self.connection.take();
+        self.excused = connection.is_some_and(|connection| connection.is_ended_by_us());
+        if !self.is_clients_fault() && !self.excused {
             self.state.worker.report(self.flight.upstream(), trouble);
         }
         if self.ends_by_close {

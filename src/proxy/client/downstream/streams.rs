@@ -2,9 +2,11 @@
 //! behaves.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use super::clock::DRAIN_PATIENCE;
 use super::{Cut, Downstream, Phase};
+use crate::proxy::socket::intake::Intakes;
 use crate::worker::millis;
 
 /// Requests that a client may call off beyond those that it lets end, in one connection. Each costs a backend work that nobody
@@ -26,6 +28,8 @@ pub(super) struct Streams {
     leaving: Cell<bool>,
     /// It sends much, and in large frames.
     uploading: Cell<bool>,
+    /// What comes in them.
+    intakes: Rc<Intakes>,
 }
 
 impl Streams {
@@ -151,6 +155,11 @@ impl Downstream {
 
     pub(in crate::proxy) fn is_uploading(&self) -> bool {
         self.streams.uploading.get()
+    }
+
+    /// What comes in its streams.
+    pub(in crate::proxy) fn intakes(&self) -> &Rc<Intakes> {
+        &self.streams.intakes
     }
 
     /// Whether a header block has begun and not ended.

@@ -29,6 +29,7 @@ use crate::proxy::message::{interim, websocket};
 use crate::proxy::request::body::{ClientBody, ResponseBody};
 use crate::proxy::request::exchange::Exchange;
 use crate::proxy::request::{grpc, upgrade};
+use crate::proxy::socket::intake::Intake;
 
 /// For how long the rest of a request is taken in after its response.
 const LINGER: Duration = Duration::from_secs(3);
@@ -52,7 +53,7 @@ pub(super) async fn serve<S: ClientStream>(
     let body = match &key {
         Some(_) => {
             // What comes in a tunnel is no body.
-            tunnelled = Some(incoming);
+            tunnelled = Some(Intake::new(incoming, state.intakes()));
             ClientBody::None
         }
         // Asking h2 once is enough: each question locks all streams of the connection.
