@@ -1,10 +1,10 @@
-//! Answers in the smallest of frames, which cost more than their data, and what that may cost others.
+//! Bodies in the smallest of frames, which cost more than their data, and what that may cost others.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -12,7 +12,7 @@ use http::Method;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::both_sides::{all, request};
+use crate::both_sides::{self, all, request};
 use crate::frames::{
     self, ACK, DATA, END_HEADERS, END_STREAM, HEADERS, OK, RST_STREAM, SETTINGS, Wire,
 };
@@ -117,6 +117,80 @@ async fn clients_that_do_not_read_cost_nobody_else_anything() {
     talks.send("3\r\ntwo\r\n0\r\n\r\n");
     assert_eq!(talks.exact(13).unwrap(), b"3\r\ntwo\r\n0\r\n\r\n");
     assert_eq!(connections.load(Ordering::SeqCst), 1);
+}
+
+/// Takes no more of four bodies than HTTP/2 begins with, until it is asked for something without one; notes them then.
+fn take_late(wire: &mut Wire, taken: &Mutex<BTreeMap<u32, Vec<u8>>>) -> io::Result<()> {
+    loop {
+        let frame = wire.frame()?;
+        match (frame.kind, frame.flags & END_STREAM) {
+            (SETTINGS, _) if frame.flags & ACK == 0 => wire.send(SETTINGS, ACK, 0, &[]),
+            (HEADERS, 0) => drop(taken.lock().unwrap().insert(frame.stream, Vec::new())),
+            (HEADERS, _) => {
+                wire.answer(frame.stream, b"now");
+                let streams = taken.lock().unwrap().keys().copied().collect::<Vec<_>>();
+                for stream in [0].into_iter().chain(streams) {
+                    wire.send(WINDOW_UPDATE, 0, stream, &(1u32 << 24).to_be_bytes());
+                }
+            }
+            (DATA, last) => {
+                let mut taken = taken.lock().unwrap();
+                let body = taken.get_mut(&frame.stream).unwrap();
+                body.extend_from_slice(&frame.payload);
+                if last != 0 {
+                    wire.answer(frame.stream, b"all");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_does_not_take_them_holds_up_their_streams_only() {
+    const STREAMS: usize = 4;
+    const COUNT: usize = 30_000;
+    let taken = Arc::new(Mutex::new(BTreeMap::new()));
+    let noted = Arc::clone(&taken);
+    let (address, _) = frames::backend(move |wire| take_late(wire, &noted));
+    let proxy = in_front_of(address);
+    let before = proxy.resident_kib();
+    let mut sender = both_sides::client(&proxy).await;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let mut calls = Vec::new();
+    for _ in 0..STREAMS {
+        let asked = request(Method::POST, "/grains");
+        let (response, mut out) = sender.send_request(asked, false).unwrap();
+        let sent = Arc::clone(&sent);
+        calls.push(tokio::spawn(async move {
+            for at in 0..COUNT {
+                out.reserve_capacity(5);
+                while out.capacity() < 5 {
+                    let room = std::future::poll_fn(|cx| out.poll_capacity(cx)).await;
+                    room.unwrap().unwrap();
+                }
+                out.send_data(grain(at).into(), at + 1 == COUNT).unwrap();
+                sent.fetch_add(1, Ordering::SeqCst);
+            }
+            all(&mut response.await.unwrap().into_body()).await
+        }));
+    }
+    eventually(PATIENCE, "their windows are full", || {
+        sent.load(Ordering::SeqCst) >= STREAMS * (65_535 / 5)
+    });
+    let grown = proxy.resident_kib().saturating_sub(before);
+    assert!(grown < 16 * 1024, "{grown} KiB");
+    // Another stream of the same connection goes on.
+    let asked = request(Method::GET, "/");
+    let (response, _) = sender.send_request(asked, true).unwrap();
+    assert_eq!(all(&mut response.await.unwrap().into_body()).await, b"now");
+    for call in calls {
+        assert_eq!(call.await.unwrap(), b"all");
+    }
+    let whole: String = (0..COUNT).map(grain).collect();
+    let taken = taken.lock().unwrap();
+    assert_eq!(taken.len(), STREAMS);
+    assert!(taken.values().all(|body| body == whole.as_bytes()));
 }
 
 /// h2 counts them for ever, since nobody takes them.
