@@ -9,7 +9,7 @@ use super::{Cut, Downstream, Phase};
 use crate::proxy::socket::intake::Intakes;
 use crate::worker::millis;
 
-/// Requests that a client may call off beyond those that it lets end, in one connection. Each costs a backend work that nobody
+/// Requests that a client may call off in haste beyond those that it lets end, in one connection. Each costs a backend work that nobody
 /// wants ("rapid reset"); one is forgiven with each tick and each answer. A browser that leaves pages, or a call that is hedged, stays far below.
 const CALLED_OFF: u32 = 200;
 
@@ -114,7 +114,7 @@ impl Downstream {
         self.due.set(self.worker.now() + patience);
     }
 
-    /// The client has called a request off.
+    /// The client has called a request off as soon as it had made it.
     pub(in crate::proxy) fn called_off(&self) {
         let called_off = self.streams.called_off.get() + 1;
         self.streams.called_off.set(called_off);

@@ -183,8 +183,14 @@ async fn part<S: ClientStream>(
 /// What its client has done wrong stands in the log, where no request tells of it.
 fn note(state: &Rc<Downstream>, end: &End) {
     match end {
-        End::Broken(error) if error.is_library() => Record::broken_connection(state).finish(),
-        End::Cut(Cut::Flood | Cut::Protocol) => Record::broken_connection(state).finish(),
+        End::Broken(error) if error.is_library() => {
+            // h2 too has bounds for what makes work and means nothing.
+            let flood = error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
+            Record::broken_connection(state, flood).finish();
+        }
+        End::Cut(cut @ (Cut::Flood | Cut::Protocol)) => {
+            Record::broken_connection(state, *cut == Cut::Flood).finish();
+        }
         End::Cut(Cut::Head) if state.is_in_head() => {
             Record::unread(state, Refusal::SlowHead).finish()
         }
