@@ -28,6 +28,8 @@ mod refusals;
 mod service;
 #[path = "upstream_h2/sharing.rs"]
 mod sharing;
+#[path = "upstream_h2/small_frames.rs"]
+mod small_frames;
 mod support;
 #[allow(dead_code, reason = "shared with the tests of TLS")]
 #[path = "upstream_tls/terminator.rs"]

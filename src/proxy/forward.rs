@@ -311,7 +311,11 @@ async fn forward<B: Body + Into<ClientBody>>(
                 if let Some(body) = state.body_trouble.take() {
                     return Err(Refusal::Body(body));
                 }
-                worker.report(&upstream, trouble);
+                if connection.is_ended_by_us() {
+                    record.excuse();
+                } else {
+                    worker.report(&upstream, trouble);
+                }
                 let unsent = connection.is_unsent();
                 // Silence and nonsense are no sign of a connection that was about to close: a fresh one would bring more of them.
                 let reset = trouble == Trouble::Reset;

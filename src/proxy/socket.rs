@@ -4,6 +4,7 @@
 
 pub(super) mod doorbell;
 pub(super) mod gathering;
+pub(super) mod intake;
 pub(super) mod reading;
 mod watermark;
 pub(super) mod writing;

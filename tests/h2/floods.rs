@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::client::Client;
 use crate::frames::{
@@ -115,6 +116,14 @@ fn requests_that_are_called_off_at_once_end_the_connection() {
         "{} have reached the backend",
         origin.count()
     );
+    let ended = |line: &Value| line["termination"] == "flood" && line["protocol"] == "HTTP/2.0";
+    eventually(PATIENCE, "the access log says so", || {
+        let text = proxy.access_text();
+        let lines = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        lines.filter(ended).count() == 1
+    });
 }
 
 #[test]
@@ -151,6 +160,67 @@ fn a_client_that_changes_its_mind_now_and_then_is_left_alone() {
         wire.send(frames::get(stream + 2, "/"));
         wire.until(|frame| frame.stream == stream + 2 && frame.ends_stream());
         wire.send(reset(stream));
+    }
+    assert!(wire.lives());
+}
+
+#[test]
+fn a_client_that_gives_up_after_a_while_is_left_alone() {
+    const AT_ONCE: usize = 120;
+    let (origin, proxy) = plain();
+    let mut wire = Wire::connect(proxy.address);
+    let mut stream = 1;
+    for round in 1..=4 {
+        let begun = Instant::now();
+        let streams: Vec<u32> = (stream..).step_by(2).take(AT_ONCE).collect();
+        for stream in &streams {
+            wire.send(frames::get(*stream, "/long"));
+        }
+        eventually(PATIENCE, "all are under way", || {
+            origin.count() == round * AT_ONCE
+        });
+        // As long as such a client waits.
+        while let Some(left) = Duration::from_millis(1200).checked_sub(begun.elapsed()) {
+            let _other = wire.next(left);
+        }
+        for stream in &streams {
+            wire.send(reset(*stream));
+        }
+        stream += 2 * AT_ONCE as u32;
+    }
+    assert!(wire.lives());
+}
+
+#[test]
+fn calls_that_firedoor_holds_may_be_given_up_at_any_time() {
+    const AT_ONCE: u32 = 100;
+    let proxy = crate::builder()
+        .toml("[failover]\nhold_time = \"60s\"")
+        .zone_at("fz-1", &[crate::support::port::free()])
+        .start();
+    let held = || {
+        let metrics = proxy.admin_get("/metrics").text();
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("firedoor_held_requests "));
+        line.unwrap()
+            .rsplit_once(' ')
+            .unwrap()
+            .1
+            .parse::<u32>()
+            .unwrap()
+    };
+    let mut wire = Wire::connect(proxy.address);
+    for round in 0..5 {
+        let streams = (0..AT_ONCE).map(|at| 2 * (round * AT_ONCE + at) + 1);
+        for stream in streams.clone() {
+            wire.send(frames::get(stream, "/held"));
+        }
+        eventually(PATIENCE, "all are held", || held() == AT_ONCE);
+        for stream in streams {
+            wire.send(reset(stream));
+        }
+        eventually(PATIENCE, "none is", || held() == 0);
     }
     assert!(wire.lives());
 }

@@ -135,6 +135,14 @@ impl Connection {
         }
     }
 
+    /// Whether it was firedoor that has ended it, for what says nothing against the backend.
+    pub(crate) fn is_ended_by_us(&self) -> bool {
+        match self {
+            Self::Exclusive(_) => false,
+            Self::Shared(stream) => stream.is_ended_by_us(),
+        }
+    }
+
     /// Whether a request that was lost was never begun by the backend, so that it may go elsewhere, whatever its method.
     pub(crate) fn is_unsent(&self) -> bool {
         match self {

@@ -8,6 +8,7 @@
 mod driver;
 pub(crate) mod head;
 mod inflow;
+mod pieces;
 mod stream;
 
 use std::cell::{Cell, RefCell};
@@ -23,6 +24,7 @@ use http::uri::Scheme;
 use tokio::sync::oneshot;
 
 use super::backend_stream::BackendStream;
+use crate::proxy::socket::intake::Intakes;
 use driver::Overheard;
 
 pub(crate) use inflow::Inflow;
@@ -30,7 +32,7 @@ pub(crate) use stream::{Stream, Unusable};
 
 /// Requests that share one connection, at most; the backend may allow less.
 const STREAMS: usize = 128;
-/// How much of one response lies here for a client that reads slowly, in bytes.
+/// How much of one response lies here for a client that reads slowly, in bytes, in however small frames it comes: see [`Intakes`].
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// As much as all of them together: no client that doesn't read can hold up the others of its connection.
 const CONNECTION_WINDOW: u32 = STREAM_WINDOW * STREAMS as u32;
@@ -61,6 +63,10 @@ struct Life {
     heard: Cell<bool>,
     answered: Cell<bool>,
     over: Cell<bool>,
+    /// It was us who ended it, for what says nothing against the backend.
+    ended_by_us: Cell<bool>,
+    /// What comes of the responses.
+    intakes: Rc<Intakes>,
 }
 
 impl Life {
@@ -93,6 +99,9 @@ pub(crate) async fn open(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_header_list_size(u32::try_from(max_header_size).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER)
+        // What waits in small frames is bounded here (32 MiB at the very most, if nobody reads any of 128 responses), stream by stream. h2's
+        // bound ends the connection, with what it carries for everybody, when two clients don't read.
+        .data_frame_budget(usize::MAX)
         .enable_push(false)
         .handshake::<_, Bytes>(socket)
         .await

@@ -2,24 +2,26 @@
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use h2::{RecvStream, SendStream};
+use h2::SendStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::proxy::request::upgrade::TunnelEnd;
+use crate::proxy::socket::intake::Intake;
 
 /// One side of a tunnel, the client's or the backend's.
 pub(crate) struct StreamTunnel {
-    incoming: RecvStream,
+    incoming: Rc<Intake>,
     outgoing: SendStream<Bytes>,
     /// What has come and not been read yet.
     rest: Bytes,
 }
 
 impl StreamTunnel {
-    pub(crate) fn new(incoming: RecvStream, outgoing: SendStream<Bytes>) -> Self {
+    pub(crate) fn new(incoming: Rc<Intake>, outgoing: SendStream<Bytes>) -> Self {
         Self {
             incoming,
             outgoing,
@@ -38,12 +40,7 @@ impl AsyncRead for StreamTunnel {
             let Some(data) = ready!(self.incoming.poll_data(cx)) else {
                 return Poll::Ready(Ok(()));
             };
-            let data = data.map_err(io::Error::other)?;
-            self.incoming
-                .flow_control()
-                .release_capacity(data.len())
-                .map_err(io::Error::other)?;
-            self.rest = data;
+            self.rest = data.map_err(io::Error::other)?;
         }
         let count = self.rest.len().min(buf.remaining());
         buf.put_slice(&self.rest[..count]);

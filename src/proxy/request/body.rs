@@ -179,6 +179,8 @@ struct Relay {
     flight: InFlight,
     state: Rc<Exchange>,
     complete: bool,
+    /// It broke off since firedoor has ended the connection, for what says nothing against the backend.
+    excused: bool,
     /// With a backend that is believed dead, or whose zone was left.
     patience: Patience,
     /// Its end is the connection's end: if it breaks off, only a reset can tell the client.
@@ -221,6 +223,7 @@ impl ResponseBody {
                 flight,
                 state,
                 complete,
+                excused: false,
                 patience: Patience::default(),
                 ends_by_close,
                 named,
@@ -251,9 +254,15 @@ impl Body for ResponseBody {
                 Poll::Ready(Some(Ok(frame))) => {
                     record.sent(frame.data_ref().map_or(0, Bytes::len));
                 }
-                Poll::Ready(Some(Err(_))) => match this.source.relay().map(Relay::fault) {
-                    Some(Some(BodyTrouble::TooSlow)) => record.ended("cD"),
-                    Some(Some(_)) => record.ended("CD"),
+                Poll::Ready(Some(Err(_))) => match this.source.relay() {
+                    Some(relay) if relay.fault() == Some(BodyTrouble::TooSlow) => {
+                        record.ended("cD");
+                    }
+                    Some(relay) if relay.fault().is_some() => record.ended("CD"),
+                    Some(relay) if relay.excused => {
+                        record.ended("PD");
+                        record.excuse();
+                    }
                     _ => record.broke_off(),
                 },
             }
@@ -349,8 +358,9 @@ impl Relay {
     }
 
     fn broken(&mut self, trouble: Trouble) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        self.connection = None;
-        if self.fault().is_none() {
+        let connection = self.connection.take();
+        self.excused = connection.is_some_and(|connection| connection.is_ended_by_us());
+        if self.fault().is_none() && !self.excused {
             self.state.worker.report(self.flight.upstream(), trouble);
         }
         if self.ends_by_close {

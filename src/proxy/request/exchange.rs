@@ -50,6 +50,8 @@ pub(crate) struct Exchange {
 
 /// What only a stream of HTTP/2 has.
 struct Stream {
+    /// Worker milliseconds.
+    begun_at: u64,
     /// The task that serves it.
     sleeper: Rc<Sleeper>,
     /// What is wrong with the request, found when it was made into one of HTTP/1.1.
@@ -68,6 +70,10 @@ struct Stream {
 
 /// Milliseconds from the last that has come of a response to the error that it ends in: h2 throws away what it has not sent yet.
 const BREAK: u64 = 20;
+
+/// Milliseconds of a stream's life in which calling it off is taken for haste. Whoever waits longer has wanted an answer, and can call off
+/// no more than all of its streams in that time.
+const YOUNG: u64 = 1000;
 
 /// How a request body ended badly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +96,7 @@ impl Exchange {
     pub(crate) fn of_stream(downstream: &Rc<Downstream>, sleeper: &Rc<Sleeper>) -> Rc<Self> {
         downstream.begin_stream();
         let stream = Stream {
+            begun_at: downstream.worker.now(),
             sleeper: Rc::clone(sleeper),
             flaw: Cell::new(None),
             grpc: Cell::new(false),
@@ -307,6 +314,17 @@ impl Exchange {
     /// Whether its errors are told in gRPC's own way.
     pub(crate) fn is_grpc(&self) -> bool {
         self.stream.as_ref().is_some_and(|stream| stream.grpc.get())
+    }
+
+    /// The client has called it off. Held against it where it has cost a backend work right before: not where firedoor was what it
+    /// waited for, or where nothing has come of it for long.
+    pub(crate) fn called_off(&self) {
+        if let Some(stream) = &self.stream
+            && self.worker.now() < stream.begun_at + YOUNG
+            && !self.is_held()
+        {
+            self.downstream.called_off();
+        }
     }
 
     /// What there is to be sent before the response.

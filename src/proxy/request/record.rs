@@ -226,6 +226,11 @@ impl Record {
         self.ending = Ending::Well;
     }
 
+    /// How the attempt ends says nothing about its backend.
+    pub(crate) fn excuse(&mut self) {
+        self.counted = true;
+    }
+
     /// Its backend has answered, whatever comes of that.
     pub(in crate::proxy) fn heard(&mut self, status: StatusCode) {
         if let Some(trace) = &mut self.trace {

@@ -6,7 +6,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::super::backend_stream::BackendStream;
 use super::Life;
+use super::pieces::Pieces;
 use crate::worker::new_turn;
 
 /// How long a connection that nobody uses any more has for its farewell.
@@ -43,11 +44,16 @@ pub(super) async fn drive(
             _ => std::future::pending().await,
         }
     };
+    let mut driving = poll_fn(|cx| {
+        let driven = Pin::new(&mut connection).poll(cx);
+        life.intakes.gather();
+        driven
+    });
     tokio::select! {
-        _ = &mut connection => {}
+        _ = &mut driving => {}
         _ = &mut left => {
             // h2 says goodbye by itself once it is looked at and nobody is left.
-            let _in_time = timeout(FAREWELL, &mut connection).await;
+            let _in_time = timeout(FAREWELL, driving).await;
         }
         () = dead => {}
     }
@@ -94,11 +100,16 @@ impl Drop for Over {
 pub(super) struct Overheard {
     stream: BackendStream,
     life: Rc<Life>,
+    pieces: Pieces,
 }
 
 impl Overheard {
     pub(super) fn new(stream: BackendStream, life: Rc<Life>) -> Self {
-        Self { stream, life }
+        Self {
+            stream,
+            life,
+            pieces: Pieces::default(),
+        }
     }
 }
 
@@ -108,10 +119,18 @@ impl AsyncRead for Overheard {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.life.intakes.pause() {
+            // Those who want what has come have their turn meanwhile.
+            let _then = pin!(tokio::task::yield_now()).poll(cx);
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if read.is_ready() {
             new_turn();
             self.life.heard.set(true);
+            let small = self.pieces.pass(&buf.filled()[before..]);
+            self.life.intakes.count(small);
         }
         read
     }

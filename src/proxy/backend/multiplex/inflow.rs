@@ -4,15 +4,16 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::RecvStream;
+use h2::{Reason, RecvStream};
 use http_body::{Frame, SizeHint};
 
 use super::Life;
 use crate::outcome::Trouble;
+use crate::proxy::socket::intake::Intake;
 
 /// One response's body. Dropping it before its end resets the stream.
 pub(crate) struct Inflow {
-    source: RecvStream,
+    source: Rc<Intake>,
     life: Rc<Life>,
     /// Bytes that are still to come; `None`: nobody has said.
     left: Option<u64>,
@@ -29,7 +30,7 @@ impl Inflow {
             length
         };
         Self {
-            source,
+            source: Intake::new(source, &life.intakes),
             life,
             left,
             data_done: false,
@@ -54,26 +55,29 @@ impl Inflow {
             match ready!(self.source.poll_data(cx)) {
                 Some(Ok(data)) => {
                     self.life.answered.set(true);
-                    // It is the client's from here on, and hyper asks for more only when it has room.
-                    let _released = self.source.flow_control().release_capacity(data.len());
                     self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
-                Some(Err(error)) => return Poll::Ready(Some(Err(trouble(&error)))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(trouble(&error, &self.life)))),
                 None => self.data_done = true,
             }
         }
         match ready!(self.source.poll_trailers(cx)) {
             Ok(Some(trailers)) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
             Ok(None) => Poll::Ready(None),
-            Err(error) => Poll::Ready(Some(Err(trouble(&error)))),
+            Err(error) => Poll::Ready(Some(Err(trouble(&error, &self.life)))),
         }
     }
 }
 
 /// What it says of the backend.
-pub(super) fn trouble(error: &h2::Error) -> Trouble {
-    if error.is_library() {
+pub(super) fn trouble(error: &h2::Error, life: &Life) -> Trouble {
+    if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
+        // h2 has ended the connection since something was more than it wants to have, such as empty frames in all of its life. None
+        // of that is against the protocol, and it hits whoever is on the connection.
+        life.ended_by_us.set(true);
+        Trouble::Reset
+    } else if error.is_library() {
         Trouble::Protocol
     } else {
         Trouble::Reset

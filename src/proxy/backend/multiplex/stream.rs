@@ -17,6 +17,7 @@ use super::{Channel, Inflow};
 use crate::outcome::Trouble;
 use crate::proxy::backend::stream_tunnel::StreamTunnel;
 use crate::proxy::request::body::RequestBody;
+use crate::proxy::socket::intake::Intake;
 
 /// See the module's promise. Dropped before its end, it resets the stream, and the connection goes on.
 pub(crate) struct Stream {
@@ -96,6 +97,11 @@ impl Stream {
 
     pub(crate) fn progress(&self) -> u64 {
         self.progress
+    }
+
+    /// Whether it was firedoor that has ended the connection, for what says nothing against the backend.
+    pub(crate) fn is_ended_by_us(&self) -> bool {
+        self.channel.life.ended_by_us.get()
     }
 
     /// Whether the connection can be used by others after a clean end.
@@ -202,7 +208,7 @@ impl Stream {
                 // A GOAWAY reaches only those streams that are above the last one it speaks of (h2, `recv_go_away`).
                 self.refused = error.is_remote()
                     && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
-                return Poll::Ready(Err(trouble(&error)));
+                return Poll::Ready(Err(trouble(&error, life)));
             }
         };
         self.refusable = None;
@@ -218,7 +224,10 @@ impl Stream {
             && parts.status.is_success()
         {
             opening.answer(&mut parts.status, &mut parts.headers);
-            self.tunnel = Some(StreamTunnel::new(source, way_out));
+            self.tunnel = Some(StreamTunnel::new(
+                Intake::new(source, &life.intakes),
+                way_out,
+            ));
             return Poll::Ready(Ok(Response::from_parts(parts, None)));
         }
         let length = parts.headers.get(CONTENT_LENGTH);

@@ -2,12 +2,14 @@
 //! behaves.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use super::clock::DRAIN_PATIENCE;
 use super::{Cut, Downstream, Phase};
+use crate::proxy::socket::intake::Intakes;
 use crate::worker::millis;
 
-/// Requests that a client may call off beyond those that it lets end, in one connection. Each costs a backend work that nobody
+/// Requests that a client may call off in haste beyond those that it lets end, in one connection. Each costs a backend work that nobody
 /// wants ("rapid reset"); one is forgiven with each tick and each answer. A browser that leaves pages, or a call that is hedged, stays far below.
 const CALLED_OFF: u32 = 200;
 
@@ -28,6 +30,8 @@ pub(super) struct Streams {
     uploading: Cell<bool>,
     /// Responses whose bodies are compressed now. There is no more than one with HTTP/1.1.
     compressed: Cell<usize>,
+    /// What comes in them.
+    intakes: Rc<Intakes>,
 }
 
 impl Streams {
@@ -112,7 +116,7 @@ impl Downstream {
         self.due.set(self.worker.now() + patience);
     }
 
-    /// The client has called a request off.
+    /// The client has called a request off as soon as it had made it.
     pub(in crate::proxy) fn called_off(&self) {
         let called_off = self.streams.called_off.get() + 1;
         self.streams.called_off.set(called_off);
@@ -168,6 +172,11 @@ impl Downstream {
     /// Bodies of its responses that are compressed now.
     pub(in crate::proxy) fn compressed_bodies(&self) -> usize {
         self.streams.compressed.get()
+    }
+
+    /// What comes in its streams.
+    pub(in crate::proxy) fn intakes(&self) -> &Rc<Intakes> {
+        &self.streams.intakes
     }
 
     /// Whether a header block has begun and not ended.

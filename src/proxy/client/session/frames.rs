@@ -1,6 +1,10 @@
 //! What can be told of an HTTP/2 client by the frames that come from it, without a look inside them: whether a header block is on its
 //! way, and whether it makes work and means nothing by it. Pure.
 
+use std::mem;
+
+use crate::proxy::socket::intake::SMALL;
+
 /// The first bytes of a connection (RFC 9113 3.4).
 pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -39,6 +43,8 @@ pub(super) struct Frames {
     /// Frames with data, and how much.
     pieces: u64,
     data: u64,
+    /// Small ones of them that nobody has asked for yet.
+    small: usize,
 }
 
 impl Frames {
@@ -84,6 +90,7 @@ impl Frames {
                 self.useful += self.payload;
                 self.pieces += 1;
                 self.data += self.payload;
+                self.small += usize::from(self.payload < SMALL);
             }
             HEADERS | CONTINUATION => {
                 self.useful += self.payload;
@@ -110,6 +117,11 @@ impl Frames {
     /// Whether the client sends much, and in large frames: more than a megabyte, in pieces of a few KiB.
     pub(super) fn is_upload(&self) -> bool {
         self.data > 1024 * 1024 && self.data / 4096 > self.pieces
+    }
+
+    /// How many small frames with data have come since it was asked last.
+    pub(super) fn take_small(&mut self) -> usize {
+        mem::take(&mut self.small)
     }
 
     /// Whether the client makes work and means nothing by it, at worker time `now`. `relayed`: bytes of bodies that it has been sent, for
@@ -176,6 +188,20 @@ mod tests {
         assert!(upload(16_384, 100));
         assert!(!upload(16_384, 10));
         assert!(!upload(1000, 10_000));
+    }
+
+    #[test]
+    fn small_data_is_told_from_large_and_from_other_frames() {
+        let mut frames = after(
+            &[
+                frame(DATA, 0, 5),
+                frame(6, 0, 8),
+                frame(DATA, 0, 4095),
+                frame(DATA, 0, 4096),
+            ]
+            .concat(),
+        );
+        assert_eq!((frames.take_small(), frames.take_small()), (2, 0));
     }
 
     #[test]

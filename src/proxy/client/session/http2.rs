@@ -30,10 +30,11 @@ use crate::proxy::socket::doorbell::Doorbell;
 
 /// Streams at once. More than any browser opens; a client that wants more waits, or makes another connection.
 const STREAMS: u32 = 128;
-/// Bytes of all request bodies of a connection that lie here while their backends don't take them.
+/// Bytes of all request bodies of a connection that lie here while their backends don't take them. Small frames cost two megabytes more
+/// with h2 at the most (see [`Intakes`](crate::proxy::socket::intake::Intakes)). Frames of 4 KiB, each alone in a read buffer that it keeps,
+/// would cost 8 MiB: what the worst of clients can make of it.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Of one body. A stream of the smallest messages that gRPC has (5 bytes) stays within [`SMALL_FRAMES`] with that, however slow its
-/// backend is; and it is what a client may assume anyway.
+/// Of one body. It is what a client may assume anyway.
 const STREAM_WINDOW: u32 = 65_535;
 /// The same for who uploads in earnest: at 50 ms to the client and back, 10 MB a second instead of one.
 const WIDE_WINDOW: u32 = 512 * 1024;
@@ -44,8 +45,6 @@ const SEND_BUFFER: usize = 64 * 1024;
 const UNSEEN_RESETS: usize = 100;
 /// Streams that h2 has to reset for what their client does wrong in them ("made you reset"), over a connection's life.
 const WRONGS: usize = 512;
-/// Bytes that the heads of small DATA frames may cost while they wait: each counts for 256.
-const SMALL_FRAMES: usize = 4 * 1024 * 1024;
 /// For a connection that is over to say so.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -139,6 +138,7 @@ async fn run<S: ClientStream>(
                 Poll::Pending => break Poll::Pending,
             }
         };
+        state.intakes().gather();
         match outlet.borrow_mut().poll_flush(cx) {
             // h2 would only learn of it by its next frame.
             Poll::Ready(Err(_)) if turn.is_pending() => Poll::Ready(End::Closed),
@@ -183,8 +183,14 @@ async fn part<S: ClientStream>(
 /// What its client has done wrong stands in the log, where no request tells of it.
 fn note(state: &Rc<Downstream>, end: &End) {
     match end {
-        End::Broken(error) if error.is_library() => Record::broken_connection(state).finish(),
-        End::Cut(Cut::Flood | Cut::Protocol) => Record::broken_connection(state).finish(),
+        End::Broken(error) if error.is_library() => {
+            // h2 too has bounds for what makes work and means nothing.
+            let flood = error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
+            Record::broken_connection(state, flood).finish();
+        }
+        End::Cut(cut @ (Cut::Flood | Cut::Protocol)) => {
+            Record::broken_connection(state, *cut == Cut::Flood).finish();
+        }
         End::Cut(Cut::Head) if state.is_in_head() => {
             Record::unread(state, Refusal::SlowHead).finish()
         }
@@ -205,7 +211,8 @@ fn builder(limits: &Limits) -> Builder {
         .max_send_buffer_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(UNSEEN_RESETS)
         .max_local_error_reset_streams(Some(WRONGS))
-        .data_frame_budget(SMALL_FRAMES)
+        // The connection of an honest client would end by it, for a backend that is slow to take small messages.
+        .data_frame_budget(usize::MAX)
         .enable_connect_protocol();
     builder
 }

@@ -3,7 +3,6 @@
 //! No more is handed to h2 than the client's windows have room for. So all that waits for a client lies here, under the request's own
 //! clock (`write_timeout`), and what h2 has only waits for the socket, which has a clock too.
 
-use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -29,6 +28,7 @@ use crate::proxy::message::{interim, websocket};
 use crate::proxy::request::body::{ClientBody, ResponseBody};
 use crate::proxy::request::exchange::Exchange;
 use crate::proxy::request::{grpc, upgrade};
+use crate::proxy::socket::intake::Intake;
 
 /// For how long the rest of a request is taken in after its response, and a call that ends early has its stream.
 const LINGER: Duration = Duration::from_secs(3);
@@ -52,13 +52,13 @@ pub(super) async fn serve<S: ClientStream>(
     let body = match &key {
         Some(_) => {
             // What comes in a tunnel is no body.
-            tunnelled = Some(incoming);
+            tunnelled = Some(Intake::new(incoming, state.intakes()));
             ClientBody::None
         }
         // Asking h2 once is enough: each question locks all streams of the connection.
         None if whole => ClientBody::None,
         None => {
-            let incoming = Rc::new(RefCell::new(incoming));
+            let incoming = Intake::new(incoming, state.intakes());
             rest = Some(Rc::clone(&incoming));
             ClientBody::of_stream(incoming, &head.headers)
         }
@@ -107,19 +107,17 @@ pub(super) async fn serve<S: ClientStream>(
         Ok(outgoing) => relay(&state, alarm, outgoing, body).await,
         Err(_) => respond.send_reset(Reason::INTERNAL_ERROR),
     }
-    if let Some(rest) = rest.and_then(Rc::into_inner) {
+    if let Some(rest) = rest.filter(|rest| Rc::strong_count(rest) == 1) {
         // Boxed: requests without a body would carry the room for it.
-        Box::pin(linger(rest.into_inner())).await;
+        Box::pin(linger(rest)).await;
     }
 }
 
 /// Takes in what still comes of a request whose response is complete, for a moment. A reset may follow the response at once (RFC 9113
 /// 8.1), but curl before 8 doesn't see the response then, if it waits for leave to send more.
-async fn linger(mut rest: RecvStream) {
+async fn linger(rest: Rc<Intake>) {
     let taken_in = poll_fn(|cx| {
-        while let Some(Ok(data)) = ready!(rest.poll_data(cx)) {
-            let _released = rest.flow_control().release_capacity(data.len());
-        }
+        while let Some(Ok(_)) = ready!(rest.poll_data(cx)) {}
         Poll::Ready(())
     });
     let _all_in_time = tokio::time::timeout(LINGER, taken_in).await;

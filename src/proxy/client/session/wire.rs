@@ -40,6 +40,7 @@ impl<S: ClientStream> Wire<S> {
     fn see(&mut self, bytes: &[u8]) {
         let before = self.frames.block();
         self.frames.pass(bytes);
+        self.state.intakes().count(self.frames.take_small());
         let after = self.frames.block();
         if after != before {
             match after {
@@ -69,7 +70,7 @@ impl<S: ClientStream> AsyncRead for Wire<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.read >= AT_ONCE {
+        if this.read >= AT_ONCE || this.state.intakes().pause() {
             this.read = 0;
             // Woken by a look at the network. By itself it would be read again before the others have had theirs.
             let _then = pin!(tokio::task::yield_now()).poll(cx);

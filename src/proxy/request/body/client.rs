@@ -1,6 +1,5 @@
 //! A request's body as it comes from the client, whichever version of HTTP that speaks.
 
-use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -10,6 +9,8 @@ use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+
+use crate::proxy::socket::intake::Intake;
 
 /// See the module's promise.
 pub(crate) enum ClientBody {
@@ -22,7 +23,7 @@ pub(crate) enum ClientBody {
 /// A body that comes as a stream of HTTP/2.
 pub(crate) struct StreamBody {
     /// Shared with whoever takes in what is left when nobody wants the body any more.
-    stream: Rc<RefCell<h2::RecvStream>>,
+    stream: Rc<Intake>,
     /// Bytes still to come, where the request says how many.
     left: Option<u64>,
     /// What may follow now is the trailer section.
@@ -34,7 +35,7 @@ pub(crate) struct Broken;
 
 impl ClientBody {
     /// The body of a request with these header fields.
-    pub(crate) fn of_stream(stream: Rc<RefCell<h2::RecvStream>>, headers: &HeaderMap) -> Self {
+    pub(crate) fn of_stream(stream: Rc<Intake>, headers: &HeaderMap) -> Self {
         let length = headers.get(CONTENT_LENGTH);
         let left = length.and_then(|length| length.to_str().ok()?.parse().ok());
         Self::Http2(StreamBody {
@@ -53,12 +54,10 @@ impl From<Incoming> for ClientBody {
 
 impl StreamBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
-        let mut stream = self.stream.borrow_mut();
         if !self.data_ended {
-            if let Some(data) = ready!(stream.poll_data(cx)) {
+            // It is asked for more only where there is room for it.
+            if let Some(data) = ready!(self.stream.poll_data(cx)) {
                 let data = data?;
-                // It is asked for more only where there is room for it.
-                stream.flow_control().release_capacity(data.len())?;
                 if let Some(left) = &mut self.left {
                     *left = left.saturating_sub(data.len() as u64);
                 }
@@ -66,7 +65,7 @@ impl StreamBody {
             }
             self.data_ended = true;
         }
-        let trailers = ready!(stream.poll_trailers(cx))?;
+        let trailers = ready!(self.stream.poll_trailers(cx))?;
         Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))))
     }
 }
@@ -90,7 +89,7 @@ impl Body for ClientBody {
         match self {
             Self::None => true,
             Self::Http1(incoming) => incoming.is_end_stream(),
-            Self::Http2(body) => body.stream.borrow().is_end_stream(),
+            Self::Http2(body) => body.stream.is_end_stream(),
         }
     }
 
@@ -98,7 +97,7 @@ impl Body for ClientBody {
         match self {
             Self::None => SizeHint::with_exact(0),
             Self::Http1(incoming) => incoming.size_hint(),
-            Self::Http2(body) if body.stream.borrow().is_end_stream() => SizeHint::with_exact(0),
+            Self::Http2(body) if body.stream.is_end_stream() => SizeHint::with_exact(0),
             Self::Http2(body) => body
                 .left
                 .map_or_else(SizeHint::default, SizeHint::with_exact),

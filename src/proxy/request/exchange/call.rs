@@ -15,6 +15,11 @@ impl Exchange {
         self.wake();
     }
 
+    /// Whether it waits for that.
+    pub(super) fn is_held(&self) -> bool {
+        self.request_due.get() != 0 && !self.watches.get()
+    }
+
     pub(crate) fn was_called(&self) -> bool {
         self.called.take()
     }

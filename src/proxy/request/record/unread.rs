@@ -30,10 +30,13 @@ impl Record {
         record
     }
 
-    /// The client has broken the rules of HTTP/2, so that the connection can't go on.
-    pub(crate) fn broken_connection(state: &Rc<Downstream>) -> Self {
+    /// The client has broken the rules of HTTP/2, so that the connection can't go on; `flood`: it has made work and meant nothing by it.
+    pub(crate) fn broken_connection(state: &Rc<Downstream>, flood: bool) -> Self {
         let mut record = Self::unread(state, Refusal::NoHttp);
         record.version = Version::HTTP_2;
+        if flood {
+            record.ended("flood");
+        }
         record
     }
 }
