@@ -218,6 +218,26 @@ fn a_connection_without_a_stream_is_closed_and_pings_do_not_keep_it() {
     assert!(begun.elapsed() > Duration::from_millis(400));
 }
 
+/// As browsers and gRPC make them, before they have anything to ask.
+#[test]
+fn a_connection_that_has_not_had_a_stream_yet_is_as_good_as_one_that_has() {
+    let (_origin, proxy) = lab_with(
+        behaviour::ok("x"),
+        "[limits]\nidle_timeout = \"500ms\"\nheader_timeout = \"60s\"",
+    );
+    let mut wire = Wire::connect(proxy.address);
+    assert_eq!(wire.outcome(PATIENCE), Outcome::Goaway(0));
+
+    let (_origin, proxy) = lab_with(
+        behaviour::ok("x"),
+        &format!("[limits]\nidle_timeout = \"60s\"\nheader_timeout = \"{LIMIT}\""),
+    );
+    let mut wire = Wire::connect(proxy.address);
+    assert_eq!(wire.outcome(Duration::from_secs(4)), Outcome::Silence);
+    wire.send(frames::get(1, "/"));
+    wire.until(|frame| frame.stream == 1 && frame.ends_stream());
+}
+
 #[test]
 fn a_head_that_does_not_come_or_end_is_cut_whatever_else_is_under_way() {
     let (_origin, proxy) = lab_with(

@@ -49,6 +49,15 @@ impl Streams {
 }
 
 impl Downstream {
+    /// All has come that a connection begins with: it is as good as one whose first stream has ended. Browsers and gRPC connect before they
+    /// have anything to ask. Whoever doesn't say that much hasn't got more time than for a head.
+    pub(in crate::proxy) fn begin_between(&self) {
+        if self.phase.get() == Phase::Head {
+            self.phase.set(Phase::Between);
+            self.wait_for_stream();
+        }
+    }
+
     /// A stream begins with its request's head complete.
     pub(in crate::proxy) fn begin_stream(&self) {
         self.streams.live.set(self.streams.live.get() + 1);

@@ -37,6 +37,8 @@ pub(super) struct Frames {
     ends_block: bool,
     /// Another frame than SETTINGS was the first.
     misbegun: bool,
+    /// All of the first frame has come.
+    begun: bool,
     total: u64,
     useful: u64,
     least_waste: i64,
@@ -70,6 +72,7 @@ impl Frames {
                 self.length = 0;
                 self.begin();
             }
+            self.begun |= self.payload == 0 && self.total > 0;
             if self.payload == 0 && self.ends_block {
                 self.ends_block = false;
                 self.in_block = false;
@@ -112,6 +115,11 @@ impl Frames {
     /// Whether the client has begun with another frame than its SETTINGS (RFC 9113 3.4), which h2 lets pass.
     pub(super) fn is_misbegun(&self) -> bool {
         self.misbegun
+    }
+
+    /// Whether the client has said all that a connection begins with: the preface and its SETTINGS.
+    pub(super) fn is_begun(&self) -> bool {
+        self.begun && !self.misbegun
     }
 
     /// Whether the client sends much, and in large frames: more than a megabyte, in pieces of a few KiB.
@@ -179,6 +187,20 @@ mod tests {
         assert!(!after(&[frame(4, 0, 6), frame(6, 0, 8)].concat()).is_misbegun());
         assert!(after(&frame(4, 1, 0)).is_misbegun());
         assert!(after(&frame(6, 0, 8)).is_misbegun());
+    }
+
+    #[test]
+    fn a_connection_has_begun_with_the_end_of_its_settings() {
+        for payload in [0, 6] {
+            let bytes = frame(SETTINGS, 0, payload);
+            for cut in 0..bytes.len() {
+                let mut frames = after(&bytes[..cut]);
+                assert!(!frames.is_begun(), "{cut} of {}", bytes.len());
+                frames.pass(&bytes[cut..]);
+                assert!(frames.is_begun());
+            }
+        }
+        assert!(!after(&frame(6, 0, 8)).is_begun());
     }
 
     #[test]

@@ -40,6 +40,9 @@ impl<S: ClientStream> Wire<S> {
     fn see(&mut self, bytes: &[u8]) {
         let before = self.frames.block();
         self.frames.pass(bytes);
+        if self.frames.is_begun() {
+            self.state.begin_between();
+        }
         self.state.intakes().count(self.frames.take_small());
         let after = self.frames.block();
         if after != before {
