@@ -5,8 +5,9 @@ mod support;
 
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::Pid;
 use support::behaviour::{self, Next};
+use support::process::freeze;
 use support::wait::PATIENCE;
 use support::wire::Trouble;
 use support::{Broken, Origin, Proxy, RawClient, eventually};
@@ -119,7 +120,8 @@ fn a_proxy_shows_whom_it_answered_late_and_what_it_has_not_read() {
         "{odd}"
     );
 
-    proxy.signal(Signal::STOP);
+    // Not by the signal alone: until a thread gets there, it reads and answers.
+    freeze(Pid::from_raw(proxy.pid().cast_signed()).unwrap());
     client.send("GET /unread HTTP/1.1\r\nHost: x\r\n\r\n");
     let ports = (proxy.address.port(), client.local_address().port());
     let socket = format!("socket {} of {}, ", ports.0, ports.1);
