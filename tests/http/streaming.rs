@@ -299,6 +299,26 @@ fn a_refused_upload_ends_with_its_refusal() {
     assert_eq!(origin.count(), 1);
 }
 
+/// The reset that follows such an answer is met by a write sooner than the answer by a read, in one of some twenty cases.
+#[test]
+fn an_app_that_answers_and_leaves_without_reading_is_heard() {
+    let refusal = behaviour::response(403, &["Connection: close"], b"no");
+    let origin = Origin::start(behaviour::early_and_reset(refusal));
+    let proxy = Proxy::in_front_of(&[&origin]);
+    for attempt in 0..200 {
+        let mut client = proxy.client();
+        client.send("POST /up HTTP/1.1\r\nHost: app.example\r\nContent-Length: 100000\r\n\r\n");
+        for _ in 0..500 {
+            if client.try_send([b'x'; 200]).is_err() {
+                break;
+            }
+        }
+        let answer = client.response_within("POST", PATIENCE);
+        let answer = answer.unwrap_or_else(|_| panic!("no answer to {attempt}"));
+        assert_eq!(answer.status, 403, "at {attempt}: {}", answer.text());
+    }
+}
+
 #[test]
 fn what_came_before_a_response_broke_off_reaches_the_client() {
     let origin = Origin::named("");

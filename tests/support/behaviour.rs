@@ -114,6 +114,15 @@ pub fn early_and_close(bytes: impl AsRef<[u8]>) -> Behaviour {
     })
 }
 
+/// Sends `bytes` as soon as the head is in, and resets the connection, as a server does that closes what it hasn't read.
+pub fn early_and_reset(bytes: impl AsRef<[u8]>) -> Behaviour {
+    let bytes = bytes.as_ref().to_vec();
+    custom(move |exchange| {
+        exchange.send(&bytes);
+        Next::Reset
+    })
+}
+
 /// Reads everything, never answers.
 pub fn hang() -> Behaviour {
     custom(|exchange| {

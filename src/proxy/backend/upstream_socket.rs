@@ -63,10 +63,19 @@ impl UpstreamSocket {
         self.stream
     }
 
-    fn wrote(&self, result: &Poll<io::Result<usize>>) {
-        if let Poll::Ready(Ok(count)) = result {
-            let written = &self.traffic.written;
-            written.set(written.get() + *count as u64);
+    /// What hyper is told of an attempt to write.
+    ///
+    /// An app may answer before it has read everything, and close. Its answer then lies in our socket, behind the reset that a write meets
+    /// first, and hyper looks for nothing more once a write has failed. So nothing is told of that: a socket that can't be written to has
+    /// come to its end for reading too, and rings for that by itself, after all that has come.
+    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match result {
+            Poll::Ready(Ok(count)) => {
+                let written = &self.traffic.written;
+                written.set(written.get() + count as u64);
+                Poll::Ready(Ok(count))
+            }
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
         }
     }
 }
@@ -124,8 +133,7 @@ impl AsyncWrite for UpstreamSocket {
         let this = self.get_mut();
         let cx = &mut Context::from_waker(&this.waker);
         let result = Pin::new(&mut this.stream).poll_write(cx, buf);
-        this.wrote(&result);
-        result
+        this.wrote(result)
     }
 
     fn poll_write_vectored(
@@ -136,8 +144,7 @@ impl AsyncWrite for UpstreamSocket {
         let this = self.get_mut();
         let cx = &mut Context::from_waker(&this.waker);
         let result = this.stream.poll_write_together(cx, bufs);
-        this.wrote(&result);
-        result
+        this.wrote(result)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -147,7 +154,12 @@ impl AsyncWrite for UpstreamSocket {
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.traffic.rounds.update(|rounds| rounds + 1);
-        Pin::new(&mut this.stream).poll_flush(&mut Context::from_waker(&this.waker))
+        let cx = &mut Context::from_waker(&this.waker);
+        match Pin::new(&mut this.stream).poll_flush(cx) {
+            // As above.
+            Poll::Ready(Err(_)) => Poll::Pending,
+            flushed => flushed,
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
