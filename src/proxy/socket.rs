@@ -3,6 +3,7 @@
 //! Read [`doorbell`] first: who is woken by a socket, and why that is not simply a task's waker. [`gathering`] is when.
 
 pub(super) mod doorbell;
+pub(super) mod frame_heads;
 pub(super) mod gathering;
 pub(super) mod intake;
 pub(super) mod reading;

@@ -8,7 +8,6 @@
 mod driver;
 pub(crate) mod head;
 mod inflow;
-mod pieces;
 mod stream;
 
 use std::cell::{Cell, RefCell};

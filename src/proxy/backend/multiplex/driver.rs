@@ -20,7 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::super::backend_stream::BackendStream;
 use super::Life;
-use super::pieces::Pieces;
+use crate::proxy::socket::frame_heads::{FrameHeads, Mark};
 use crate::worker::new_turn;
 
 /// How long a connection that nobody uses any more has for its farewell.
@@ -100,7 +100,7 @@ impl Drop for Over {
 pub(super) struct Overheard {
     stream: BackendStream,
     life: Rc<Life>,
-    pieces: Pieces,
+    frames: FrameHeads,
 }
 
 impl Overheard {
@@ -108,7 +108,7 @@ impl Overheard {
         Self {
             stream,
             life,
-            pieces: Pieces::default(),
+            frames: FrameHeads::default(),
         }
     }
 }
@@ -129,7 +129,10 @@ impl AsyncRead for Overheard {
         if read.is_ready() {
             new_turn();
             self.life.heard.set(true);
-            let small = self.pieces.pass(&buf.filled()[before..]);
+            let mut small = 0;
+            self.frames.pass(&buf.filled()[before..], |mark| {
+                small += usize::from(matches!(mark, Mark::Begin(head) if head.is_small_data()));
+            });
             self.life.intakes.count(small);
         }
         read

@@ -3,7 +3,9 @@
 
 use std::mem;
 
-use crate::proxy::socket::intake::SMALL;
+use crate::proxy::socket::frame_heads::{
+    self, ACK, CONTINUATION, DATA, END_HEADERS, FrameHead, FrameHeads, HEADERS, Mark, SETTINGS,
+};
 
 /// The first bytes of a connection (RFC 9113 3.4).
 pub(super) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -14,22 +16,19 @@ const USELESS: i64 = 256 * 1024;
 /// Such bytes that are forgiven in each millisecond: hundreds of pings a second.
 const FORGIVEN: u64 = 8;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
-const CONTINUATION: u8 = 9;
-const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-/// Follows the frames of one connection.
+/// Follows one connection.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
-    /// Of the preface, and then of the current frame's head, as far as it has come.
-    head: [u8; 9],
-    length: usize,
+    /// Bytes of the preface that have come.
     preface: usize,
-    /// Bytes of the current frame's payload that are still to come.
-    payload: u64,
+    heads: FrameHeads,
+    seen: Seen,
+    least_waste: i64,
+}
+
+/// What has come so far.
+#[derive(Debug, Default)]
+struct Seen {
     /// A header block has begun; with that many blocks before it.
     in_block: bool,
     blocks: u64,
@@ -41,7 +40,6 @@ pub(super) struct Frames {
     begun: bool,
     total: u64,
     useful: u64,
-    least_waste: i64,
     /// Frames with data, and how much.
     pieces: u64,
     data: u64,
@@ -51,95 +49,83 @@ pub(super) struct Frames {
 
 impl Frames {
     /// These bytes have come.
-    pub(super) fn pass(&mut self, mut bytes: &[u8]) {
+    pub(super) fn pass(&mut self, bytes: &[u8]) {
         let preface = bytes.len().min(PREFACE.len() - self.preface);
         self.preface += preface;
-        bytes = &bytes[preface..];
-        while !bytes.is_empty() {
-            if self.payload > 0 {
-                let taken =
-                    usize::try_from(self.payload).map_or(bytes.len(), |left| left.min(bytes.len()));
-                self.payload -= taken as u64;
-                bytes = &bytes[taken..];
-            } else {
-                let taken = bytes.len().min(self.head.len() - self.length);
-                self.head[self.length..self.length + taken].copy_from_slice(&bytes[..taken]);
-                self.length += taken;
-                bytes = &bytes[taken..];
-                if self.length < self.head.len() {
-                    return;
-                }
-                self.length = 0;
-                self.begin();
-            }
-            self.begun |= self.payload == 0 && self.total > 0;
-            if self.payload == 0 && self.ends_block {
-                self.ends_block = false;
-                self.in_block = false;
-            }
-        }
-    }
-
-    /// A frame's head is complete (RFC 9113 4.1).
-    fn begin(&mut self) {
-        let [a, b, c, kind, flags, ..] = self.head;
-        self.payload = u64::from(u32::from_be_bytes([0, a, b, c]));
-        if self.total == 0 {
-            self.misbegun = kind != SETTINGS || flags & ACK != 0;
-        }
-        self.total += 9 + self.payload;
-        match kind {
-            DATA => {
-                self.useful += self.payload;
-                self.pieces += 1;
-                self.data += self.payload;
-                self.small += usize::from(self.payload < SMALL);
-            }
-            HEADERS | CONTINUATION => {
-                self.useful += self.payload;
-                if kind == HEADERS {
-                    self.in_block = true;
-                    self.blocks += 1;
-                }
-                self.ends_block = flags & END_HEADERS != 0;
-            }
-            _ => {}
-        }
+        let seen = &mut self.seen;
+        self.heads.pass(&bytes[preface..], |mark| match mark {
+            Mark::Begin(head) => seen.begin(head),
+            Mark::End => seen.end(),
+        });
     }
 
     /// The header block that is on its way, by a number of its own.
     pub(super) fn block(&self) -> Option<u64> {
-        self.in_block.then_some(self.blocks)
+        self.seen.in_block.then_some(self.seen.blocks)
     }
 
     /// Whether the client has begun with another frame than its SETTINGS (RFC 9113 3.4), which h2 lets pass.
     pub(super) fn is_misbegun(&self) -> bool {
-        self.misbegun
+        self.seen.misbegun
     }
 
     /// Whether the client has said all that a connection begins with: the preface and its SETTINGS.
     pub(super) fn is_begun(&self) -> bool {
-        self.begun && !self.misbegun
+        self.seen.begun && !self.seen.misbegun
     }
 
     /// Whether the client sends much, and in large frames: more than a megabyte, in pieces of a few KiB.
     pub(super) fn is_upload(&self) -> bool {
-        self.data > 1024 * 1024 && self.data / 4096 > self.pieces
+        self.seen.data > 1024 * 1024 && self.seen.data / 4096 > self.seen.pieces
     }
 
     /// How many small frames with data have come since it was asked last.
     pub(super) fn take_small(&mut self) -> usize {
-        mem::take(&mut self.small)
+        mem::take(&mut self.seen.small)
     }
 
     /// Whether the client makes work and means nothing by it, at worker time `now`. `relayed`: bytes of bodies that it has been sent, for
     /// which it may well say that it has room for more.
     pub(super) fn is_flood(&mut self, relayed: u64, now: u64) -> bool {
-        let earned = 8 * (self.useful + relayed) + FORGIVEN * now;
-        let waste = self.total.cast_signed() - earned.cast_signed();
+        let earned = 8 * (self.seen.useful + relayed) + FORGIVEN * now;
+        let waste = self.seen.total.cast_signed() - earned.cast_signed();
         // Nothing is saved up for later.
         self.least_waste = self.least_waste.min(waste);
         waste - self.least_waste > USELESS
+    }
+}
+
+impl Seen {
+    fn begin(&mut self, head: FrameHead) {
+        if self.total == 0 {
+            self.misbegun = head.kind != SETTINGS || head.flags & ACK != 0;
+        }
+        self.total += frame_heads::LENGTH as u64 + head.payload;
+        match head.kind {
+            DATA => {
+                self.useful += head.payload;
+                self.pieces += 1;
+                self.data += head.payload;
+                self.small += usize::from(head.is_small_data());
+            }
+            HEADERS | CONTINUATION => {
+                self.useful += head.payload;
+                if head.kind == HEADERS {
+                    self.in_block = true;
+                    self.blocks += 1;
+                }
+                self.ends_block = head.flags & END_HEADERS != 0;
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self) {
+        self.begun = true;
+        if self.ends_block {
+            self.ends_block = false;
+            self.in_block = false;
+        }
     }
 }
 
@@ -210,20 +196,6 @@ mod tests {
         assert!(upload(16_384, 100));
         assert!(!upload(16_384, 10));
         assert!(!upload(1000, 10_000));
-    }
-
-    #[test]
-    fn small_data_is_told_from_large_and_from_other_frames() {
-        let mut frames = after(
-            &[
-                frame(DATA, 0, 5),
-                frame(6, 0, 8),
-                frame(DATA, 0, 4095),
-                frame(DATA, 0, 4096),
-            ]
-            .concat(),
-        );
-        assert_eq!((frames.take_small(), frames.take_small()), (2, 0));
     }
 
     #[test]
