@@ -239,6 +239,30 @@ fn a_reset_after_the_whole_answer_changes_nothing() {
     assert!(client.head().line.contains("200"));
 }
 
+/// A backend that answers uploads unread and closes has its kernel send a reset, which a write of firedoor's may meet first.
+#[test]
+fn an_answer_is_heard_behind_the_end_of_its_connection() {
+    let (address, _) = frames::backend(|wire| {
+        let stream = wire.request()?;
+        wire.go_away(stream, 0);
+        wire.answer(stream, b"no need");
+        Ok(())
+    });
+    let proxy = in_front_of_frames(address, "");
+    for attempt in 0..200 {
+        let mut client = proxy.client();
+        client.send("POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+        for _ in 0..500 {
+            if client.try_send([b'x'; 200]).is_err() {
+                break;
+            }
+        }
+        let answer = client.response_within("POST", PATIENCE);
+        let answer = answer.unwrap_or_else(|_| panic!("no answer to {attempt}"));
+        assert_eq!(answer.status, 200, "at {attempt}: {}", answer.text());
+    }
+}
+
 /// It owes an answer, and has frozen: pings find that out long before `response_timeout` does.
 #[test]
 fn a_connection_that_hangs_is_given_up() {

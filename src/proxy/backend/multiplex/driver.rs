@@ -97,10 +97,16 @@ impl Drop for Over {
 }
 
 /// A backend's socket, which notes that something has come.
+///
+/// h2 forgets with the end of a connection that a response had ended before, if its request hadn't. But whoever answers uploads unread and
+/// closes has its kernel send a reset right behind the answer. So those who wait for what has come have their turn before h2 hears of the
+/// end, and a write that fails is nothing to h2: the end is told by reading, after all else.
 pub(super) struct Overheard {
     stream: BackendStream,
     life: Rc<Life>,
     frames: FrameHeads,
+    /// The end that has come, and that h2 hears of next.
+    end: Option<io::Result<()>>,
 }
 
 impl Overheard {
@@ -109,6 +115,7 @@ impl Overheard {
             stream,
             life,
             frames: FrameHeads::default(),
+            end: None,
         }
     }
 }
@@ -119,24 +126,36 @@ impl AsyncRead for Overheard {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(end) = self.end.take() {
+            return Poll::Ready(end);
+        }
         if self.life.intakes.pause() {
-            // Those who want what has come have their turn meanwhile.
-            let _then = pin!(tokio::task::yield_now()).poll(cx);
-            return Poll::Pending;
+            return give_way(cx);
         }
         let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if read.is_ready() {
-            new_turn();
-            self.life.heard.set(true);
-            let mut small = 0;
-            self.frames.pass(&buf.filled()[before..], |mark| {
-                small += usize::from(matches!(mark, Mark::Begin(head) if head.is_small_data()));
-            });
-            self.life.intakes.count(small);
+        let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buf) else {
+            return Poll::Pending;
+        };
+        let new = &buf.filled()[before..];
+        if new.is_empty() && buf.remaining() > 0 {
+            self.end = Some(read);
+            return give_way(cx);
         }
-        read
+        new_turn();
+        self.life.heard.set(true);
+        let mut small = 0;
+        self.frames.pass(new, |mark| {
+            small += usize::from(matches!(mark, Mark::Begin(head) if head.is_small_data()));
+        });
+        self.life.intakes.count(small);
+        Poll::Ready(Ok(()))
     }
+}
+
+/// Those who want what has come have their turn before the task goes on.
+fn give_way(cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    let _then = pin!(tokio::task::yield_now()).poll(cx);
+    Poll::Pending
 }
 
 impl AsyncWrite for Overheard {
@@ -145,7 +164,8 @@ impl AsyncWrite for Overheard {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        written.map(|written| Ok(written.unwrap_or(buf.len())))
     }
 
     fn poll_write_vectored(
@@ -153,7 +173,9 @@ impl AsyncWrite for Overheard {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream.poll_write_together(cx, bufs)
+        let written = self.stream.poll_write_together(cx, bufs);
+        let all = || bufs.iter().map(|buf| buf.len()).sum();
+        written.map(|written| Ok(written.unwrap_or_else(|_| all())))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -161,7 +183,8 @@ impl AsyncWrite for Overheard {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        flushed.map(|_ended| Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
