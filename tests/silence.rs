@@ -86,6 +86,20 @@ fn one_that_has_never_answered_is_found_as_well() {
 }
 
 #[test]
+fn a_streamed_request_is_owed_its_answer_from_its_end_on() {
+    let (origin, standby) = (Origin::named("a"), Origin::named("b"));
+    let proxy = two_zones(origin.address(), &standby);
+    hang(&origin);
+    let mut client = proxy.client();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    eventually(PATIENCE, "it is under way", || origin.count() == 1);
+    client.send("0\r\n\r\n");
+    until_active(&proxy, "fz-2");
+    let sign = hastened_by(&proxy, "fz-1:app-1");
+    assert!(sign.starts_with("no answer for "), "{sign}");
+}
+
+#[test]
 fn one_that_lets_connections_hang_is_found_as_well() {
     let (mut app, standby) = (Queue::start(), Origin::named("b"));
     let proxy = two_zones(app.address, &standby);

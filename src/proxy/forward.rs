@@ -236,7 +236,13 @@ async fn forward<B: Body + Into<ClientBody>>(
         };
         match attempt::send(state, &upstream, &mut connection, request, rules).await {
             Ok(response) => {
-                worker.answered(&upstream, spare.is_some().then_some(sent_at));
+                let owed_since = match &spare {
+                    Some(_) => Some(sent_at),
+                    // Of a call of gRPC the head may come with the first message of many, whenever that is.
+                    None if state.is_grpc() => None,
+                    None => state.body_complete_at().map(|at| at.max(sent_at)),
+                };
+                worker.answered(&upstream, owed_since);
                 let status = response.status();
                 record.heard(status);
                 let found = Survey::of(response.headers());

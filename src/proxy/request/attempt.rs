@@ -19,7 +19,7 @@ use crate::outcome::{Trouble, is_own_fault};
 use crate::proxy::backend::connections::{Connection, Unopened};
 use crate::proxy::backend::inflow::Inflow;
 use crate::proxy::backend::multiplex::{Stream, Unusable};
-use crate::proxy::backend::upstream::Upstream;
+use crate::proxy::backend::upstream::{Debt, Upstream};
 use crate::proxy::message::interim::Interim;
 use crate::telemetry::mask::masked;
 use crate::worker::millis;
@@ -115,7 +115,8 @@ pub(crate) async fn connect(
 pub(crate) struct Rules {
     /// Milliseconds of silence.
     pub(crate) limit: u64,
-    /// It is sent as a whole, now: from then on an answer is owed. A body that is streamed takes as long as its client likes.
+    /// It is sent as a whole, now: from then on an answer is owed. A body that is streamed takes as long as its client likes, and it is owed
+    /// from its end on.
     pub(crate) whole: bool,
     /// Give up as soon as the backend is found dead, since the request can be made elsewhere.
     pub(crate) may_leave: bool,
@@ -144,7 +145,6 @@ pub(crate) async fn send(
     };
     let worker = &state.worker;
     let mut wait = Wait::begin(state, upstream, rules);
-    let _debt = rules.whole.then(|| upstream.owe(worker.now()));
     let mut answer = pin!(unconstrained(
         connection.send(request, state.sleeper().id())
     ));
@@ -191,7 +191,6 @@ async fn send_beside_others(
 ) -> Result<Response<Inflow>, Lost> {
     let worker = &state.worker;
     let mut wait = Wait::begin(state, upstream, rules);
-    let _debt = rules.whole.then(|| upstream.owe(worker.now()));
     let mut interim = Interim::default();
     let mut waiting = Some(Box::new(request));
     let result = poll_fn(|cx| {
@@ -244,6 +243,8 @@ struct Wait<'a> {
     sent: u64,
     /// Worker milliseconds.
     due: u64,
+    /// What the backend owes, from when on it does.
+    debt: Option<Debt<'a>>,
 }
 
 impl<'a> Wait<'a> {
@@ -256,6 +257,7 @@ impl<'a> Wait<'a> {
             rules,
             sent: 0,
             due,
+            debt: rules.whole.then(|| upstream.owe(state.worker.now())),
         }
     }
 
@@ -270,6 +272,9 @@ impl<'a> Wait<'a> {
             self.sent = sent;
             self.due = self.state.worker.now() + self.rules.limit;
             self.state.wait_until(self.due);
+        }
+        if self.debt.is_none() && self.state.body_complete_at().is_some() {
+            self.debt = Some(self.upstream.owe(self.state.worker.now()));
         }
         if self.rules.may_leave && self.upstream.is_abandoned() {
             return Poll::Ready(Lost::Abandoned);
