@@ -179,8 +179,8 @@ fn a_client_that_gives_up_after_a_while_is_left_alone() {
         eventually(PATIENCE, "all are under way", || {
             origin.count() == round * AT_ONCE
         });
-        // As long as such a client waits.
-        while let Some(left) = Duration::from_millis(1200).checked_sub(begun.elapsed()) {
+        // As long as a call with a short deadline waits.
+        while let Some(left) = Duration::from_millis(250).checked_sub(begun.elapsed()) {
             let _other = wire.next(left);
         }
         for stream in &streams {

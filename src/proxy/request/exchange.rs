@@ -31,6 +31,8 @@ pub(crate) struct Exchange {
     pub(crate) body_trouble: Cell<Option<BodyTrouble>>,
     /// Body bytes of the request that have come.
     body_bytes: Cell<u64>,
+    /// When the last of a streamed body came, in worker microseconds; 0: it hasn't.
+    body_complete_at: Cell<u64>,
     body: Window,
     /// It may take as long as it likes to come.
     unhurried: Cell<bool>,
@@ -71,9 +73,10 @@ struct Stream {
 /// Milliseconds from the last that has come of a response to the error that it ends in: h2 throws away what it has not sent yet.
 const BREAK: u64 = 20;
 
-/// Milliseconds of a stream's life in which calling it off is taken for haste. Whoever waits longer has wanted an answer, and can call off
-/// no more than all of its streams in that time.
-const YOUNG: u64 = 1000;
+/// Milliseconds of a stream's life in which calling it off is taken for haste. Whoever waits longer has wanted an answer, as a call of gRPC
+/// with a deadline has while its zone hangs, and can call off no more than all of its streams in that time: what "rapid reset" gets around
+/// is just that limit.
+const YOUNG: u64 = 100;
 
 /// How a request body ended badly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +119,7 @@ impl Exchange {
             tunnel: RefCell::new(None),
             body_trouble: Cell::new(None),
             body_bytes: Cell::new(0),
+            body_complete_at: Cell::new(0),
             body: Window::default(),
             unhurried: Cell::new(false),
             request_due: Cell::new(0),
@@ -139,6 +143,7 @@ impl Exchange {
         self.answering.set(false);
         self.body_trouble.set(None);
         self.body_bytes.set(0);
+        self.body_complete_at.set(0);
     }
 
     /// The response head is on its way.
@@ -241,9 +246,15 @@ impl Exchange {
     /// All of it has come.
     pub(crate) fn body_complete(&self) {
         self.body.end();
+        self.body_complete_at.set(self.worker.micros().max(1));
         if self.stream.is_none() {
             self.downstream.complete_request();
         }
+    }
+
+    /// When the last of a streamed body came, in worker microseconds, if it has.
+    pub(crate) fn body_complete_at(&self) -> Option<u64> {
+        Some(self.body_complete_at.get()).filter(|at| *at > 0)
     }
 
     /// Whether hyper still waits for some of the request's body: if nobody takes that, it ends the connection after the response. Streams do
