@@ -1,5 +1,7 @@
 //! HTTP/2 on both sides: what only such a client can do reaches the backend, and comes back.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::ext::Protocol;
@@ -214,4 +216,51 @@ async fn a_grpc_call_may_be_silent_for_longer_than_a_body() {
     assert_eq!(body.data().await.unwrap().unwrap(), "MORE");
     rest.send_data(Bytes::from_static(b"late"), true).unwrap();
     assert_eq!(unanswered.await.unwrap().status(), 200);
+}
+
+/// Its HTTP status is 200 all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grpc_call_that_its_server_fails_hastens_the_checks_and_is_in_the_log() {
+    let origin = Origin::named("a");
+    let builder = builder(&[&origin]).listener("h2c = true");
+    let proxy = builder
+        .server("workers = 1")
+        .check("path = \"/health\"\ninterval = \"1h\"")
+        .start();
+    proxy.until_all_up();
+    let mut sender = client(&proxy).await;
+    let mut call = async |path: &str| {
+        let mut asked = request(Method::POST, path);
+        let kind = "application/grpc".parse().unwrap();
+        asked.headers_mut().insert("content-type", kind);
+        sender = sender.clone().ready().await.unwrap();
+        let (response, _) = sender.send_request(asked, true).unwrap();
+        let mut body = response.await.unwrap().into_body();
+        all(&mut body).await;
+        let _trailers = body.trailers().await.unwrap();
+    };
+    let quiet = origin.checks();
+    for code in [0, 4, 5, 12] {
+        call(&format!("/ends?{code}")).await;
+        call(&format!("/ends-at-once?{code}")).await;
+    }
+    assert_eq!(origin.checks(), quiet, "nobody was at fault");
+    for path in ["/ends?14", "/ends-at-once?13"] {
+        let (before, deadline) = (origin.checks(), Instant::now() + PATIENCE);
+        // More than once: what comes in a burst is one piece of news.
+        while origin.checks() == before {
+            assert!(Instant::now() < deadline, "{path} has hastened nothing");
+            call(path).await;
+        }
+    }
+    let text = proxy.access_text();
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let mut told: Vec<_> = lines
+        .map(|line: serde_json::Value| (line["status"].clone(), line["grpc_status"].clone()))
+        .collect();
+    told.dedup();
+    let expected = [0, 4, 5, 12, 14, 13].map(|code| (200.into(), code.into()));
+    assert_eq!(told, expected);
 }

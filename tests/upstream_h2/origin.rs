@@ -372,6 +372,18 @@ async fn answer(
                 }
             }
         }
+        // A call of gRPC that ends with this status, in trailers or in the head.
+        "/ends" => {
+            let head = head.body(()).unwrap();
+            let mut out = respond.send_response(head, false).unwrap();
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", query.parse().unwrap());
+            out.send_trailers(trailers).unwrap();
+        }
+        "/ends-at-once" => {
+            let head = head.header("grpc-status", query).body(()).unwrap();
+            let _ = respond.send_response(head, true);
+        }
         "/trailers" => {
             let head = head.header("trailer", "grpc-status").body(()).unwrap();
             let mut out = respond.send_response(head, false).unwrap();

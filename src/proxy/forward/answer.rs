@@ -49,6 +49,7 @@ impl Answer {
             incoming = Inflow::None;
         }
         record.answered(parts.status);
+        record.told(&parts.headers);
         state.begin_answer();
         let mut compressor = None;
         let mut named = Vec::new();

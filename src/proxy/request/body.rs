@@ -252,7 +252,7 @@ impl Body for ResponseBody {
             match &polled {
                 Poll::Pending | Poll::Ready(None) => {}
                 Poll::Ready(Some(Ok(frame))) => {
-                    record.sent(frame.data_ref().map_or(0, Bytes::len));
+                    record.passed(frame);
                 }
                 Poll::Ready(Some(Err(_))) => match this.source.relay() {
                     Some(relay) if relay.fault() == Some(BodyTrouble::TooSlow) => {

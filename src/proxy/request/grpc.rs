@@ -24,6 +24,18 @@ pub(crate) fn is_call(headers: &HeaderMap) -> bool {
     matches!(rest, Some([] | [b'+' | b';' | b' ', ..]))
 }
 
+/// How a call has ended, if that stands in these `fields`.
+pub(crate) fn status(fields: &HeaderMap) -> Option<u32> {
+    fields.get(GRPC_STATUS)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether a call ended so for what its server did, as with an HTTP status of 500: UNKNOWN (an exception that nobody has caught), INTERNAL,
+/// UNAVAILABLE, DATA_LOSS. Unlike 501 and 504, UNIMPLEMENTED is its caller's mistake and DEADLINE_EXCEEDED its caller's wish. (Envoy's outlier
+/// detection goes by gRPC's mapping to HTTP, which has these two among the errors.)
+pub(crate) fn is_server_error(status: u32) -> bool {
+    matches!(status, 2 | 13 | 14 | 15)
+}
+
 /// The code for a refusal: gRPC's own mapping of HTTP statuses, but where that knows only "unknown" or firedoor knows better (a deadline
 /// that has passed, a resource that is exhausted).
 pub(crate) fn code(refusal: Refusal) -> Code {
@@ -90,10 +102,12 @@ pub(crate) enum Code {
 }
 
 /// The answer to the client. The log has the HTTP status that it stands for.
-pub(crate) fn response(refusal: Refusal, record: Box<Record>) -> Response<ResponseBody> {
+pub(crate) fn response(refusal: Refusal, mut record: Box<Record>) -> Response<ResponseBody> {
+    let code = code(refusal);
+    record.ended_call(code as u32);
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(GRPC_STATUS, HeaderValue::from(code(refusal) as u16));
+    headers.insert(GRPC_STATUS, HeaderValue::from(code as u16));
     // All of it is printable ASCII without a percent sign, so that there is nothing to encode.
     headers.insert(GRPC_MESSAGE, HeaderValue::from_static(refusal.text()));
     if let Some(policy) = record.policy() {

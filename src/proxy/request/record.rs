@@ -1,5 +1,6 @@
 //! What is remembered of a request until it ends: then one access-log line and one count.
 
+mod call;
 mod measure;
 mod spans;
 mod trace;
@@ -10,7 +11,9 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
+use http_body::Frame;
 
 use super::exchange::Exchange;
 use super::policy::Policy;
@@ -311,6 +314,14 @@ impl Record {
     pub(crate) fn received(&mut self, bytes: u64) {
         if let Some(words) = &mut self.words {
             words.bytes_in += bytes;
+        }
+    }
+
+    /// A part of the response's body went to the client.
+    pub(crate) fn passed(&mut self, frame: &Frame<Bytes>) {
+        match frame.trailers_ref() {
+            Some(trailers) => self.told(trailers),
+            None => self.sent(frame.data_ref().map_or(0, Bytes::len)),
         }
     }
 

@@ -66,6 +66,8 @@ pub struct Line<'a> {
     pub epoch: u64,
     /// Who ended it, in which phase; `--` for a normal end.
     pub termination: &'a str,
+    /// How a call of gRPC has ended.
+    pub grpc_status: Option<u32>,
 }
 
 /// How lines look.
@@ -135,6 +137,10 @@ impl Line<'_> {
         out.extend_from_slice(b",\"termination\":\"");
         out.extend_from_slice(self.termination.as_bytes());
         out.push(b'"');
+        if let Some(status) = self.grpc_status {
+            out.extend_from_slice(b",\"grpc_status\":");
+            push_number(out, status.into());
+        }
         if let Some(query) = self.query.filter(|_| style.query) {
             out.extend_from_slice(b",\"query\":");
             push_text(out, query.as_bytes());

@@ -33,6 +33,7 @@ fn line() -> Line<'static> {
         held: Duration::ZERO,
         epoch: 7,
         termination: "--",
+        grpc_status: None,
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Words {
     pub(super) first_byte: Duration,
     pub(super) held: Duration,
     pub(super) epoch: u64,
+    /// How a call of gRPC has ended.
+    pub(super) grpc_status: Option<u32>,
 }
 
 impl Words {
@@ -59,6 +61,7 @@ impl Words {
             first_byte: Duration::ZERO,
             held: Duration::ZERO,
             epoch: 0,
+            grpc_status: None,
         }
     }
 }
@@ -118,6 +121,7 @@ impl Record {
             retries: self.retries,
             held: words.held,
             epoch: words.epoch,
+            grpc_status: words.grpc_status,
             termination: self.termination,
         });
     }
