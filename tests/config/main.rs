@@ -376,6 +376,23 @@ proptest! {
     }
 }
 
+/// Each of the limits that are for a client by itself, alone.
+#[test]
+fn every_limit_gives_the_key_of_clients_something_to_do() {
+    let limits = [
+        "rate = \"1/s\"",
+        "connection_rate = \"1/s\"",
+        "max_connections_per_client = 1",
+        "[[route]]\npool = \"default\"\nrate = \"1/s\"",
+    ];
+    for limit in limits {
+        let text = format!(
+            "[limits]\nrate_key = \"masked\"\nrate_exempt = [\"10.0.0.0/8\"]\n{limit}\n{LISTENER}{ZONES}"
+        );
+        assert!(parse(&text).is_ok(), "{limit}");
+    }
+}
+
 #[test]
 fn a_log_with_secrets_and_a_collector_that_speaks_something_else_are_warned_of() {
     let text = format!(
