@@ -1,6 +1,7 @@
 //! What is valid, but probably not what its author wants. Pure, but for the clock that certificates are held against.
 
 mod circles;
+mod idle;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -65,6 +66,7 @@ impl Config {
             ));
         }
         warnings.extend(self.idle_priorities());
+        warnings.extend(self.unseen_pages());
         warnings.extend(self.invalid_certificates(Timestamp::now()));
         warnings
     }

@@ -393,22 +393,34 @@ fn every_limit_gives_the_key_of_clients_something_to_do() {
     }
 }
 
+/// What is told about a configuration that is valid.
+fn warned(text: &str) -> Vec<String> {
+    let warnings = parse(text).expect("valid").warnings().into_iter();
+    let told = warnings.map(|warning| format!("{}: {}", warning.key, warning.message));
+    told.collect()
+}
+
 #[test]
 fn a_log_with_secrets_and_a_collector_that_speaks_something_else_are_warned_of() {
     let text = format!(
         "[access_log]\nheaders = [\"Referer\", \"cookie\", \"Authorization\"]\n\
          [tracing]\notlp_endpoint = \"http://127.0.0.1:4317\"\n{LISTENER}{ZONES}"
     );
-    let told: Vec<String> = parse(&text)
-        .unwrap()
-        .warnings()
-        .iter()
-        .map(|warning| format!("{}: {}", warning.key, warning.message))
-        .collect();
     let expected = [
         "access_log.headers: cookie lets whoever reads the log pose as the people in it",
         "access_log.headers: authorization lets whoever reads the log pose as the people in it",
         "tracing.otlp_endpoint: at 4317 collectors usually speak gRPC, and firedoor sends OTLP over HTTP",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(warned(&text), expected);
+}
+
+#[test]
+fn a_status_that_only_apps_answer_with_has_no_page() {
+    let text = format!(
+        "[[pool]]\nname = \"default\"\nerror_page = {{ \"404,500, 502-504\" = \"sorry.html\", \"400-599\" = \"sorry.html\" }}\n{LISTENER}{ZONES}"
+    );
+    let expected = [404, 500].map(|status| {
+        format!("pool[0].error_page: firedoor itself never answers a pool's request with {status}, so nobody sees the page for that")
+    });
+    assert_eq!(warned(&text), expected);
 }
