@@ -6,6 +6,8 @@ mod edits;
 mod overrides;
 mod target;
 
+use http::header::LOCATION;
+
 use crate::config::Route;
 use crate::config::raw::{Form, Refusal, Section};
 
@@ -79,7 +81,11 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
     let compression = compression::compression(section);
     let known_host = host.clone().flatten();
     let https = answer::https(section);
-    let answer = answer::answer(section, known_host.as_ref());
+    let answer = answer::answer(
+        section,
+        known_host.as_ref(),
+        response_headers.writes(&LOCATION),
+    );
     let known_path = path.clone().flatten();
     let prefix = edits::prefix(section, known_path.as_deref().unwrap_or("/"));
     let leads_away = section
