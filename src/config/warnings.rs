@@ -66,7 +66,7 @@ impl Config {
             ));
         }
         warnings.extend(self.idle_priorities());
-        warnings.extend(self.unseen_pages());
+        warnings.extend(self.idle_settings());
         warnings.extend(self.invalid_certificates(Timestamp::now()));
         warnings
     }

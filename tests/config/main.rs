@@ -415,6 +415,29 @@ fn a_log_with_secrets_and_a_collector_that_speaks_something_else_are_warned_of()
 }
 
 #[test]
+fn a_date_that_is_taken_away_or_fixed_is_warned_of() {
+    let routes = [
+        ("/removed", "remove = [\"date\"]"),
+        (
+            "/fixed",
+            "set = { Date = \"Mon, 01 Jan 2001 00:00:00 GMT\" }",
+        ),
+        ("/other", "remove = [\"Server\"]"),
+    ];
+    let route = |(path, edits)| {
+        format!(
+            "[[route]]\npath = \"{path}\"\npool = \"default\"\nresponse_headers = {{ {edits} }}\nrequest_headers = {{ remove = [\"Date\"] }}\n"
+        )
+    };
+    let text = routes.map(route).concat() + LISTENER + ZONES;
+    let expected = [
+        "route[0].response_headers: Date is never gone: without the app's, each response gets firedoor's own",
+        "route[1].response_headers: every response would have been made at the same time, by its Date",
+    ];
+    assert_eq!(warned(&text), expected);
+}
+
+#[test]
 fn a_status_that_only_apps_answer_with_has_no_page() {
     let text = format!(
         "[[pool]]\nname = \"default\"\nerror_page = {{ \"404,500, 502-504\" = \"sorry.html\", \"400-599\" = \"sorry.html\" }}\n{LISTENER}{ZONES}"

@@ -77,6 +77,17 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
     let overrides = overrides::overrides(section);
     let request_headers = edits::fields(section, Direction::Request);
     let response_headers = edits::fields(section, Direction::Response);
+    let moved = response_headers.remove.contains(&LOCATION) || response_headers.writes(&LOCATION);
+    if let (true, true, Some(item)) = (
+        moved,
+        section.has("redirect"),
+        section.lookup("response_headers"),
+    ) {
+        item.report(
+            "Location can't be changed where the route redirects: clients would be sent elsewhere, or nowhere",
+            "leave it to redirect",
+        );
+    }
     let hsts = section.read("hsts", &LIFETIME);
     let compression = compression::compression(section);
     let known_host = host.clone().flatten();
