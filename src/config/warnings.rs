@@ -2,6 +2,7 @@
 
 mod circles;
 mod idle;
+mod redirects;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -52,6 +53,7 @@ impl Config {
         }
         warnings.extend(self.shared_addresses());
         warnings.extend(self.circles());
+        warnings.extend(self.odd_redirects());
         warnings.extend(self.unrouted_pools());
         warnings.extend(self.unverified_servers());
         warnings.extend(self.unverified_backends());

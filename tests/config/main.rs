@@ -437,6 +437,161 @@ fn a_date_that_is_taken_away_or_fixed_is_warned_of() {
     assert_eq!(warned(&text), expected);
 }
 
+/// Which of the routes of `text` are said to redirect without end, behind listeners at the usual ports.
+fn circles(routes: &[(&str, &str)]) -> Vec<usize> {
+    let route = |(place, does): &(&str, &str)| format!("[[route]]\n{place}\n{does}\n");
+    let listeners = "[[listener]]\nbind = \"127.0.0.1:80\"\n\
+                     [[listener]]\nbind = \"127.0.0.1:443\"\ntls = { cert = \"app.pem\", key = \"app.key\" }\n";
+    let text = format!(
+        "{}\n{listeners}{ZONES}",
+        routes.iter().map(route).collect::<String>()
+    );
+    let told = warned(&text).into_iter().filter_map(|warning| {
+        let (key, message) = warning.split_once(": ")?;
+        let circle = message == "whoever follows it is redirected again, without end";
+        assert_eq!(circle, key.ends_with(".redirect.to"), "{warning}");
+        let at = key.strip_prefix("route[")?.strip_suffix("].redirect.to")?;
+        at.parse().ok()
+    });
+    told.collect()
+}
+
+#[test]
+fn a_redirect_that_never_arrives_is_warned_of() {
+    const SHOP: &str = "host = \"shop.example\"";
+    const BELOW: &str = "host = \"*.example\"";
+    for (routes, expected) in [
+        // Everybody to one page, which is nobody's.
+        (&[("", "redirect = { to = \"/closed\" }")][..], &[0][..]),
+        (
+            &[
+                ("", "redirect = { to = \"/closed\" }"),
+                ("path = \"/closed\"", "respond = { body = \"closed\" }"),
+            ],
+            &[],
+        ),
+        // What is for one host alone is no way out for the others.
+        (
+            &[
+                ("", "redirect = { to = \"/closed\" }"),
+                (
+                    "host = \"shop.example\"\npath = \"/closed\"",
+                    "respond = { body = \"closed\" }",
+                ),
+            ],
+            &[0],
+        ),
+        (
+            &[
+                (SHOP, "redirect = { to = \"/closed/today?{path}\" }"),
+                (
+                    "host = \"*.example\"\npath = \"/closed\"",
+                    "pool = \"default\"",
+                ),
+                ("path = \"/other\"", "pool = \"default\""),
+            ],
+            // Nor what is for its host less specifically: this route has every path.
+            &[0],
+        ),
+        // It grows with each step, until it is caught.
+        (&[("", "redirect = { to = \"/new{path}\" }")], &[0]),
+        (
+            &[("", "redirect = { to = \"/new{path}{path}{path}\" }")],
+            &[0],
+        ),
+        (
+            &[
+                ("", "redirect = { to = \"/new{path}\" }"),
+                ("path = \"/new/new\"", "pool = \"default\""),
+            ],
+            &[],
+        ),
+        (
+            &[(
+                "path = \"/api\"",
+                "strip_prefix = \"/api\"\nredirect = { to = \"/api/v2{path}{query}\" }",
+            )],
+            &[0],
+        ),
+        (
+            &[(
+                "path = \"/api\"",
+                "strip_prefix = \"/api\"\nredirect = { to = \"/v2{path}{query}\" }",
+            )],
+            &[],
+        ),
+        // From one to the other and back, and from elsewhere into that.
+        (
+            &[
+                ("path = \"/a\"", "redirect = { to = \"/%62\" }"),
+                ("path = \"/b\"", "redirect = { to = \"/x/../a\" }"),
+                ("path = \"/c\"", "redirect = { to = \"/a#x\" }"),
+                ("path = \"/d\"", "redirect = { to = \"/e\" }"),
+                ("path = \"/e\"", "pool = \"default\""),
+            ],
+            &[0, 1, 2],
+        ),
+        // To TLS, over TLS.
+        (
+            &[(
+                SHOP,
+                "redirect = { to = \"https://Shop.example{path}{query}\" }",
+            )],
+            &[0],
+        ),
+        (
+            &[(SHOP, "redirect = { to = \"https://{host}:443\" }")],
+            &[0],
+        ),
+        (
+            &[(BELOW, "redirect = { to = \"http://{host}{path}\" }")],
+            &[0],
+        ),
+        // To where somebody else may be: another port, another host, or one that only may be a host of the route's.
+        (
+            &[(
+                SHOP,
+                "redirect = { to = \"https://shop.example:8443{path}\" }",
+            )],
+            &[],
+        ),
+        (
+            &[(
+                SHOP,
+                "redirect = { to = \"https://www.shop.example{path}\" }",
+            )],
+            &[],
+        ),
+        (
+            &[(BELOW, "redirect = { to = \"https://shop.example{path}\" }")],
+            &[],
+        ),
+        (
+            &[("", "redirect = { to = \"https://shop.example{path}\" }")],
+            &[],
+        ),
+        (&[("", "redirect = \"https\"\npool = \"default\"")], &[]),
+    ] {
+        assert_eq!(circles(routes), expected, "{routes:?}");
+    }
+}
+
+#[test]
+fn a_redirect_to_tls_that_nothing_in_cleartext_comes_to_is_warned_of() {
+    let tls = "[[listener]]\nbind = \"127.0.0.1:8443\"\ntls = { cert = \"app.pem\", key = \"app.key\" }\n";
+    let route = "[[route]]\npool = \"default\"\nredirect = \"https\"\n";
+    let away = format!("{LISTENER}redirect = \"https\"\n");
+    let idle = "route[0].redirect: nothing comes to it in cleartext: each listener speaks TLS, or redirects by itself";
+    for (listener, expected) in [("", &[idle][..]), (&away, &[idle]), (LISTENER, &[])] {
+        let told = warned(&format!("{tls}{listener}{route}{ZONES}"));
+        let told: Vec<_> = told
+            .iter()
+            .filter(|told| told.contains("cleartext"))
+            .collect();
+        assert_eq!(told, expected, "{listener}");
+    }
+}
+
 #[test]
 fn a_status_that_only_apps_answer_with_has_no_page() {
     let text = format!(
