@@ -6,5 +6,6 @@ pub(super) mod doorbell;
 pub(super) mod gathering;
 pub(super) mod intake;
 pub(super) mod reading;
+pub(super) mod trailers;
 mod watermark;
 pub(super) mod writing;
