@@ -327,6 +327,34 @@ min_healthy = 1
     assert_eq!(window.zone.iana_name(), Some("Europe/Berlin"));
 }
 
+/// Of one towards backends; for those of listeners, `tests/tls/renewal.rs` has it.
+#[test]
+fn a_changed_certificate_that_is_of_no_use_is_named_by_the_file_at_fault() {
+    let text = format!(
+        "{LISTENER}[[pool]]\nname = \"default\"\ntls = {{ ca = \"other.pem\", cert = \"app.pem\", key = \"app.key\" }}\n\
+         [[zone]]\nname = \"fz-1\"\nbackend = [{{ address = \"https://127.0.0.1:9001\" }}]\n"
+    );
+    let clients = parse(&text).unwrap().renewable_clients();
+    let renewed = |cert: &str, key: &str| {
+        let texts = [
+            pem("other.pem").unwrap(),
+            cert.to_owned(),
+            pem(key).unwrap(),
+        ];
+        clients[0].1.renew(&texts).unwrap_err()
+    };
+    let told = renewed(OLD, "app.key");
+    assert!(
+        told.starts_with("app.pem: the certificate is of an old version"),
+        "{told}"
+    );
+    let told = renewed(&pem("app.pem").unwrap(), "other.key");
+    assert!(
+        told.starts_with("app.key: the key belongs to another certificate"),
+        "{told}"
+    );
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_not_an_invalid_one() {
     let folder = tempfile::tempdir().unwrap();
