@@ -74,7 +74,7 @@ fn read(root: &Section<'_>) -> Config {
         server: server::server(&root.section("server")),
         admin: server::admin(&root.section("admin"), &listeners),
         listeners,
-        limits: traffic::limits(&root.section("limits")),
+        limits: traffic::limits(&root.section("limits"), root.any_has("route", "rate")),
         upstream: traffic::upstream(&root.section("upstream")),
         failover: failover::failover(&root.section("failover")),
         access_log: traffic::access_log(&root.section("access_log")),

@@ -1,6 +1,8 @@
 //! What is valid, but probably not what its author wants. Pure, but for the clock that certificates are held against.
 
 mod circles;
+mod idle;
+mod redirects;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -51,6 +53,7 @@ impl Config {
         }
         warnings.extend(self.shared_addresses());
         warnings.extend(self.circles());
+        warnings.extend(self.odd_redirects());
         warnings.extend(self.unrouted_pools());
         warnings.extend(self.unverified_servers());
         warnings.extend(self.unverified_backends());
@@ -65,6 +68,7 @@ impl Config {
             ));
         }
         warnings.extend(self.idle_priorities());
+        warnings.extend(self.idle_settings());
         warnings.extend(self.invalid_certificates(Timestamp::now()));
         warnings
     }

@@ -7,5 +7,6 @@ pub(super) mod frame_heads;
 pub(super) mod gathering;
 pub(super) mod intake;
 pub(super) mod reading;
+pub(super) mod trailers;
 mod watermark;
 pub(super) mod writing;

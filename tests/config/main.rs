@@ -327,6 +327,34 @@ min_healthy = 1
     assert_eq!(window.zone.iana_name(), Some("Europe/Berlin"));
 }
 
+/// Of one towards backends; for those of listeners, `tests/tls/renewal.rs` has it.
+#[test]
+fn a_changed_certificate_that_is_of_no_use_is_named_by_the_file_at_fault() {
+    let text = format!(
+        "{LISTENER}[[pool]]\nname = \"default\"\ntls = {{ ca = \"other.pem\", cert = \"app.pem\", key = \"app.key\" }}\n\
+         [[zone]]\nname = \"fz-1\"\nbackend = [{{ address = \"https://127.0.0.1:9001\" }}]\n"
+    );
+    let clients = parse(&text).unwrap().renewable_clients();
+    let renewed = |cert: &str, key: &str| {
+        let texts = [
+            pem("other.pem").unwrap(),
+            cert.to_owned(),
+            pem(key).unwrap(),
+        ];
+        clients[0].1.renew(&texts).unwrap_err()
+    };
+    let told = renewed(OLD, "app.key");
+    assert!(
+        told.starts_with("app.pem: the certificate is of an old version"),
+        "{told}"
+    );
+    let told = renewed(&pem("app.pem").unwrap(), "other.key");
+    assert!(
+        told.starts_with("app.key: the key belongs to another certificate"),
+        "{told}"
+    );
+}
+
 #[test]
 fn a_file_that_cannot_be_read_is_not_an_invalid_one() {
     let folder = tempfile::tempdir().unwrap();
@@ -376,22 +404,229 @@ proptest! {
     }
 }
 
+/// Each of the limits that are for a client by itself, alone.
+#[test]
+fn every_limit_gives_the_key_of_clients_something_to_do() {
+    let limits = [
+        "rate = \"1/s\"",
+        "connection_rate = \"1/s\"",
+        "max_connections_per_client = 1",
+        "[[route]]\npool = \"default\"\nrate = \"1/s\"",
+    ];
+    for limit in limits {
+        let text = format!(
+            "[limits]\nrate_key = \"masked\"\nrate_exempt = [\"10.0.0.0/8\"]\n{limit}\n{LISTENER}{ZONES}"
+        );
+        assert!(parse(&text).is_ok(), "{limit}");
+    }
+}
+
+/// What is told about a configuration that is valid.
+fn warned(text: &str) -> Vec<String> {
+    let warnings = parse(text).expect("valid").warnings().into_iter();
+    let told = warnings.map(|warning| format!("{}: {}", warning.key, warning.message));
+    told.collect()
+}
+
 #[test]
 fn a_log_with_secrets_and_a_collector_that_speaks_something_else_are_warned_of() {
     let text = format!(
         "[access_log]\nheaders = [\"Referer\", \"cookie\", \"Authorization\"]\n\
          [tracing]\notlp_endpoint = \"http://127.0.0.1:4317\"\n{LISTENER}{ZONES}"
     );
-    let told: Vec<String> = parse(&text)
-        .unwrap()
-        .warnings()
-        .iter()
-        .map(|warning| format!("{}: {}", warning.key, warning.message))
-        .collect();
     let expected = [
         "access_log.headers: cookie lets whoever reads the log pose as the people in it",
         "access_log.headers: authorization lets whoever reads the log pose as the people in it",
         "tracing.otlp_endpoint: at 4317 collectors usually speak gRPC, and firedoor sends OTLP over HTTP",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(warned(&text), expected);
+}
+
+#[test]
+fn a_date_that_is_taken_away_or_fixed_is_warned_of() {
+    let routes = [
+        ("/removed", "remove = [\"date\"]"),
+        (
+            "/fixed",
+            "set = { Date = \"Mon, 01 Jan 2001 00:00:00 GMT\" }",
+        ),
+        ("/other", "remove = [\"Server\"]"),
+    ];
+    let route = |(path, edits)| {
+        format!(
+            "[[route]]\npath = \"{path}\"\npool = \"default\"\nresponse_headers = {{ {edits} }}\nrequest_headers = {{ remove = [\"Date\"] }}\n"
+        )
+    };
+    let text = routes.map(route).concat() + LISTENER + ZONES;
+    let expected = [
+        "route[0].response_headers: Date is never gone: without the app's, each response gets firedoor's own",
+        "route[1].response_headers: every response would have been made at the same time, by its Date",
+    ];
+    assert_eq!(warned(&text), expected);
+}
+
+/// Which of the routes of `text` are said to redirect without end, behind listeners at the usual ports.
+fn circles(routes: &[(&str, &str)]) -> Vec<usize> {
+    let route = |(place, does): &(&str, &str)| format!("[[route]]\n{place}\n{does}\n");
+    let listeners = "[[listener]]\nbind = \"127.0.0.1:80\"\n\
+                     [[listener]]\nbind = \"127.0.0.1:443\"\ntls = { cert = \"app.pem\", key = \"app.key\" }\n";
+    let text = format!(
+        "{}\n{listeners}{ZONES}",
+        routes.iter().map(route).collect::<String>()
+    );
+    let told = warned(&text).into_iter().filter_map(|warning| {
+        let (key, message) = warning.split_once(": ")?;
+        let circle = message == "whoever follows it is redirected again, without end";
+        assert_eq!(circle, key.ends_with(".redirect.to"), "{warning}");
+        let at = key.strip_prefix("route[")?.strip_suffix("].redirect.to")?;
+        at.parse().ok()
+    });
+    told.collect()
+}
+
+#[test]
+fn a_redirect_that_never_arrives_is_warned_of() {
+    const SHOP: &str = "host = \"shop.example\"";
+    const BELOW: &str = "host = \"*.example\"";
+    for (routes, expected) in [
+        // Everybody to one page, which is nobody's.
+        (&[("", "redirect = { to = \"/closed\" }")][..], &[0][..]),
+        (
+            &[
+                ("", "redirect = { to = \"/closed\" }"),
+                ("path = \"/closed\"", "respond = { body = \"closed\" }"),
+            ],
+            &[],
+        ),
+        // What is for one host alone is no way out for the others.
+        (
+            &[
+                ("", "redirect = { to = \"/closed\" }"),
+                (
+                    "host = \"shop.example\"\npath = \"/closed\"",
+                    "respond = { body = \"closed\" }",
+                ),
+            ],
+            &[0],
+        ),
+        (
+            &[
+                (SHOP, "redirect = { to = \"/closed/today?{path}\" }"),
+                (
+                    "host = \"*.example\"\npath = \"/closed\"",
+                    "pool = \"default\"",
+                ),
+                ("path = \"/other\"", "pool = \"default\""),
+            ],
+            // Nor what is for its host less specifically: this route has every path.
+            &[0],
+        ),
+        // It grows with each step, until it is caught.
+        (&[("", "redirect = { to = \"/new{path}\" }")], &[0]),
+        (
+            &[("", "redirect = { to = \"/new{path}{path}{path}\" }")],
+            &[0],
+        ),
+        (
+            &[
+                ("", "redirect = { to = \"/new{path}\" }"),
+                ("path = \"/new/new\"", "pool = \"default\""),
+            ],
+            &[],
+        ),
+        (
+            &[(
+                "path = \"/api\"",
+                "strip_prefix = \"/api\"\nredirect = { to = \"/api/v2{path}{query}\" }",
+            )],
+            &[0],
+        ),
+        (
+            &[(
+                "path = \"/api\"",
+                "strip_prefix = \"/api\"\nredirect = { to = \"/v2{path}{query}\" }",
+            )],
+            &[],
+        ),
+        // From one to the other and back, and from elsewhere into that.
+        (
+            &[
+                ("path = \"/a\"", "redirect = { to = \"/%62\" }"),
+                ("path = \"/b\"", "redirect = { to = \"/x/../a\" }"),
+                ("path = \"/c\"", "redirect = { to = \"/a#x\" }"),
+                ("path = \"/d\"", "redirect = { to = \"/e\" }"),
+                ("path = \"/e\"", "pool = \"default\""),
+            ],
+            &[0, 1, 2],
+        ),
+        // To TLS, over TLS.
+        (
+            &[(
+                SHOP,
+                "redirect = { to = \"https://Shop.example{path}{query}\" }",
+            )],
+            &[0],
+        ),
+        (
+            &[(SHOP, "redirect = { to = \"https://{host}:443\" }")],
+            &[0],
+        ),
+        (
+            &[(BELOW, "redirect = { to = \"http://{host}{path}\" }")],
+            &[0],
+        ),
+        // To where somebody else may be: another port, another host, or one that only may be a host of the route's.
+        (
+            &[(
+                SHOP,
+                "redirect = { to = \"https://shop.example:8443{path}\" }",
+            )],
+            &[],
+        ),
+        (
+            &[(
+                SHOP,
+                "redirect = { to = \"https://www.shop.example{path}\" }",
+            )],
+            &[],
+        ),
+        (
+            &[(BELOW, "redirect = { to = \"https://shop.example{path}\" }")],
+            &[],
+        ),
+        (
+            &[("", "redirect = { to = \"https://shop.example{path}\" }")],
+            &[],
+        ),
+        (&[("", "redirect = \"https\"\npool = \"default\"")], &[]),
+    ] {
+        assert_eq!(circles(routes), expected, "{routes:?}");
+    }
+}
+
+#[test]
+fn a_redirect_to_tls_that_nothing_in_cleartext_comes_to_is_warned_of() {
+    let tls = "[[listener]]\nbind = \"127.0.0.1:8443\"\ntls = { cert = \"app.pem\", key = \"app.key\" }\n";
+    let route = "[[route]]\npool = \"default\"\nredirect = \"https\"\n";
+    let away = format!("{LISTENER}redirect = \"https\"\n");
+    let idle = "route[0].redirect: nothing comes to it in cleartext: each listener speaks TLS, or redirects by itself";
+    for (listener, expected) in [("", &[idle][..]), (&away, &[idle]), (LISTENER, &[])] {
+        let told = warned(&format!("{tls}{listener}{route}{ZONES}"));
+        let told: Vec<_> = told
+            .iter()
+            .filter(|told| told.contains("cleartext"))
+            .collect();
+        assert_eq!(told, expected, "{listener}");
+    }
+}
+
+#[test]
+fn a_status_that_only_apps_answer_with_has_no_page() {
+    let text = format!(
+        "[[pool]]\nname = \"default\"\nerror_page = {{ \"404,500, 502-504\" = \"sorry.html\", \"400-599\" = \"sorry.html\" }}\n{LISTENER}{ZONES}"
+    );
+    let expected = [404, 500].map(|status| {
+        format!("pool[0].error_page: firedoor itself never answers a pool's request with {status}, so nobody sees the page for that")
+    });
+    assert_eq!(warned(&text), expected);
 }

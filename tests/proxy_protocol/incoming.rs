@@ -168,7 +168,10 @@ fn a_connection_that_introduces_nobody_keeps_its_own_address_and_is_not_believed
     let unix = second(0x21, 0x31, &[7; 216]);
     let local = second(0x20, 0, &[]);
     let local_with_address = second(0x20, 0x11, &[192, 0, 2, 7, 198, 51, 100, 1, 0, 80, 1, 187]);
+    // The rest of it doesn't matter then, a family that nobody has assigned included (2.2).
+    let local_of_no_family = second(0x20, 0x41, &[1, 2]);
     for header in [
+        local_of_no_family,
         b"PROXY UNKNOWN\r\n".to_vec(),
         b"PROXY UNKNOWN 192.0.2.7 198.51.100.1 1 2\r\n".to_vec(),
         local,

@@ -265,8 +265,11 @@ fn a_reload_may_begin_and_end_to_announce_clients() {
     assert_eq!(ask(&mut client).0, of(&client, &proxy));
 }
 
-/// An app server that takes anything, header or not, and what has come first on each connection.
-fn recorder() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+/// What has come first on each connection, and from where.
+type Heads = Arc<Mutex<Vec<(SocketAddr, String)>>>;
+
+/// An app server that takes anything, header or not.
+fn recorder() -> (SocketAddr, Heads) {
     let listener = port::listen();
     let address = listener.local_addr().unwrap();
     let heads = Arc::new(Mutex::new(Vec::new()));
@@ -274,6 +277,7 @@ fn recorder() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let (mut stream, seen) = (stream.unwrap(), Arc::clone(&seen));
+            let from = stream.peer_addr().unwrap();
             std::thread::spawn(move || {
                 let mut head = Vec::new();
                 let mut part = [0; 1024];
@@ -284,7 +288,7 @@ fn recorder() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
                     }
                 }
                 let head = String::from_utf8(head).unwrap();
-                seen.lock().unwrap().push(head);
+                seen.lock().unwrap().push((from, head));
                 let _sent = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
                 // Kept until the other side closes.
                 let _closed = stream.read(&mut part);
@@ -312,8 +316,19 @@ fn no_connection_is_opened_ahead_in_nobody_s_name() {
     eventually(PATIENCE, "some checks have come", || {
         heads.lock().unwrap().len() > 10
     });
-    for head in heads.lock().unwrap().iter() {
-        assert!(head.starts_with("PROXY "), "{head}");
+    let mut checks = 0;
+    for (from, head) in heads.lock().unwrap().iter() {
+        // A check names its own two ends, as HAProxy's do.
+        let (source, to) = if head.contains("GET /a ") {
+            (client.local_address(), proxy.address)
+        } else {
+            checks += 1;
+            (*from, second)
+        };
+        let (ip, port) = (source.ip(), source.port());
+        let line = format!("PROXY TCP4 {ip} {} {port} {}\r\n", to.ip(), to.port());
+        assert!(head.starts_with(&line), "{head}, not {line}");
         assert!(!head.contains("(warm-up)"), "{head}");
     }
+    assert!(checks > 8, "{checks}");
 }

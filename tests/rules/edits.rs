@@ -169,6 +169,24 @@ fn no_other_spelling_of_what_was_removed_or_set_is_left() {
     assert_eq!(origin.saw("/other").field("x_debug"), Some("1"));
 }
 
+/// RFC 9110 6.6.1: a response has one. So `firedoor check` warns of who takes it away.
+#[test]
+fn a_date_that_is_taken_away_comes_back_as_our_own() {
+    let old = "Date: Mon, 01 Jan 2001 00:00:00 GMT";
+    let origin = Origin::start(behaviour::answer(200, &[old], "hello"));
+    let proxy = Proxy::builder()
+        .toml(
+            "[[route]]\npath = \"/removed\"\npool = \"default\"\nresponse_headers = { remove = [\"Date\"] }\n\
+             [[route]]\npool = \"default\"",
+        )
+        .zone("fz-1", &[&origin])
+        .start();
+    assert_eq!(proxy.get("/").field("date"), old.strip_prefix("Date: "));
+    let answer = proxy.get("/removed");
+    let date = answer.field("date").unwrap();
+    assert!(date.ends_with(" GMT") && !old.contains(date), "{date}");
+}
+
 #[test]
 fn our_own_answers_have_the_routes_fields_too() {
     let origin = Origin::named("hello");

@@ -24,7 +24,7 @@ impl Pages {
     fn builder(&self, origin: &Origin) -> Builder {
         Proxy::builder()
             .toml(&format!(
-                "[[pool]]\nname = \"default\"\nerror_page = {{ \"502\" = \"{}\", \"408, 503-504\" = \"{}\" }}\n[upstream]\nretries = 0",
+                "[[pool]]\nname = \"default\"\nerror_page = {{ \"502\" = \"{}\", \"408, 500-504\" = \"{}\" }}\n[upstream]\nretries = 0",
                 self.file("gateway.html").display(),
                 self.file("sorry.txt").display(),
             ))

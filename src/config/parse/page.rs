@@ -5,6 +5,9 @@ use crate::config::{ErrorPage, Page};
 
 use super::values::STATUSES;
 
+/// Those that a page can be for: [`ErrorPage::POSSIBLE`].
+const ANSWERS: &str = "firedoor's own answers to a pool's requests are 400, 408, 413, 421, 429, 501, 502, 503 and 504";
+
 /// `error_page = { "502-504" = "sorry.html" }`
 pub(super) fn error_pages(section: &Section<'_>) -> Vec<ErrorPage> {
     let entries = section.section("error_page").entries();
@@ -17,11 +20,14 @@ pub(super) fn error_pages(section: &Section<'_>) -> Vec<ErrorPage> {
             }
         };
         if statuses.iter().any(|&(from, _)| from < 400) {
-            item.report(
-                "only errors have pages: 400 to 599",
-                "firedoor's own answers to a pool's requests are 400, 408, 413, 421, 429, 501, 502, 503 and 504",
-            );
+            item.report("only errors have pages: 400 to 599", ANSWERS);
             return None;
+        }
+        if !statuses.iter().any(ErrorPage::is_possible) {
+            item.report(
+                "nobody would see it: firedoor has no such answer, and the app's own pass as they are",
+                ANSWERS,
+            );
         }
         Some(ErrorPage {
             statuses,

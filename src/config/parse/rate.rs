@@ -15,13 +15,24 @@ const RATE: Form<(NonZeroU32, Duration)> = Form {
     parse: rate,
 };
 
-/// `[limits]`, as far as it is about each client by itself.
-pub(super) fn per_client(section: &Section<'_>) -> PerClient {
+/// `[limits]`, as far as it is about each client by itself; `rated` is whether routes have rates of their own.
+pub(super) fn per_client(section: &Section<'_>, rated: bool) -> PerClient {
     let exempt = section
         .item("rate_exempt")
         .and_then(|item| item.list("a list of networks", "write it like [\"10.0.0.0/8\"]"))
         .unwrap_or_default();
     let max_connections = section.number::<u32>("max_connections_per_client", 0..=10_000_000);
+    let counted = section.has("max_connections_per_client") && max_connections != Some(0);
+    if !(rated || counted || section.has("rate") || section.has("connection_rate")) {
+        for key in ["rate_exempt", "rate_key"] {
+            if let Some(item) = section.lookup(key) {
+                item.report(
+                    format!("{key} does nothing without a limit for each client"),
+                    "add rate = \"100/s\", connection_rate or max_connections_per_client, or give a [[route]] a rate",
+                );
+            }
+        }
+    }
     PerClient {
         requests: read(section, "rate", "burst"),
         connections: read(section, "connection_rate", "connection_burst"),

@@ -6,6 +6,8 @@ mod edits;
 mod overrides;
 mod target;
 
+use http::header::LOCATION;
+
 use crate::config::Route;
 use crate::config::raw::{Form, Refusal, Section};
 
@@ -75,11 +77,26 @@ fn route(section: &Section<'_>, pools: &Pools<'_>) -> Option<Route> {
     let overrides = overrides::overrides(section);
     let request_headers = edits::fields(section, Direction::Request);
     let response_headers = edits::fields(section, Direction::Response);
+    let moved = response_headers.remove.contains(&LOCATION) || response_headers.writes(&LOCATION);
+    if let (true, true, Some(item)) = (
+        moved,
+        section.has("redirect"),
+        section.lookup("response_headers"),
+    ) {
+        item.report(
+            "Location can't be changed where the route redirects: clients would be sent elsewhere, or nowhere",
+            "leave it to redirect",
+        );
+    }
     let hsts = section.read("hsts", &LIFETIME);
     let compression = compression::compression(section);
     let known_host = host.clone().flatten();
     let https = answer::https(section);
-    let answer = answer::answer(section, known_host.as_ref());
+    let answer = answer::answer(
+        section,
+        known_host.as_ref(),
+        response_headers.writes(&LOCATION),
+    );
     let known_path = path.clone().flatten();
     let prefix = edits::prefix(section, known_path.as_deref().unwrap_or("/"));
     let leads_away = section

@@ -18,8 +18,8 @@ const GIB: u64 = 1 << 30;
 /// How many attempts after the first are possible.
 pub(super) const RETRIES: RangeInclusive<i64> = 0..=10;
 
-/// `[limits]`
-pub(super) fn limits(section: &Section<'_>) -> Limits {
+/// `[limits]`; `rated` is whether routes have rates of their own.
+pub(super) fn limits(section: &Section<'_>, rated: bool) -> Limits {
     let period = |key, default| {
         section
             .read(key, &PERIOD)
@@ -37,7 +37,7 @@ pub(super) fn limits(section: &Section<'_>) -> Limits {
             .unwrap_or(32 << 10),
         max_headers: section.number("max_headers", 1..=10_000).unwrap_or(100),
         max_body_size,
-        per_client: rate::per_client(section),
+        per_client: rate::per_client(section, rated),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use crate::config::error::Problem;
 
@@ -54,6 +54,16 @@ impl<'a> Section<'a> {
     /// Whether the file sets `key`, well or badly.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
+    }
+
+    /// Whether one of the tables named `list` sets `key`, well or badly.
+    pub(crate) fn any_has(&self, list: &str, key: &str) -> bool {
+        let list = self.table.and_then(|table| table.get(list));
+        let Some(DeValue::Array(members)) = list.map(|list| list.get_ref()) else {
+            return false;
+        };
+        let mut members = members.iter().map(|member| member.get_ref());
+        members.any(|member| matches!(member, DeValue::Table(table) if table.contains_key(key)))
     }
 
     /// What relative paths are relative to.

@@ -83,6 +83,16 @@ pub struct ErrorPage {
 }
 
 impl ErrorPage {
+    /// What firedoor answers by itself once it knows whose request it is, and with the words of no route: all that a page can be shown for.
+    pub const POSSIBLE: [u16; 9] = [400, 408, 413, 421, 429, 501, 502, 503, 504];
+
+    /// Whether a range has any of these.
+    pub fn is_possible(&(from, to): &(u16, u16)) -> bool {
+        Self::POSSIBLE
+            .iter()
+            .any(|status| (from..=to).contains(status))
+    }
+
     /// How many statuses the range has by which it is for `status`; `None`: it isn't.
     pub fn breadth(&self, status: StatusCode) -> Option<u16> {
         let status = status.as_u16();

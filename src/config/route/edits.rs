@@ -19,6 +19,12 @@ impl FieldEdits {
     pub fn is_empty(&self) -> bool {
         self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
     }
+
+    /// Whether there is a field `name` afterwards, whatever was there before.
+    pub fn writes(&self, name: &HeaderName) -> bool {
+        let mut written = self.set.iter().chain(&self.add);
+        written.any(|(other, _)| other == name)
+    }
 }
 
 /// `strip_prefix` and `replace_prefix`.

@@ -32,14 +32,21 @@ const HTTPS: Form<u16> = Form {
     parse: REDIRECT.parse,
 };
 
+/// Statuses by which clients are sent elsewhere.
+const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
+
 /// A response that is kept in memory.
 const MAX_BODY: usize = 64 << 10;
 
 /// For how long clients are told to stay away, where nobody says so.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// The one answer of the route, if it has one.
-pub(super) fn answer(section: &Section<'_>, host: Option<&HostPattern>) -> Option<Answer> {
+/// The one answer of the route, if it has one. `located`: its fields have a `Location`.
+pub(super) fn answer(
+    section: &Section<'_>,
+    host: Option<&HostPattern>,
+    located: bool,
+) -> Option<Answer> {
     let redirect = section.item("redirect").filter(Item::is_table);
     let respond = section.item("respond");
     let maintenance = section.item("maintenance");
@@ -56,7 +63,7 @@ pub(super) fn answer(section: &Section<'_>, host: Option<&HostPattern>) -> Optio
         .and_then(|table| redirected(&table, host));
     let respond = respond
         .and_then(Item::into_section)
-        .and_then(|table| responded(&table));
+        .and_then(|table| responded(&table, located));
     let maintenance = maintenance.and_then(maintenance_of);
     redirect
         .map(Answer::Redirect)
@@ -78,7 +85,7 @@ fn redirected(table: &Section<'_>, host: Option<&HostPattern>) -> Option<Redirec
     let status = match &status {
         None => Some(StatusCode::PERMANENT_REDIRECT),
         Some(item) => item.number::<u16>(300..=399).and_then(|status| {
-            let possible = [301, 302, 303, 307, 308].contains(&status);
+            let possible = REDIRECTS.contains(&status);
             if !possible {
                 item.refuse("no redirect", "301, 302, 303, 307 and 308 are possible");
             }
@@ -99,9 +106,20 @@ fn redirected(table: &Section<'_>, host: Option<&HostPattern>) -> Option<Redirec
     })
 }
 
-fn responded(table: &Section<'_>) -> Option<Respond> {
+fn responded(table: &Section<'_>, located: bool) -> Option<Respond> {
     let status = table.number::<u16>("status", 200..=599).unwrap_or(200);
     let status = StatusCode::from_u16(status).ok()?;
+    if let (true, false, Some(item)) = (
+        REDIRECTS.contains(&status.as_u16()),
+        located,
+        table.lookup("status"),
+    ) {
+        let hint = format!(
+            "write redirect = {{ to = \"…\", status = {} }} instead of respond",
+            status.as_u16()
+        );
+        item.refuse("a redirect to nowhere: it has no Location", &hint);
+    }
     let body = table.item("body");
     let content_type = table.read("content_type", &CONTENT_TYPE);
     let text = body.as_ref().and_then(Item::text);

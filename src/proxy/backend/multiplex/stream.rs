@@ -18,6 +18,7 @@ use crate::outcome::Trouble;
 use crate::proxy::backend::stream_tunnel::StreamTunnel;
 use crate::proxy::request::body::RequestBody;
 use crate::proxy::socket::intake::Intake;
+use crate::proxy::socket::trailers;
 
 /// See the module's promise. Dropped before its end, it resets the stream, and the connection goes on.
 pub(crate) struct Stream {
@@ -284,14 +285,7 @@ impl Outgoing {
                     Ok(_) => {}
                     Err(frame) => {
                         if let Ok(trailers) = frame.into_trailers() {
-                            let sent = if trailers.is_empty() {
-                                self.to.send_data(Bytes::new(), true)
-                            } else {
-                                self.to.send_trailers(trailers)
-                            };
-                            if sent.is_err() {
-                                self.to.send_reset(Reason::CANCEL);
-                            }
+                            trailers::end_with(&mut self.to, trailers, Reason::CANCEL);
                             return Poll::Ready(());
                         }
                     }

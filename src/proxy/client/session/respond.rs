@@ -29,6 +29,7 @@ use crate::proxy::request::body::{ClientBody, ResponseBody};
 use crate::proxy::request::exchange::Exchange;
 use crate::proxy::request::{grpc, upgrade};
 use crate::proxy::socket::intake::Intake;
+use crate::proxy::socket::trailers;
 
 /// For how long the rest of a request is taken in after its response, and a call that ends early has its stream.
 const LINGER: Duration = Duration::from_secs(3);
@@ -196,14 +197,8 @@ async fn relay(
             }
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {
-                    let sent = if trailers.is_empty() {
-                        outgoing.send_data(Bytes::new(), true)
-                    } else {
-                        outgoing.send_trailers(trailers)
-                    };
-                    if sent.is_err() {
-                        // Without an end, and without anything else, a client might wait, or take what it has for all.
-                        return outgoing.send_reset(Reason::INTERNAL_ERROR);
+                    if !trailers::end_with(&mut outgoing, trailers, Reason::INTERNAL_ERROR) {
+                        return;
                     }
                     break;
                 }
