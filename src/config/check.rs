@@ -28,7 +28,8 @@ pub struct Check {
 
 impl Check {
     /// The same for a backend that is spoken to in `protocol`: over its TLS, unless the check has TLS of its own, and in HTTP/2 where
-    /// that is what it speaks.
+    /// that is what it speaks. A mere connection becomes a handshake, as in HAProxy's checks of servers with `ssl`: else a backend whose
+    /// certificate nobody trusts would be up, while every request to it fails and a sound standby waits.
     pub(crate) fn over(&self, protocol: &Protocol) -> Self {
         let mut check = self.clone();
         let Some(client) = protocol.tls() else {
@@ -50,6 +51,12 @@ impl Check {
                 *tls = client.speaking(&["h2"])
             }
             CheckKind::Tls(TlsCheck { tls, .. }) if tls.terms().is_plain() => *tls = client.clone(),
+            CheckKind::Tcp => {
+                check.kind = CheckKind::Tls(TlsCheck {
+                    tls: client.clone(),
+                    expires_within: TlsCheck::EXPIRES_WITHIN,
+                });
+            }
             _ => {}
         }
         check
@@ -118,6 +125,11 @@ pub struct TlsCheck {
     pub tls: TlsClient,
     /// How long before its end a certificate is worth a word. It passes all the same.
     pub expires_within: Duration,
+}
+
+impl TlsCheck {
+    /// [`Self::expires_within`] where nothing is said.
+    pub(crate) const EXPIRES_WITHIN: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 }
 
 /// A start-up handshake, and with a login, who the server is.

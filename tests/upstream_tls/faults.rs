@@ -16,7 +16,7 @@ fn in_front_of(address: std::net::SocketAddr, connect_timeout: &str) -> Proxy {
         .toml(&format!(
             "[upstream]\nconnect_timeout = \"{connect_timeout}\""
         ))
-        .check("kind = \"tcp\"\ninterval = \"1h\"")
+        .check("kind = \"command\"\ncommand = [\"true\"]\ninterval = \"1h\"")
         .zone_at("fz-1", &[])
         .backend_at("app-1", &format!("https://{address}"), "")
         .start();
@@ -122,7 +122,7 @@ fn a_body_that_ends_without_a_farewell_is_no_whole_one() {
     );
     let proxy = Proxy::builder()
         .toml(&terms)
-        .check("kind = \"tcp\"\ninterval = \"1h\"")
+        .check("kind = \"command\"\ncommand = [\"true\"]\ninterval = \"1h\"")
         .zone_at("fz-1", &[])
         .backend_at("app-1", &format!("https://{address}"), "")
         .start();
@@ -142,7 +142,7 @@ fn another_backend_of_the_zone_is_asked_instead() {
     });
     let proxy = site
         .builder(&site.terms(""))
-        .check("kind = \"tcp\"")
+        .check("kind = \"command\"\ncommand = [\"true\"]")
         .backend_at("bad", &format!("https://{address}"), "")
         .start();
     proxy.until_all_up();

@@ -126,7 +126,9 @@ fn later_handshakes_of_a_worker_resume_the_session() {
         "x",
     )));
     let builder = site.builder(&site.terms("")).server("workers = 1");
-    let proxy = builder.check("kind = \"tcp\"").start();
+    let proxy = builder
+        .check("kind = \"command\"\ncommand = [\"true\"]")
+        .start();
     for _ in 0..4 {
         assert_eq!(proxy.get("/").status, 200);
     }

@@ -8,11 +8,11 @@ use crate::support::{Origin, Proxy, eventually};
 /// Nobody waits for a backend that is refused; a handshake may take its time.
 const IMPATIENT: &str = "[failover]\nhold_time = \"200ms\"\n[upstream]\nconnect_timeout = \"10s\"";
 
-/// A `tcp` check sees nothing of it: requests come, and are refused.
+/// A check by a command sees nothing of it: requests come, and are refused.
 pub fn refused(site: &Site, terms: &str) -> Proxy {
     let builder = site
         .builder(terms)
-        .check("kind = \"tcp\"\ninterval = \"100ms\"");
+        .check("kind = \"command\"\ncommand = [\"true\"]\ninterval = \"100ms\"");
     let proxy = builder.toml(IMPATIENT).start();
     proxy.until_all_up();
     let answer = proxy.get("/");
@@ -61,16 +61,18 @@ fn a_signer_whom_nobody_trusts_is_refused_by_default_too() {
 
 #[test]
 fn the_check_finds_it_out_and_the_zone_is_left() {
-    let bad = Site::with(Origin::named("bad"), "127.0.0.1", -3, None);
-    let good = Origin::named("good");
-    let builder = bad.builder(&bad.terms("")).zone("fz-2", &[&good]);
-    let proxy = builder.start();
-    let status = proxy.until_status("fz-2 is active", |status| {
-        status["zones"][1]["active"] == true
-    });
-    assert!(status.to_string().contains("L6RSP"), "{status:#}");
-    assert!(status.to_string().contains("the certificate expired on"));
-    assert_eq!(proxy.get("/").status, 200);
+    for kind in ["http", "tcp"] {
+        let bad = Site::with(Origin::named("bad"), "127.0.0.1", -3, None);
+        let good = Origin::named("good");
+        let builder = bad.builder(&bad.terms("")).zone("fz-2", &[&good]);
+        let proxy = builder.check(&format!("kind = {kind:?}")).start();
+        let status = proxy.until_status("fz-2 is active", |status| {
+            status["zones"][1]["active"] == true
+        });
+        assert!(status.to_string().contains("L6RSP"), "{status:#}");
+        assert!(status.to_string().contains("the certificate expired on"));
+        assert_eq!(proxy.get("/").status, 200);
+    }
 }
 
 #[test]
@@ -109,7 +111,7 @@ fn who_asks_for_our_certificate_gets_it() {
     let proxy = site
         .builder(&site.terms(""))
         .toml(IMPATIENT)
-        .check("kind = \"tcp\"")
+        .check("kind = \"command\"\ncommand = [\"true\"]")
         .start();
     let status = proxy.get("/").status;
     assert_eq!(status, 502);
