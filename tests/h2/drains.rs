@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::client::Client;
+use crate::client::{Client, Stream, wait};
 use crate::frames::{self, GOAWAY, Wire};
 use crate::support::behaviour::{self, Next};
 use crate::support::wait::{PATIENCE, eventually};
@@ -112,4 +112,39 @@ fn a_stream_of_a_zone_that_was_left_gets_a_goaway_and_then_a_reset() {
     assert!(begun.elapsed() > Duration::from_millis(700), "not at once");
     assert_eq!(other_client.get("/quick").text(), "quick");
     assert!(!other_client.has_ended());
+}
+
+/// A call whose body has begun.
+fn begin(client: &mut Client, path: &str, field: (&str, &str)) -> Stream {
+    let request = client.request("POST", path).header(field.0, field.1);
+    let mut stream = client.begin(request.body(()).unwrap(), false);
+    stream.send("some", false);
+    stream
+}
+
+const CALL: (&str, &str) = ("content-type", "application/grpc");
+
+#[test]
+fn a_call_that_is_cut_in_a_zone_that_was_left_is_told_so() {
+    let (one, other) = (Origin::start(stalled()), Origin::start(stalled()));
+    let proxy = builder()
+        .server("drain_timeout = \"1s\"")
+        .zone("fz-1", &[&one])
+        .zone("fz-2", &[&other])
+        .start();
+    pair::until_both_serve(&proxy);
+    let mut client = Client::connect(proxy.address);
+    let mut call = begin(&mut client, "/stalled", CALL);
+    call.send("thing", true);
+    call.head();
+    let order = proxy.admin_post("/v1/zones/fz-2/activate", "{\"reason\": \"a test\"}");
+    assert_eq!(order.status, 200, "{}", order.text());
+    assert_eq!(call.data(), "here");
+    assert!(call.try_data().is_none());
+    let trailers = wait(call.incoming.as_mut().unwrap().trailers());
+    let trailers = trailers.unwrap().expect("trailers");
+    assert_eq!(trailers["grpc-status"], "14");
+    let words = trailers["grpc-message"].to_str().unwrap();
+    assert!(words.contains("zone") && words.contains("left"), "{words}");
+    assert_eq!(proxy.access_line("/stalled")["termination"], "PD");
 }

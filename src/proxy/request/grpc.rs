@@ -54,6 +54,7 @@ pub(crate) fn code(refusal: Refusal) -> Code {
         | Refusal::NoZone
         | Refusal::HoldFull
         | Refusal::Shed
+        | Refusal::Drained
         | Refusal::Upstream(
             Trouble::Connect
             | Trouble::ConnectTimeout
@@ -107,10 +108,9 @@ pub(crate) fn response(refusal: Refusal, record: Box<Record>) -> Response<Respon
     response
 }
 
-/// The end of a call whose response has broken off, because its request did if there is a `fault`: without it, a client would take the
-/// reset that it gets for a fault of its own library's.
-pub(crate) fn broken_off(fault: Option<BodyTrouble>) -> HeaderMap {
-    let cause = fault.map_or(Refusal::Upstream(Trouble::Reset), Refusal::Body);
+/// The end of a call whose response has broken off for this `cause`: without it, a client would take the reset that it gets for a fault
+/// of its own library's.
+pub(crate) fn broken_off(cause: Refusal) -> HeaderMap {
     end(code(cause), cause.text())
 }
 
