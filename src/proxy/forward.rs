@@ -348,6 +348,10 @@ async fn forward<B: Body + Into<ClientBody>>(
             }
             Err(Lost::NoTunnel) => return Err(Refusal::NoTunnel),
             Err(Lost::Unsayable) => return Err(Refusal::BadTarget),
+            Err(Lost::Left) => {
+                record.excuse();
+                return Err(Refusal::Drained);
+            }
             Err(Lost::Abandoned) => {
                 // The flip's own retry is not the kind that multiplies load, so it costs no budget.
                 let Some(again) = spare.and_then(Spare::unpack) else {

@@ -28,7 +28,7 @@ use crate::proxy::message::headers;
 
 pub(crate) use client::ClientBody;
 use compressed::Compressed;
-use patience::Patience;
+pub(crate) use patience::Patience;
 pub(crate) use request::{Kept, RequestBody};
 
 /// What made a body end before its end. The details are where they are acted on: in the record, and in
@@ -68,6 +68,7 @@ impl Streamed {
         expects: bool,
         named: Vec<HeaderName>,
     ) -> Self {
+        state.body_begins();
         let opens_at = expects.then(|| state.worker.now() + CONTINUE_PATIENCE);
         Self {
             incoming,

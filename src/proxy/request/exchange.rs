@@ -5,6 +5,7 @@
 
 mod call;
 mod clock;
+mod upload;
 
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;
@@ -32,6 +33,8 @@ pub(crate) struct Exchange {
     /// Body bytes of the request that have come.
     body_bytes: Cell<u64>,
     body: Window,
+    /// It is passed on as it comes, and has not come to its end.
+    body_coming: Cell<bool>,
     /// It may take as long as it likes to come.
     unhurried: Cell<bool>,
     /// What the request itself waits for (connect, head, hold) wants to look at its clock then. Worker milliseconds, as all of these; 0: none.
@@ -117,6 +120,7 @@ impl Exchange {
             body_trouble: Cell::new(None),
             body_bytes: Cell::new(0),
             body: Window::default(),
+            body_coming: Cell::new(false),
             unhurried: Cell::new(false),
             request_due: Cell::new(0),
             body_due: Cell::new(0),
@@ -133,6 +137,7 @@ impl Exchange {
             self.downstream.begin_request(whole);
         }
         self.body.end();
+        self.body_coming.set(false);
         self.unhurried.set(false);
         self.body_due.set(0);
         self.continued.set(false);
@@ -241,6 +246,7 @@ impl Exchange {
     /// All of it has come.
     pub(crate) fn body_complete(&self) {
         self.body.end();
+        self.body_coming.set(false);
         if self.stream.is_none() {
             self.downstream.complete_request();
         }

@@ -91,7 +91,11 @@ pub(crate) enum Code {
 }
 
 /// The answer to the client. The log has the HTTP status that it stands for.
-pub(crate) fn response(refusal: Refusal, record: Box<Record>) -> Response<ResponseBody> {
+pub(crate) fn response(refusal: Refusal, mut record: Box<Record>) -> Response<ResponseBody> {
+    if refusal == Refusal::Drained {
+        // As for a call that has its head already: nobody has failed.
+        record.answered(StatusCode::OK);
+    }
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(GRPC_STATUS, HeaderValue::from(code(refusal) as u16));
