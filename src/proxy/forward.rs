@@ -308,8 +308,8 @@ async fn forward<B: Body + Into<ClientBody>>(
                 }
             }
             Err(Lost::Sent(trouble)) => {
-                if let Some(body) = state.body_trouble.take() {
-                    return Err(Refusal::Body(body));
+                if let Some(refusal) = state.body_refusal() {
+                    return Err(refusal);
                 }
                 if connection.is_ended_by_us() {
                     record.excuse();

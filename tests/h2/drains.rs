@@ -217,3 +217,26 @@ fn an_upload_that_moves_towards_its_end_is_finished_in_the_zone_that_was_left() 
     upload.send("x".repeat(1_000_000 - sent), true);
     assert_eq!(upload.response().unwrap().text(), "quick");
 }
+
+#[test]
+fn what_a_stop_ends_before_its_answer_is_not_the_clients_fault() {
+    let origin = Origin::start(stalled());
+    let mut proxy = builder()
+        .server("drain_timeout = \"500ms\"")
+        .zone("fz-1", &[&origin])
+        .start();
+    let mut client = Client::connect(proxy.address);
+    let calls = [
+        // Small enough to be kept whole, for which it is awaited.
+        begin(&mut client, "/small", ("content-length", "1000")),
+        begin(&mut client, "/call", CALL),
+        begin(&mut client, "/upload", UPLOAD),
+    ];
+    eventually(PATIENCE, "two are under way", || origin.count() == 2);
+    proxy.signal(Signal::TERM);
+    proxy.wait_for_exit(Duration::from_secs(10));
+    for path in ["/call", "/upload", "/small"] {
+        assert_eq!(proxy.access_line(path)["termination"], "PH", "{path}");
+    }
+    drop(calls);
+}

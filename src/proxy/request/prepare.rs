@@ -312,9 +312,9 @@ async fn keep(
             trailers: collected.trailers().cloned(),
             data: collected.to_bytes(),
         })))),
-        Err(_) => Err(Refusal::Body(
-            state.body_trouble.take().unwrap_or(BodyTrouble::Broken),
-        )),
+        Err(_) => Err(state
+            .body_refusal()
+            .unwrap_or(Refusal::Body(BodyTrouble::Broken))),
     }
 }
 
