@@ -314,8 +314,8 @@ async fn forward<B: Body + Into<ClientBody>>(
                 }
             }
             Err(Lost::Sent(trouble)) => {
-                if let Some(body) = state.body_trouble.take() {
-                    return Err(Refusal::Body(body));
+                if let Some(refusal) = state.body_refusal() {
+                    return Err(refusal);
                 }
                 if connection.is_ended_by_us() {
                     record.excuse();
@@ -354,6 +354,10 @@ async fn forward<B: Body + Into<ClientBody>>(
             }
             Err(Lost::NoTunnel) => return Err(Refusal::NoTunnel),
             Err(Lost::Unsayable) => return Err(Refusal::BadTarget),
+            Err(Lost::Left) => {
+                record.excuse();
+                return Err(Refusal::Drained);
+            }
             Err(Lost::Abandoned) => {
                 // The flip's own retry is not the kind that multiplies load, so it costs no budget.
                 let Some(again) = spare.and_then(Spare::unpack) else {

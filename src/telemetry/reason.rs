@@ -65,6 +65,8 @@ reasons! {
         HoldFull = "hold_full",
         /// No zone could take it, for as long as it may wait.
         NoZone = "no_zone",
+        /// It was not over when the drain of its zone, or of firedoor, was.
+        Drained = "drained",
         /// Its backend refused the connection.
         Connect = "connect",
         /// Its backend didn't take the connection in time.

@@ -154,15 +154,33 @@ fn a_refused_upgrade_is_an_ordinary_exchange() {
     assert_eq!(seen.field("firedoor-zone"), Some("fz-1"));
 }
 
+/// It is a GET: nothing has happened while no 101 has come.
 #[test]
-fn an_upgrade_is_never_sent_twice() {
+fn a_websocket_is_asked_for_elsewhere_where_a_backend_breaks_off_before_the_101() {
+    let (breaks, opens) = (
+        Origin::start(behaviour::close()),
+        Origin::start(behaviour::upgrade()),
+    );
+    let proxy = Proxy::in_front_of(&[&breaks, &opens]);
+    eventually(PATIENCE, "one was sent to the other first", || {
+        let mut client = proxy.client();
+        client.send(format!("{ASK}early"));
+        let head = client.head();
+        assert!(head.line.starts_with("HTTP/1.1 101"), "{}", head.line);
+        assert_eq!(client.exact(5).unwrap(), b"EARLY");
+        breaks.count() > 0
+    });
+}
+
+#[test]
+fn an_upgrade_by_post_is_never_sent_twice() {
     let (first, second) = (
         Origin::start(behaviour::close()),
         Origin::start(behaviour::close()),
     );
     let proxy = Proxy::in_front_of(&[&first, &second]);
     let mut client = proxy.client();
-    client.send(ASK);
+    client.send(ASK.replace("GET /chat", "POST /chat"));
     let answer = client.response_within("GET", PATIENCE).expect("an answer");
     assert_eq!(answer.status, 502);
     assert_eq!(first.count() + second.count(), 1);

@@ -109,6 +109,26 @@ fn a_stream_of_events_ends_visibly_after_a_planned_and_after_an_unplanned_flip()
 }
 
 #[test]
+fn streams_that_are_cut_in_a_zone_that_was_left_in_order_are_nobodys_failure() {
+    let pair = Pair::start();
+    let proxy = leaving(&pair, &behaviour::events(Duration::from_millis(50)));
+    let paths: Vec<String> = (0..4).map(|n| format!("/events/{n}")).collect();
+    let mut streams: Vec<RawClient> = paths.iter().map(|_| proxy.client()).collect();
+    for (stream, path) in streams.iter_mut().zip(&paths) {
+        stream.send(format!("GET {path} HTTP/1.1\r\nHost: app.example\r\n\r\n"));
+        assert!(stream.head().line.starts_with("HTTP/1.1 200 "));
+    }
+    assert_eq!(activate(&proxy, "fz-2").status, 200);
+    for (mut stream, path) in streams.into_iter().zip(&paths) {
+        assert_ne!(stream.rest(PATIENCE).1, Trouble::Deadline, "{path}");
+        assert_eq!(proxy.access_line(path)["termination"], "PD", "{path}");
+    }
+    let metrics = proxy.admin_get("/metrics").text();
+    let errors = "firedoor_request_errors_total{zone=\"fz-1\",pool=\"default\"} 0\n";
+    assert!(metrics.contains(errors), "{metrics}");
+}
+
+#[test]
 fn a_kept_alive_client_connection_survives_the_flip() {
     let pair = Pair::start();
     let proxy = leaving(&pair, &sound("fz-1", "app"));

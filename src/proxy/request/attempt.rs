@@ -11,7 +11,7 @@ use http::{Request, Response};
 use http_body::Body as _;
 use tokio::task::unconstrained;
 
-use super::body::RequestBody;
+use super::body::{Patience, RequestBody};
 use super::exchange::Exchange;
 use crate::config::{ClientIp, Config, Upstream as Settings};
 use crate::introduction::{Announcement, Introduction};
@@ -32,6 +32,8 @@ pub(crate) enum Lost {
     Sent(Trouble),
     /// It was sent, and its backend was found dead while it waited.
     Abandoned,
+    /// Its zone was left or has failed, its body is still on its way, and the time for that is over.
+    Left,
     /// It asks for a tunnel that can't be had there.
     NoTunnel,
     /// Its backend speaks HTTP/2, in which it can't be said.
@@ -144,7 +146,7 @@ pub(crate) async fn send(
         }
     };
     let worker = &state.worker;
-    let mut wait = Wait::begin(state, upstream, rules);
+    let mut wait = Wait::begin(state, upstream, rules, request.body());
     let mut answer = pin!(unconstrained(
         connection.send(request, state.sleeper().id())
     ));
@@ -190,7 +192,7 @@ async fn send_beside_others(
     rules: Rules,
 ) -> Result<Response<Inflow>, Lost> {
     let worker = &state.worker;
-    let mut wait = Wait::begin(state, upstream, rules);
+    let mut wait = Wait::begin(state, upstream, rules, request.body());
     let mut interim = Interim::default();
     let mut waiting = Some(Box::new(request));
     let result = poll_fn(|cx| {
@@ -245,10 +247,19 @@ struct Wait<'a> {
     due: u64,
     /// What the backend owes, from when on it does.
     debt: Option<Debt<'a>>,
+    /// For the end of a body that is on its way to a zone that was left.
+    patience: Patience,
+    /// That body has an end that it moves towards.
+    bounded: bool,
 }
 
 impl<'a> Wait<'a> {
-    fn begin(state: &'a Exchange, upstream: &'a Upstream, rules: Rules) -> Self {
+    fn begin(
+        state: &'a Exchange,
+        upstream: &'a Upstream,
+        rules: Rules,
+        body: &RequestBody,
+    ) -> Self {
         let due = state.worker.now() + rules.limit;
         state.wait_until(due);
         Self {
@@ -258,6 +269,8 @@ impl<'a> Wait<'a> {
             sent: 0,
             due,
             debt: rules.whole.then(|| upstream.owe(state.worker.now())),
+            patience: Patience::default(),
+            bounded: body.size_hint().exact().is_some(),
         }
     }
 
@@ -267,7 +280,8 @@ impl<'a> Wait<'a> {
 
     /// Ready when it isn't waited for any more. `sent`: bytes of the request that have gone out by now.
     fn poll(&mut self, sent: u64) -> Poll<Lost> {
-        if sent != self.sent || self.state.is_waiting_for_body() {
+        let moves = sent != self.sent;
+        if moves || self.state.is_waiting_for_body() {
             // The time counts from the request's end, and a slow client has a clock of its own.
             self.sent = sent;
             self.due = self.state.worker.now() + self.rules.limit;
@@ -279,10 +293,30 @@ impl<'a> Wait<'a> {
         if self.rules.may_leave && self.upstream.is_abandoned() {
             return Poll::Ready(Lost::Abandoned);
         }
+        if !self.rules.whole && self.drain(moves).is_none() {
+            return Poll::Ready(Lost::Left);
+        }
         if self.is_over() {
             return Poll::Ready(Lost::Sent(Trouble::ResponseTimeout));
         }
         Poll::Pending
+    }
+
+    /// For who sends a body as it comes: until when that may go on; `None`: no longer. An upload of known length ends by itself while it
+    /// `moves`, as a download does; a call of gRPC whose server has nothing to say as yet would be in the zone that was left for ever.
+    fn drain(&mut self, moves: bool) -> Option<()> {
+        let mut again = self.due;
+        if self.debt.is_none() {
+            if moves && self.bounded {
+                self.patience.renew();
+            }
+            match self.patience.look(self.state, self.upstream)? {
+                0 => {}
+                next => again = again.min(next),
+            }
+        }
+        self.state.wait_until(again);
+        Some(())
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Both pass `size_hint` and `is_end_stream` on exactly; where they didn't, hyper would turn a `Content-Length` into chunks.
 
+mod cause;
 mod client;
 pub(crate) mod compressed;
 mod patience;
@@ -27,7 +28,7 @@ use crate::proxy::message::headers;
 
 pub(crate) use client::ClientBody;
 use compressed::Compressed;
-use patience::Patience;
+pub(crate) use patience::Patience;
 pub(crate) use request::{Kept, RequestBody};
 
 /// What made a body end before its end. The details are where they are acted on: in the record, and in
@@ -181,6 +182,8 @@ struct Relay {
     complete: bool,
     /// It broke off since firedoor has ended the connection, for what says nothing against the backend.
     excused: bool,
+    /// Its zone was left, and the time for that is over.
+    left: bool,
     /// With a backend that is believed dead, or whose zone was left.
     patience: Patience,
     /// Its end is the connection's end: if it breaks off, only a reset can tell the client.
@@ -224,6 +227,7 @@ impl ResponseBody {
                 state,
                 complete,
                 excused: false,
+                left: false,
                 patience: Patience::default(),
                 ends_by_close,
                 named,
@@ -346,20 +350,17 @@ impl Relay {
                 self.broken(Trouble::Reset)
             }
             Poll::Pending if self.patience.is_over(&self.state, self.flight.upstream()) => {
+                // Who goes on well in a zone that was left has failed nobody.
+                self.left = !self.flight.upstream().is_abandoned();
                 self.broken(Trouble::ResponseTimeout)
             }
             Poll::Pending => Poll::Pending,
         }
     }
 
-    /// How the request's body ended, if that is why the exchange broke.
-    fn fault(&self) -> Option<BodyTrouble> {
-        self.state.body_trouble.get()
-    }
-
     fn broken(&mut self, trouble: Trouble) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let connection = self.connection.take();
-        self.excused = connection.is_some_and(|connection| connection.is_ended_by_us());
+        self.excused = self.left || connection.is_some_and(|c| c.is_ended_by_us());
         if self.fault().is_none() && !self.excused {
             self.state.worker.report(self.flight.upstream(), trouble);
         }

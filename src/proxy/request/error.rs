@@ -62,6 +62,8 @@ pub(crate) enum Refusal {
     Shed,
     /// Its client has made as many as it may; there will be room for one more in so many seconds.
     Limited(u32),
+    /// It was not over when the drain of its zone, or of firedoor, was.
+    Drained,
     /// It asks for a WebSocket, and its backend speaks HTTP/2 without a way to open one (RFC 8441).
     NoTunnel,
     /// The backend broke the protocol or the connection.
@@ -90,7 +92,7 @@ impl Refusal {
             Self::NoRoute => StatusCode::NOT_FOUND,
             Self::SlowHead | Self::Body(BodyTrouble::TooSlow) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyTrouble::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Maintenance | Self::NoZone | Self::HoldFull | Self::Shed => {
+            Self::Maintenance | Self::NoZone | Self::HoldFull | Self::Shed | Self::Drained => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -140,6 +142,7 @@ impl Refusal {
                 "More important requests take all of the servers' capacity at the moment."
             }
             Self::Limited(_) => "You have sent too many requests in a short time.",
+            Self::Drained => "The proxy has ended this, since the zone that served it was left.",
             Self::NoTunnel => "The server can't open a WebSocket over HTTP/2.",
             Self::Upstream(Trouble::ConnectTimeout | Trouble::ResponseTimeout) => {
                 "The server did not answer in time."
@@ -168,7 +171,7 @@ impl Refusal {
             | Self::UnknownHost
             | Self::Misdirected
             | Self::NoRoute => "PR",
-            Self::NoTunnel => "PH",
+            Self::NoTunnel | Self::Drained => "PH",
             Self::Options => "--",
             Self::Redirect | Self::Answered(_) | Self::Maintenance => "LR",
             Self::Body(BodyTrouble::Broken) => "CR",
@@ -209,6 +212,7 @@ impl Refusal {
             Self::NoZone => Reason::NoZone,
             Self::HoldFull => Reason::HoldFull,
             Self::Shed => Reason::Shed,
+            Self::Drained => Reason::Drained,
             Self::Limited(_) => Reason::RateLimited,
             Self::Upstream(Trouble::Connect) => Reason::Connect,
             Self::Upstream(Trouble::ConnectTimeout) => Reason::ConnectTimeout,
@@ -244,6 +248,7 @@ impl Refusal {
             | Self::HoldFull
             | Self::Shed
             | Self::Limited(_)
+            | Self::Drained
             | Self::NoTunnel
             | Self::Upstream(_) => false,
         }
@@ -382,6 +387,7 @@ impl Refusal {
             | Self::UnknownHost
             | Self::Misdirected
             | Self::NoRoute
+            | Self::Drained
             | Self::NoTunnel
             | Self::Upstream(_) => {}
         }

@@ -5,6 +5,7 @@
 
 mod call;
 mod clock;
+mod upload;
 
 use std::cell::{Cell, RefCell};
 use std::ops::Deref;

@@ -66,6 +66,7 @@ pub(crate) fn code(refusal: Refusal) -> Code {
         | Refusal::NoZone
         | Refusal::HoldFull
         | Refusal::Shed
+        | Refusal::Drained
         | Refusal::Upstream(
             Trouble::Connect
             | Trouble::ConnectTimeout
@@ -105,6 +106,10 @@ pub(crate) enum Code {
 pub(crate) fn response(refusal: Refusal, mut record: Box<Record>) -> Response<ResponseBody> {
     let code = code(refusal);
     record.ended_call(code as u32);
+    if refusal == Refusal::Drained {
+        // As for a call that has its head already: nobody has failed.
+        record.answered(StatusCode::OK);
+    }
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(GRPC_STATUS, HeaderValue::from(code as u16));
@@ -121,10 +126,9 @@ pub(crate) fn response(refusal: Refusal, mut record: Box<Record>) -> Response<Re
     response
 }
 
-/// The end of a call whose response has broken off, because its request did if there is a `fault`: without it, a client would take the
-/// reset that it gets for a fault of its own library's.
-pub(crate) fn broken_off(fault: Option<BodyTrouble>) -> HeaderMap {
-    let cause = fault.map_or(Refusal::Upstream(Trouble::Reset), Refusal::Body);
+/// The end of a call whose response has broken off for this `cause`: without it, a client would take the reset that it gets for a fault
+/// of its own library's.
+pub(crate) fn broken_off(cause: Refusal) -> HeaderMap {
     end(code(cause), cause.text())
 }
 

@@ -247,9 +247,9 @@ pub(crate) async fn prepare<B: Body + Into<ClientBody>>(
         named.extend(policy.request.displaced());
     }
     let keyed = policy.as_ref().is_some_and(|p| p.idempotency_key);
-    let idempotent = !upgrade
-        && (retry::is_idempotent(request.method())
-            || (keyed && headers::has_idempotency_key(request.headers())));
+    // Also where it asks for another protocol: there is none before a 101, and that ends all attempts.
+    let idempotent = retry::is_idempotent(request.method())
+        || (keyed && headers::has_idempotency_key(request.headers()));
     let safe = request.method().is_safe() && !upgrade;
     let prepared = Prepared {
         pool: goal.pool,
@@ -312,9 +312,9 @@ async fn keep(
             trailers: collected.trailers().cloned(),
             data: collected.to_bytes(),
         })))),
-        Err(_) => Err(Refusal::Body(
-            state.body_trouble.take().unwrap_or(BodyTrouble::Broken),
-        )),
+        Err(_) => Err(state
+            .body_refusal()
+            .unwrap_or(Refusal::Body(BodyTrouble::Broken))),
     }
 }
 

@@ -167,7 +167,7 @@ async fn relay(
         let frame = match next.await {
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(_))) if state.is_grpc() => {
-                let _sent = outgoing.send_trailers(grpc::broken_off(state.body_trouble.get()));
+                let _sent = outgoing.send_trailers(grpc::broken_off(current.cause()));
                 break;
             }
             Ok(Some(Err(_))) => return outgoing.send_reset(Reason::INTERNAL_ERROR),
