@@ -15,6 +15,8 @@ mod both_sides;
 mod faults;
 #[path = "upstream_h2/frames.rs"]
 mod frames;
+#[path = "upstream_h2/herd.rs"]
+mod herd;
 #[allow(dead_code, reason = "shared with the checks' tests")]
 #[path = "net_checks/nginx.rs"]
 mod nginx;

@@ -45,6 +45,10 @@ pub(crate) struct Channel {
     scheme: Scheme,
     /// It has carried a request before: that it breaks now says little about the backend.
     used: Cell<bool>,
+    /// Later ones have higher numbers; 0: nobody else knows of it yet.
+    number: Cell<u64>,
+    /// The number of the newest when this one failed a request first.
+    newest_at_failure: Cell<Option<u64>>,
     /// Worker time in milliseconds; 0: it is not idle, as far as is known.
     idle_since: Cell<u64>,
     /// Dropped with us, which is how the driver learns that nobody is left.
@@ -119,6 +123,8 @@ pub(crate) async fn open(
         life,
         scheme,
         used: Cell::new(false),
+        number: Cell::new(0),
+        newest_at_failure: Cell::new(None),
         idle_since: Cell::new(0),
         _alive: alive,
     };
@@ -154,6 +160,14 @@ impl Channel {
                 self.sender.borrow_mut().poll_ready(&mut unwoken),
                 Poll::Ready(Ok(()))
             )
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number.get()
+    }
+
+    pub(super) fn set_number(&self, number: u64) {
+        self.number.set(number);
     }
 
     /// Requests that are under way, or wait for room.

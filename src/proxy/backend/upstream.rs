@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
 
 use super::balance::{self, Candidate};
 use super::connections::Idle;
 use super::security::Security;
 use super::silence::Stillness;
+use super::turns::{Turns, Unmade};
 use crate::config::{Config, Protocol};
 use crate::outcome::{Ending, Trouble};
 use crate::proxy::request::shed::Admitted;
@@ -32,8 +33,7 @@ pub(crate) struct Upstream {
     pub(crate) security: Option<Security>,
     /// Whether its connections are for several requests at once: HTTP/2, as far as is known.
     shares: Cell<bool>,
-    /// One at a time opens such a connection: the others will find room on it.
-    turn: Semaphore,
+    pub(crate) turns: Turns,
     pub(crate) idle: Idle,
     load: Arc<BackendLoad>,
     /// The pool's index in the current configuration.
@@ -74,7 +74,7 @@ impl Upstream {
                 Protocol::Https(client, name) => Some(Security::new(client, name)),
             },
             shares: Cell::new(routing.protocol.may_share()),
-            turn: Semaphore::new(1),
+            turns: Turns::default(),
             idle: Idle::default(),
             load: Arc::clone(&routing.load),
             pool_index: Cell::new(routing.pool),
@@ -149,13 +149,14 @@ impl Upstream {
         self.shares.set(shares);
     }
 
-    /// The right to open a connection for several requests; `None`: none is needed.
-    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        if self.shares.get() {
-            self.turn.acquire().await.ok()
-        } else {
-            None
+    /// The right to open a connection for several requests; `None`: none is needed. `Err`: the opening that was waited for has failed.
+    pub(crate) async fn turn(&self) -> Result<Option<SemaphorePermit<'_>>, Unmade> {
+        if !self.shares.get() {
+            return Ok(None);
         }
+        let turn = self.turns.next().await?;
+        // It may have turned out meanwhile that nothing is shared: then nobody waits for anybody.
+        Ok(turn.filter(|_| self.shares.get()))
     }
 
     /// Says why it can't be spoken to in `what`; not more often than every ten seconds, since each request may have the same to say.
