@@ -219,7 +219,9 @@ impl Worker {
         let timeout = millis(view.snapshot.config.upstream.idle_timeout);
         for upstream in view.upstreams.values() {
             if upstream.idle.len() > 0 {
-                upstream.idle.sweep(now, timeout);
+                if let Some(reason) = upstream.idle.sweep(now, timeout) {
+                    upstream.complain_of_nonsense(reason.description(), now);
+                }
                 census.visit(upstream);
             }
         }

@@ -20,6 +20,8 @@ mod herd;
 #[allow(dead_code, reason = "shared with the checks' tests")]
 #[path = "net_checks/nginx.rs"]
 mod nginx;
+#[path = "upstream_h2/nonsense.rs"]
+mod nonsense;
 #[path = "upstream_h2/origin.rs"]
 mod origin;
 #[path = "upstream_h2/real.rs"]

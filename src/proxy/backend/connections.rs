@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use h2::Reason;
 use http_body::Frame;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -270,21 +271,29 @@ impl Idle {
         ready
     }
 
-    /// Drops those that the backend has closed, and those idle for longer than `timeout` milliseconds.
-    pub(crate) fn sweep(&self, now: u64, timeout: u64) {
+    /// Drops those that the backend has closed, and those idle for longer than `timeout` milliseconds. What one of them has ended for, if
+    /// that was nonsense.
+    pub(crate) fn sweep(&self, now: u64, timeout: u64) -> Option<Reason> {
         self.stack
             .borrow_mut()
             .retain_mut(|c| c.idle_since + timeout > now && c.is_reusable());
-        self.channels
-            .borrow_mut()
-            .retain(|channel| channel.is_fresh(now, timeout));
+        let mut nonsense = None;
+        self.channels.borrow_mut().retain(|channel| {
+            let fresh = channel.is_fresh(now, timeout);
+            if !fresh {
+                nonsense = nonsense.or(channel.nonsense());
+            }
+            fresh
+        });
+        nonsense
     }
 
     /// Drops all: the backend is no longer to be used, or its name has another address.
     pub(crate) fn clear(&self) {
         self.stack.borrow_mut().clear();
-        // Those that are in use live until their last request has ended.
-        self.channels.borrow_mut().clear();
+        // Those that are in use live until their last request has ended. What has ended for nonsense waits to be told of.
+        let mut channels = self.channels.borrow_mut();
+        channels.retain(|channel| channel.nonsense().is_some());
     }
 
     /// Those that carry no request.

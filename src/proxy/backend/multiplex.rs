@@ -18,6 +18,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use h2::Reason;
 use h2::client::{Builder, SendRequest};
 use http::uri::Scheme;
 use tokio::sync::oneshot;
@@ -68,6 +69,8 @@ struct Life {
     over: Cell<bool>,
     /// It was us who ended it, for what says nothing against the backend.
     ended_by_us: Cell<bool>,
+    /// It has ended for what is not HTTP/2: the rule that was broken.
+    nonsense: Cell<Option<Reason>>,
     /// What comes of the responses.
     intakes: Rc<Intakes>,
 }
@@ -146,6 +149,11 @@ fn words(error: &h2::Error) -> String {
 }
 
 impl Channel {
+    /// The rule of HTTP/2 for whose sake it was ended.
+    pub(super) fn nonsense(&self) -> Option<Reason> {
+        self.life.nonsense.get()
+    }
+
     /// How many requests it takes at once.
     fn room(&self) -> usize {
         let most = self.sender.borrow().current_max_send_streams();

@@ -161,10 +161,27 @@ impl Upstream {
 
     /// Says why it can't be spoken to in `what`; not more often than every ten seconds, since each request may have the same to say.
     pub(crate) fn complain(&self, what: &str, reason: &str, now: u64) {
-        if now >= self.complain_at.get() {
-            self.complain_at.set(now + 10_000);
+        if self.may_complain(now) {
             tracing::warn!("{}: no {what} connection to it: {reason}", self.key);
         }
+    }
+
+    /// Says that a connection was ended, since what came over it isn't HTTP/2; as rarely.
+    pub(crate) fn complain_of_nonsense(&self, reason: &str, now: u64) {
+        if self.may_complain(now) {
+            tracing::warn!(
+                "{}: its HTTP/2 is malformed ({reason}): the connection was ended, with all requests on it",
+                self.key
+            );
+        }
+    }
+
+    fn may_complain(&self, now: u64) -> bool {
+        let may = now >= self.complain_at.get();
+        if may {
+            self.complain_at.set(now + 10_000);
+        }
+        may
     }
 
     /// Whether it may be picked now, capacity aside.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::Connection;
-use h2::{Ping, PingPong};
+use h2::{Ping, PingPong, Reason};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
@@ -50,7 +50,14 @@ pub(super) async fn drive(
         driven
     });
     tokio::select! {
-        _ = &mut driving => {}
+        ended = &mut driving => {
+            if let Err(error) = ended
+                && error.is_library()
+                && !life.ended_by_us.get()
+            {
+                life.nonsense.set(error.reason().filter(|r| *r != Reason::ENHANCE_YOUR_CALM));
+            }
+        }
         _ = &mut left => {
             // h2 says goodbye by itself once it is looked at and nobody is left.
             let _in_time = timeout(FAREWELL, driving).await;
