@@ -15,6 +15,8 @@ mod both_sides;
 mod faults;
 #[path = "upstream_h2/frames.rs"]
 mod frames;
+#[path = "upstream_h2/half_dead.rs"]
+mod half_dead;
 #[path = "upstream_h2/herd.rs"]
 mod herd;
 #[allow(dead_code, reason = "shared with the checks' tests")]

@@ -220,15 +220,30 @@ impl Idle {
         let open = channels.iter().filter(|channel| channel.is_open());
         let roomy = open
             .clone()
-            .find(|channel| channel.number() > newer_than && !channel.is_full());
+            .find(|c| c.number() > newer_than && !c.is_doubtful() && !c.is_full());
         let channel = match roomy {
             Some(channel) => channel,
             None if channels.len() >= CHANNELS && open.clone().count() >= CHANNELS => {
-                open.min_by_key(|channel| (channel.number() <= newer_than, channel.load()))?
+                open.min_by_key(|c| (c.number() <= newer_than || c.is_doubtful(), c.load()))?
             }
             None => return None,
         };
         Some(Connection::Shared(Box::new(Stream::new(channel))))
+    }
+
+    /// A part of one that is silent, for want of a better one.
+    pub(crate) fn doubtful(&self, newer_than: Option<u64>) -> Option<Connection> {
+        let channels = self.channels.borrow();
+        let mut usable = channels.iter().filter(|c| c.is_open() && !c.is_full());
+        let channel = usable.find(|c| c.number() > newer_than.unwrap_or(0))?;
+        Some(Connection::Shared(Box::new(Stream::new(channel))))
+    }
+
+    /// Listens to those that several requests share: see [`Channel::listen`].
+    pub(crate) fn listen(&self, now: u64, patience: u64, limit: u64) {
+        for channel in self.channels.borrow().iter() {
+            channel.listen(now, patience, limit);
+        }
     }
 
     /// Lets others have a part of `channel`.

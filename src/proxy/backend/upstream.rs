@@ -295,6 +295,16 @@ impl Upstream {
         })
     }
 
+    /// How long a silence is nothing unusual, in milliseconds.
+    pub(crate) fn patience(&self) -> u64 {
+        let silent = Stillness {
+            since: 0,
+            usual_us: self.latency_us.get(),
+            told_at: 0,
+        };
+        silent.first_due()
+    }
+
     /// Its silence has been told.
     pub(crate) fn silence_told(&self, now: u64) {
         self.silence_told_at.set(now);

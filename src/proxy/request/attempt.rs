@@ -133,7 +133,13 @@ pub(crate) async fn connect(
         upstream.turns.fail(unmade);
     }
     state.wait_no_more();
-    result
+    match (result, connecting.get()) {
+        // A backend that takes no new connection in time may be busy, not dead, and go on with those that it has.
+        (Err(unmade @ (Retry::ConnectTimeout, _)), true) if !upstream.is_abandoned() => {
+            upstream.idle.doubtful(newer_than).ok_or(unmade)
+        }
+        (result, _) => result,
+    }
 }
 
 /// By what an answer is waited for.

@@ -154,6 +154,7 @@ impl Stream {
         };
         let life = &self.channel.life;
         life.streams.set(life.streams.get() + 1);
+        life.unheard.set(true);
         self.counted = true;
         let mut way_out = None;
         if opening.is_some() {
