@@ -216,10 +216,15 @@ impl Worker {
         });
         self.exchanges.each(|exchange| exchange.sweep(now));
         let view = self.view();
-        let timeout = millis(view.snapshot.config.upstream.idle_timeout);
+        let settings = &view.snapshot.config.upstream;
+        let timeout = millis(settings.idle_timeout);
+        let limit = millis(settings.connect_timeout);
         for upstream in view.upstreams.values() {
             if upstream.idle.len() > 0 {
-                upstream.idle.sweep(now, timeout);
+                if let Some(reason) = upstream.idle.sweep(now, timeout) {
+                    upstream.complain_of_nonsense(reason.description(), now);
+                }
+                upstream.idle.listen(now, upstream.patience(), limit);
                 census.visit(upstream);
             }
         }

@@ -15,9 +15,15 @@ mod both_sides;
 mod faults;
 #[path = "upstream_h2/frames.rs"]
 mod frames;
+#[path = "upstream_h2/half_dead.rs"]
+mod half_dead;
+#[path = "upstream_h2/herd.rs"]
+mod herd;
 #[allow(dead_code, reason = "shared with the checks' tests")]
 #[path = "net_checks/nginx.rs"]
 mod nginx;
+#[path = "upstream_h2/nonsense.rs"]
+mod nonsense;
 #[path = "upstream_h2/origin.rs"]
 mod origin;
 #[path = "upstream_h2/real.rs"]

@@ -13,5 +13,6 @@ pub(crate) mod prewarm;
 pub(crate) mod security;
 pub(crate) mod silence;
 pub(crate) mod stream_tunnel;
+pub(crate) mod turns;
 pub(crate) mod upstream;
 pub(super) mod upstream_socket;

@@ -14,6 +14,7 @@
 
 mod answer;
 mod remainder;
+mod stale;
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -42,6 +43,7 @@ use crate::worker::millis;
 use crate::zone::ComponentId;
 
 use answer::Answer;
+use stale::Stale;
 
 /// Answers one request. Never fails: what goes wrong before the response head is an answer of our own.
 ///
@@ -120,7 +122,7 @@ async fn forward<B: Body + Into<ClientBody>>(
     *request.version_mut() = Version::HTTP_11;
 
     let mut tried: Vec<ComponentId> = Vec::new();
-    let mut fresh_only = false;
+    let mut stale = Stale::default();
     let mut retries = 0;
     // Its retries are used up, and it waits for another zone to have one more.
     let mut crossed = false;
@@ -172,17 +174,13 @@ async fn forward<B: Body + Into<ClientBody>>(
 
         // 6. checkout
         let announced = attempt::announcement(state, config, pool);
-        let idle = if fresh_only {
-            None
-        } else {
-            upstream.idle.pop(announced.as_ref())
-        };
-        let mut connection = match idle {
+        let newer_than = stale.before(&upstream);
+        let mut connection = match upstream.idle.pop(announced.as_ref(), newer_than) {
             Some(connection) => connection,
             None => {
                 let since = Instant::now();
                 let connecting =
-                    attempt::connect(state, &upstream, announced, settings, config, fresh_only);
+                    attempt::connect(state, &upstream, announced, settings, config, newer_than);
                 match Box::pin(connecting).await {
                     Ok(connection) => {
                         record.connected(since.elapsed());
@@ -195,8 +193,8 @@ async fn forward<B: Body + Into<ClientBody>>(
                         }
                         connection
                     }
-                    Err(trouble) => {
-                        record.again(trouble.map_or(Retry::NoSocket, Retry::from));
+                    Err((retry, trouble)) => {
+                        record.again(retry);
                         if let Some(trouble) = trouble {
                             worker.report(&upstream, trouble);
                             record.lost(Ending::Broken);
@@ -302,9 +300,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                         dressed = true;
                     }
                 }
-                if connection.is_reused() {
-                    // It had been closed while it was idle, as connections are: no news about the backend.
-                    fresh_only = true;
+                if stale.meet(&upstream, &connection, true) {
                     record.again(Retry::Stale);
                 } else {
                     worker.report(&upstream, Trouble::Reset);
@@ -325,16 +321,20 @@ async fn forward<B: Body + Into<ClientBody>>(
                 let unsent = connection.is_unsent();
                 // Silence and nonsense are no sign of a connection that was about to close: a fresh one would bring more of them.
                 let reset = trouble == Trouble::Reset;
-                let stale = reset && connection.is_reused();
+                let is_stale = reset && stale.meet(&upstream, &connection, unsent);
                 let allowed =
-                    unsent || ((may_repeat || (repeatable && stale)) && worker.withdraw_retry());
+                    unsent || ((may_repeat || (repeatable && is_stale)) && worker.withdraw_retry());
                 // A dying zone can use up all retries before the probes have seen that it is dead.
                 let last_resort = !allowed && reset && repeatable && !crossed && view.has_standby();
                 let again = spare.filter(|_| allowed || last_resort);
                 let Some(again) = again.and_then(Spare::unpack) else {
                     return Err(Refusal::Upstream(trouble));
                 };
-                record.again(if stale { Retry::Stale } else { trouble.into() });
+                record.again(if is_stale {
+                    Retry::Stale
+                } else {
+                    trouble.into()
+                });
                 if !unsent {
                     record.lost(Ending::Broken);
                 }
@@ -342,11 +342,8 @@ async fn forward<B: Body + Into<ClientBody>>(
                 if last_resort {
                     crossed = true;
                     tried.extend(view.backends_of(pool));
-                } else if stale {
-                    // Connections close just as they are used again (RFC 9112 9.3.1), and this costs no retry, as with nginx: from
-                    // here on it is fresh ones only, so it happens once.
-                    fresh_only = true;
-                } else {
+                } else if !is_stale {
+                    // A stale one costs no retry, as with nginx.
                     retries += u32::from(!unsent);
                     tried.push(upstream.id);
                 }

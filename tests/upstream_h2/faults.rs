@@ -14,7 +14,7 @@ use crate::support::{Proxy, RawClient, eventually};
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
 
 /// One worker, one backend of frames that passes its check.
-fn in_front_of_frames(address: std::net::SocketAddr, sections: &str) -> Proxy {
+pub fn in_front_of_frames(address: std::net::SocketAddr, sections: &str) -> Proxy {
     let proxy = Proxy::builder()
         .server("workers = 1")
         .check("kind = \"tcp\"\ninterval = \"1h\"")

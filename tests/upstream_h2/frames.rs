@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use crate::support::port;
 
@@ -96,6 +98,14 @@ impl Wire {
 pub fn backend(
     act: impl Fn(&mut Wire) -> io::Result<()> + Send + Sync + 'static,
 ) -> (SocketAddr, Arc<AtomicUsize>) {
+    far_backend(Duration::ZERO, act)
+}
+
+/// One whose connections take so long to make, save the first.
+pub fn far_backend(
+    distance: Duration,
+    act: impl Fn(&mut Wire) -> io::Result<()> + Send + Sync + 'static,
+) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = port::listen();
     let address = listener.local_addr().unwrap();
     let act = Arc::new(act);
@@ -113,6 +123,10 @@ pub fn backend(
                     return;
                 }
                 let number = counted.fetch_add(1, Ordering::SeqCst);
+                if number > 0 {
+                    let (_nobody, says) = channel::<()>();
+                    let _in_time = says.recv_timeout(distance);
+                }
                 let mut wire = Wire { stream, number };
                 assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
                 wire.send(SETTINGS, 0, 0, &[]);

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::both_sides::{self, all, request};
 use crate::frames::{
-    self, ACK, DATA, END_HEADERS, END_STREAM, HEADERS, OK, RST_STREAM, SETTINGS, Wire,
+    self, ACK, DATA, END_HEADERS, END_STREAM, HEADERS, OK, PING, RST_STREAM, SETTINGS, Wire,
 };
 use crate::origin::Origin;
 use crate::support::wait::PATIENCE;
@@ -125,6 +125,7 @@ fn take_late(wire: &mut Wire, taken: &Mutex<BTreeMap<u32, Vec<u8>>>) -> io::Resu
         let frame = wire.frame()?;
         match (frame.kind, frame.flags & END_STREAM) {
             (SETTINGS, _) if frame.flags & ACK == 0 => wire.send(SETTINGS, ACK, 0, &[]),
+            (PING, _) if frame.flags & ACK == 0 => wire.send(PING, ACK, 0, &frame.payload),
             (HEADERS, 0) => drop(taken.lock().unwrap().insert(frame.stream, Vec::new())),
             (HEADERS, _) => {
                 wire.answer(frame.stream, b"now");

@@ -1,12 +1,13 @@
 //! Connections to one backend, of one worker: made, lent to requests, kept.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use h2::Reason;
 use http_body::Frame;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -127,6 +128,14 @@ impl Connection {
         }
     }
 
+    /// Whether it takes other requests yet, as far as is known.
+    pub(crate) fn is_open(&self) -> bool {
+        match self {
+            Self::Exclusive(connection) => !connection.is_finished(),
+            Self::Shared(stream) => stream.is_open(),
+        }
+    }
+
     /// It has carried a request before: that it breaks now says little about the backend.
     pub(crate) fn is_reused(&self) -> bool {
         match self {
@@ -178,38 +187,79 @@ pub(crate) struct Idle {
     )]
     stack: RefCell<Vec<Box<Exclusive>>>,
     channels: RefCell<Vec<Rc<Channel>>>,
+    /// How many channels have been opened; each has the number that this was then.
+    opened: Cell<u64>,
 }
 
 impl Idle {
     /// Takes the most recently used one of those opened in the name of `announced`, or in nobody's; or a part of the first that has room.
+    /// `newer_than`: one of this number has just failed the request, so that none which was used before will do, and no older part.
     #[inline]
-    pub(crate) fn pop(&self, announced: Option<&Announcement>) -> Option<Connection> {
-        let mut stack = self.stack.borrow_mut();
-        // The topmost one, unless clients are announced.
-        let mut connections = stack.iter();
-        match connections.rposition(|c| c.announced.as_deref() == announced) {
-            Some(at) => Some(Connection::Exclusive(stack.remove(at))),
-            None if announced.is_none() => self.part(),
-            None => None,
+    pub(crate) fn pop(
+        &self,
+        announced: Option<&Announcement>,
+        newer_than: Option<u64>,
+    ) -> Option<Connection> {
+        if newer_than.is_none() {
+            let mut stack = self.stack.borrow_mut();
+            // The topmost one, unless clients are announced.
+            let mut connections = stack.iter();
+            if let Some(at) = connections.rposition(|c| c.announced.as_deref() == announced) {
+                return Some(Connection::Exclusive(stack.remove(at)));
+            }
         }
+        if announced.is_some() {
+            return None;
+        }
+        self.part(newer_than.unwrap_or(0))
     }
 
     /// Fills one connection before the next, so that those which a peak has brought die out too.
-    fn part(&self) -> Option<Connection> {
+    fn part(&self, newer_than: u64) -> Option<Connection> {
         let channels = self.channels.borrow();
         let open = channels.iter().filter(|channel| channel.is_open());
-        let roomy = open.clone().find(|channel| !channel.is_full());
+        let roomy = open
+            .clone()
+            .find(|c| c.number() > newer_than && !c.is_doubtful() && !c.is_full());
         let channel = match roomy {
             Some(channel) => channel,
-            None if channels.len() >= CHANNELS => open.min_by_key(|channel| channel.load())?,
+            None if channels.len() >= CHANNELS && open.clone().count() >= CHANNELS => {
+                open.min_by_key(|c| (c.number() <= newer_than || c.is_doubtful(), c.load()))?
+            }
             None => return None,
         };
         Some(Connection::Shared(Box::new(Stream::new(channel))))
     }
 
+    /// A part of one that is silent, for want of a better one.
+    pub(crate) fn doubtful(&self, newer_than: Option<u64>) -> Option<Connection> {
+        let channels = self.channels.borrow();
+        let mut usable = channels.iter().filter(|c| c.is_open() && !c.is_full());
+        let channel = usable.find(|c| c.number() > newer_than.unwrap_or(0))?;
+        Some(Connection::Shared(Box::new(Stream::new(channel))))
+    }
+
+    /// Listens to those that several requests share: see [`Channel::listen`].
+    pub(crate) fn listen(&self, now: u64, patience: u64, limit: u64) {
+        for channel in self.channels.borrow().iter() {
+            channel.listen(now, patience, limit);
+        }
+    }
+
     /// Lets others have a part of `channel`.
     fn share(&self, channel: Rc<Channel>) {
+        self.opened.set(self.opened.get() + 1);
+        channel.set_number(self.opened.get());
         self.channels.borrow_mut().push(channel);
+    }
+
+    /// The number of the newest channel at the time when `connection` failed the first of its requests: all of them can use those opened
+    /// since, one of which the first of them brings about.
+    pub(crate) fn newest_at_failure(&self, connection: &Connection) -> u64 {
+        match connection {
+            Connection::Exclusive(_) => self.opened.get(),
+            Connection::Shared(stream) => stream.newest_at_failure(self.opened.get()),
+        }
     }
 
     /// Keeps a connection after a clean end, if it is still good and there is room. Whether it is still good.
@@ -236,21 +286,29 @@ impl Idle {
         ready
     }
 
-    /// Drops those that the backend has closed, and those idle for longer than `timeout` milliseconds.
-    pub(crate) fn sweep(&self, now: u64, timeout: u64) {
+    /// Drops those that the backend has closed, and those idle for longer than `timeout` milliseconds. What one of them has ended for, if
+    /// that was nonsense.
+    pub(crate) fn sweep(&self, now: u64, timeout: u64) -> Option<Reason> {
         self.stack
             .borrow_mut()
             .retain_mut(|c| c.idle_since + timeout > now && c.is_reusable());
-        self.channels
-            .borrow_mut()
-            .retain(|channel| channel.is_fresh(now, timeout));
+        let mut nonsense = None;
+        self.channels.borrow_mut().retain(|channel| {
+            let fresh = channel.is_fresh(now, timeout);
+            if !fresh {
+                nonsense = nonsense.or(channel.nonsense());
+            }
+            fresh
+        });
+        nonsense
     }
 
     /// Drops all: the backend is no longer to be used, or its name has another address.
     pub(crate) fn clear(&self) {
         self.stack.borrow_mut().clear();
-        // Those that are in use live until their last request has ended.
-        self.channels.borrow_mut().clear();
+        // Those that are in use live until their last request has ended. What has ended for nonsense waits to be told of.
+        let mut channels = self.channels.borrow_mut();
+        channels.retain(|channel| channel.nonsense().is_some());
     }
 
     /// Those that carry no request.

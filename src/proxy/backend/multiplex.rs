@@ -18,9 +18,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use h2::Reason;
 use h2::client::{Builder, SendRequest};
 use http::uri::Scheme;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::backend_stream::BackendStream;
 use crate::proxy::socket::intake::Intakes;
@@ -45,8 +46,16 @@ pub(crate) struct Channel {
     scheme: Scheme,
     /// It has carried a request before: that it breaks now says little about the backend.
     used: Cell<bool>,
+    /// Later ones have higher numbers; 0: nobody else knows of it yet.
+    number: Cell<u64>,
+    /// The number of the newest when this one failed a request first.
+    newest_at_failure: Cell<Option<u64>>,
     /// Worker time in milliseconds; 0: it is not idle, as far as is known.
     idle_since: Cell<u64>,
+    /// Since when, in worker milliseconds, a request has been unheard; 0: none is.
+    unheard_since: Cell<u64>,
+    /// Whether it may be asked for a sign of life.
+    may_ping: bool,
     /// Dropped with us, which is how the driver learns that nobody is left.
     _alive: oneshot::Sender<()>,
 }
@@ -61,14 +70,31 @@ struct Life {
     /// Whether anything has come over the socket, or to one of the requests, since the driver last looked.
     heard: Cell<bool>,
     answered: Cell<bool>,
+    /// A request was sent after all that has come; something has come since the worker last looked.
+    unheard: Cell<bool>,
+    stirred: Cell<bool>,
+    /// Nothing has come for so long that nobody else should rely on it.
+    doubtful: Cell<bool>,
+    /// The worker wants to know whether anybody is there.
+    ping_wanted: Notify,
     over: Cell<bool>,
     /// It was us who ended it, for what says nothing against the backend.
     ended_by_us: Cell<bool>,
+    /// It has ended for what is not HTTP/2: the rule that was broken.
+    nonsense: Cell<Option<Reason>>,
     /// What comes of the responses.
     intakes: Rc<Intakes>,
 }
 
 impl Life {
+    /// Something has come.
+    fn hear(&self) {
+        self.heard.set(true);
+        self.stirred.set(true);
+        self.unheard.set(false);
+        self.doubtful.set(false);
+    }
+
     fn wake_waiting(&self) {
         for waker in self.waiting.borrow_mut().drain(..) {
             waker.wake();
@@ -119,7 +145,11 @@ pub(crate) async fn open(
         life,
         scheme,
         used: Cell::new(false),
+        number: Cell::new(0),
+        newest_at_failure: Cell::new(None),
         idle_since: Cell::new(0),
+        unheard_since: Cell::new(0),
+        may_ping: !ping_interval.is_zero(),
         _alive: alive,
     };
     Ok((Rc::new(channel), driver))
@@ -140,6 +170,39 @@ fn words(error: &h2::Error) -> String {
 }
 
 impl Channel {
+    /// The rule of HTTP/2 for whose sake it was ended.
+    pub(super) fn nonsense(&self) -> Option<Reason> {
+        self.life.nonsense.get()
+    }
+
+    /// Nothing has come over it for so long, though it owes something, that new requests had better take another.
+    pub(super) fn is_doubtful(&self) -> bool {
+        self.life.doubtful.get()
+    }
+
+    /// Looks at worker time `now` whether it is silent though a request was sent: for `patience` milliseconds, which is unusual, so that it
+    /// is asked for a sign of life; or for `limit`, so that it has given none. Slow answers alone are none of this: their connection is heard.
+    pub(super) fn listen(&self, now: u64, patience: u64, limit: u64) {
+        let life = &self.life;
+        let owing = life.unheard.get() && life.streams.get() > 0 && self.may_ping;
+        if life.stirred.take() || !owing {
+            self.unheard_since.set(0);
+        }
+        if !owing {
+            return;
+        }
+        if self.unheard_since.get() == 0 {
+            self.unheard_since.set(now);
+        }
+        let silent = now - self.unheard_since.get();
+        if silent >= limit.max(2 * patience) {
+            life.doubtful.set(true);
+        }
+        if silent >= patience {
+            life.ping_wanted.notify_one();
+        }
+    }
+
     /// How many requests it takes at once.
     fn room(&self) -> usize {
         let most = self.sender.borrow().current_max_send_streams();
@@ -154,6 +217,14 @@ impl Channel {
                 self.sender.borrow_mut().poll_ready(&mut unwoken),
                 Poll::Ready(Ok(()))
             )
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number.get()
+    }
+
+    pub(super) fn set_number(&self, number: u64) {
+        self.number.set(number);
     }
 
     /// Requests that are under way, or wait for room.

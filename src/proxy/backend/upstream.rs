@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
 
 use super::balance::{self, Candidate};
 use super::connections::Idle;
 use super::security::Security;
 use super::silence::Stillness;
+use super::turns::{Turns, Unmade};
 use crate::config::{Config, Protocol};
 use crate::outcome::{Ending, Trouble};
 use crate::proxy::request::shed::Admitted;
@@ -32,8 +33,7 @@ pub(crate) struct Upstream {
     pub(crate) security: Option<Security>,
     /// Whether its connections are for several requests at once: HTTP/2, as far as is known.
     shares: Cell<bool>,
-    /// One at a time opens such a connection: the others will find room on it.
-    turn: Semaphore,
+    pub(crate) turns: Turns,
     pub(crate) idle: Idle,
     load: Arc<BackendLoad>,
     /// The pool's index in the current configuration.
@@ -74,7 +74,7 @@ impl Upstream {
                 Protocol::Https(client, name) => Some(Security::new(client, name)),
             },
             shares: Cell::new(routing.protocol.may_share()),
-            turn: Semaphore::new(1),
+            turns: Turns::default(),
             idle: Idle::default(),
             load: Arc::clone(&routing.load),
             pool_index: Cell::new(routing.pool),
@@ -149,21 +149,39 @@ impl Upstream {
         self.shares.set(shares);
     }
 
-    /// The right to open a connection for several requests; `None`: none is needed.
-    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        if self.shares.get() {
-            self.turn.acquire().await.ok()
-        } else {
-            None
+    /// The right to open a connection for several requests; `None`: none is needed. `Err`: the opening that was waited for has failed.
+    pub(crate) async fn turn(&self) -> Result<Option<SemaphorePermit<'_>>, Unmade> {
+        if !self.shares.get() {
+            return Ok(None);
         }
+        let turn = self.turns.next().await?;
+        // It may have turned out meanwhile that nothing is shared: then nobody waits for anybody.
+        Ok(turn.filter(|_| self.shares.get()))
     }
 
     /// Says why it can't be spoken to in `what`; not more often than every ten seconds, since each request may have the same to say.
     pub(crate) fn complain(&self, what: &str, reason: &str, now: u64) {
-        if now >= self.complain_at.get() {
-            self.complain_at.set(now + 10_000);
+        if self.may_complain(now) {
             tracing::warn!("{}: no {what} connection to it: {reason}", self.key);
         }
+    }
+
+    /// Says that a connection was ended, since what came over it isn't HTTP/2; as rarely.
+    pub(crate) fn complain_of_nonsense(&self, reason: &str, now: u64) {
+        if self.may_complain(now) {
+            tracing::warn!(
+                "{}: its HTTP/2 is malformed ({reason}): the connection was ended, with all requests on it",
+                self.key
+            );
+        }
+    }
+
+    fn may_complain(&self, now: u64) -> bool {
+        let may = now >= self.complain_at.get();
+        if may {
+            self.complain_at.set(now + 10_000);
+        }
+        may
     }
 
     /// Whether it may be picked now, capacity aside.
@@ -275,6 +293,16 @@ impl Upstream {
             since: own.since.max(self.load.heard_at()),
             ..own
         })
+    }
+
+    /// How long a silence is nothing unusual, in milliseconds.
+    pub(crate) fn patience(&self) -> u64 {
+        let silent = Stillness {
+            since: 0,
+            usual_us: self.latency_us.get(),
+            told_at: 0,
+        };
+        silent.first_due()
     }
 
     /// Its silence has been told.

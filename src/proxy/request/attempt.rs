@@ -1,5 +1,6 @@
 //! One attempt at one backend: connecting to it and sending it the request, up to the response head.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,9 +20,11 @@ use crate::outcome::{Trouble, is_own_fault};
 use crate::proxy::backend::connections::{Connection, Unopened};
 use crate::proxy::backend::inflow::Inflow;
 use crate::proxy::backend::multiplex::{Stream, Unusable};
+use crate::proxy::backend::turns::Unmade;
 use crate::proxy::backend::upstream::{Debt, Upstream};
 use crate::proxy::message::interim::Interim;
 use crate::telemetry::mask::masked;
+use crate::telemetry::reason::Retry;
 use crate::worker::millis;
 
 /// How an attempt ended without a response head.
@@ -61,55 +64,84 @@ pub(crate) fn announcement(state: &Exchange, config: &Config, pool: usize) -> Op
     })
 }
 
-/// Connects to `upstream`, in the name of the `announced` client if there is one, unless it takes too long or the backend is found dead meanwhile. `Err(None)`: our own system couldn't,
-/// which is no news about the backend. `fresh`: one that others have brought about won't do.
+/// Connects to `upstream`, in the name of the `announced` client if there is one, unless it takes too long or the backend is found dead
+/// meanwhile; or shares what somebody else opens, see [`Idle::pop`] for `newer_than`. That our own system couldn't, or somebody else was
+/// waited for, is no news about the backend.
+///
+/// [`Idle::pop`]: crate::proxy::backend::connections::Idle::pop
 pub(crate) async fn connect(
     state: &Rc<Exchange>,
     upstream: &Rc<Upstream>,
     announced: Option<Announcement>,
     settings: &Settings,
     config: &Config,
-    fresh: bool,
-) -> Result<Connection, Option<Trouble>> {
+    newer_than: Option<u64>,
+) -> Result<Connection, Unmade> {
+    let told = |trouble: Trouble| (Retry::from(trouble), Some(trouble));
     let Some(address) = upstream.address else {
-        return Err(Some(Trouble::Connect));
+        return Err(told(Trouble::Connect));
     };
     let worker = &state.worker;
     // The clock may be a tick behind: what begins now must not seem to have begun before.
     worker.tick();
-    let due = worker.now() + millis(settings.connect_timeout);
     let _debt = upstream.owe(worker.now());
-    state.wait_until(due);
+    let due = Cell::new(0);
+    let within = |period| {
+        due.set(worker.now() + millis(period));
+        state.wait_until(due.get());
+    };
+    // As long as room on a connection is waited for. Each one whose turn it is has a time of its own, so that this is seldom used up.
+    within(settings.response_timeout);
+    let connecting = Cell::new(false);
     let mut opening = pin!(async {
-        let turn = upstream.turn().await;
+        let turn = upstream.turn().await?;
         if turn.is_some()
-            && !fresh
-            && let Some(opened_by_another) = upstream.idle.pop(announced.as_ref())
+            && let Some(opened_by_another) = upstream.idle.pop(announced.as_ref(), newer_than)
         {
             return Ok(opened_by_another);
         }
+        worker.tick();
+        within(settings.connect_timeout);
+        connecting.set(true);
         let head = config.limits.max_header_size;
-        Connection::open(worker, upstream, address, announced, settings, head).await
+        let opened = Connection::open(worker, upstream, address, announced, settings, head).await;
+        opened.map_err(|unopened| match unopened {
+            Unopened::Unfit(what, reason) => {
+                upstream.complain(what, &reason, worker.now());
+                told(Trouble::Handshake)
+            }
+            Unopened::Unconnected(error) if is_own_fault(&error) => (Retry::NoSocket, None),
+            Unopened::Unconnected(error) => told(match error.kind() {
+                io::ErrorKind::TimedOut => Trouble::ConnectTimeout,
+                _ => Trouble::Connect,
+            }),
+        })
     });
     let result = poll_fn(|cx| match opening.as_mut().poll(cx) {
-        Poll::Ready(Ok(connection)) => Poll::Ready(Ok(connection)),
-        Poll::Ready(Err(Unopened::Unfit(what, reason))) => {
-            upstream.complain(what, &reason, worker.now());
-            Poll::Ready(Err(Some(Trouble::Handshake)))
-        }
-        Poll::Ready(Err(Unopened::Unconnected(error))) => Poll::Ready(Err(match error.kind() {
-            _ if is_own_fault(&error) => None,
-            io::ErrorKind::TimedOut => Some(Trouble::ConnectTimeout),
-            _ => Some(Trouble::Connect),
-        })),
-        Poll::Pending if upstream.is_abandoned() || worker.now() >= due => {
-            Poll::Ready(Err(Some(Trouble::ConnectTimeout)))
+        Poll::Ready(result) => Poll::Ready(result),
+        Poll::Pending if upstream.is_abandoned() || worker.now() >= due.get() => {
+            Poll::Ready(Err(if connecting.get() {
+                told(Trouble::ConnectTimeout)
+            } else {
+                (Retry::ConnectTimeout, None)
+            }))
         }
         Poll::Pending => Poll::Pending,
     })
     .await;
+    if let Err(unmade) = result
+        && connecting.get()
+    {
+        upstream.turns.fail(unmade);
+    }
     state.wait_no_more();
-    result
+    match (result, connecting.get()) {
+        // A backend that takes no new connection in time may be busy, not dead, and go on with those that it has.
+        (Err(unmade @ (Retry::ConnectTimeout, _)), true) if !upstream.is_abandoned() => {
+            upstream.idle.doubtful(newer_than).ok_or(unmade)
+        }
+        (result, _) => result,
+    }
 }
 
 /// By what an answer is waited for.

@@ -2,7 +2,8 @@
 //!
 //! Pings are for a connection that owes something and is silent: its backend may be frozen, or a firewall may have forgotten it. They become
 //! rarer the longer a silence lasts, since gRPC servers take many of them within one silence for an attack (`too_many_pings`): two that are
-//! less than five minutes apart are forgiven (gRPC proposal A8, `GRPC_ARG_HTTP2_MAX_PING_STRIKES`).
+//! less than five minutes apart are forgiven (gRPC proposal A8, `GRPC_ARG_HTTP2_MAX_PING_STRIKES`). The first of a silence may come early,
+//! when the worker finds that it lasts longer than is usual there; then it comes in the place of the one after an interval.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::Connection;
-use h2::{Ping, PingPong};
+use h2::{Ping, PingPong, Reason};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
@@ -50,7 +51,14 @@ pub(super) async fn drive(
         driven
     });
     tokio::select! {
-        _ = &mut driving => {}
+        ended = &mut driving => {
+            if let Err(error) = ended
+                && error.is_library()
+                && !life.ended_by_us.get()
+            {
+                life.nonsense.set(error.reason().filter(|r| *r != Reason::ENHANCE_YOUR_CALM));
+            }
+        }
         _ = &mut left => {
             // h2 says goodbye by itself once it is looked at and nobody is left.
             let _in_time = timeout(FAREWELL, driving).await;
@@ -64,26 +72,47 @@ pub(super) async fn drive(
 async fn watch(mut pings: PingPong, life: &Life, interval: Duration) {
     let mut ticks = interval_at(Instant::now() + interval, interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut silent, mut asked) = (0, false);
+    let (mut silent, mut asked, mut early) = (0, false, false);
     loop {
-        ticks.tick().await;
+        let wanted = tokio::select! {
+            _ = ticks.tick() => false,
+            () = life.ping_wanted.notified() => true,
+        };
+        if wanted {
+            if life.answered.take() {
+                (silent, early) = (0, false);
+            }
+            if silent == 0 && !asked && !early {
+                early = true;
+                life.heard.set(false);
+                asked = ping(&mut pings).await;
+                // It has a whole interval for its echo.
+                ticks.reset();
+            }
+            continue;
+        }
         let heard = life.heard.take();
         if asked && !heard {
             return;
         }
         asked = false;
         if life.answered.take() || life.streams.get() == 0 {
-            silent = 0;
+            (silent, early) = (0, false);
             continue;
         }
         silent += 1;
         let due = EARLY.contains(&silent) || (silent > 64 && silent % 60 == 0);
         if due && !heard {
-            // The last pong has to be taken before another ping can be sent.
-            let _taken = poll_fn(|cx| Poll::Ready(pings.poll_pong(cx).map(drop))).await;
-            asked = pings.send_ping(Ping::opaque()).is_ok();
+            asked = ping(&mut pings).await;
         }
     }
+}
+
+/// Whether one could be sent.
+async fn ping(pings: &mut PingPong) -> bool {
+    // The last pong has to be taken before another ping can be sent.
+    let _taken = poll_fn(|cx| Poll::Ready(pings.poll_pong(cx).map(drop))).await;
+    pings.send_ping(Ping::opaque()).is_ok()
 }
 
 /// Says that the connection is over, whatever ends the task.
@@ -142,7 +171,7 @@ impl AsyncRead for Overheard {
             return give_way(cx);
         }
         new_turn();
-        self.life.heard.set(true);
+        self.life.hear();
         let mut small = 0;
         self.frames.pass(new, |mark| {
             small += usize::from(matches!(mark, Mark::Begin(head) if head.is_small_data()));

@@ -77,9 +77,11 @@ pub(super) fn trouble(error: &h2::Error, life: &Life) -> Trouble {
         // of that is against the protocol, and it hits whoever is on the connection.
         life.ended_by_us.set(true);
         Trouble::Reset
-    } else if error.is_library() {
+    } else if error.is_library() && !error.is_go_away() {
         Trouble::Protocol
     } else {
+        // Also where h2 has ended the connection for one stream's nonsense, as it does for a field that is none: nobody can tell which of
+        // them it was. Who is to blame meets it again.
         Trouble::Reset
     }
 }

@@ -110,6 +110,13 @@ impl Stream {
         self.channel.is_open()
     }
 
+    /// The number of the newest connection when this one failed the first of its requests: `newest`, if this is that one.
+    pub(crate) fn newest_at_failure(&self, newest: u64) -> u64 {
+        let noted = &self.channel.newest_at_failure;
+        noted.set(noted.get().or(Some(newest)));
+        noted.get().unwrap_or(newest)
+    }
+
     /// Waits for room on the connection. `false`: it takes no more requests.
     pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let life = &self.channel.life;
@@ -148,6 +155,7 @@ impl Stream {
         };
         let life = &self.channel.life;
         life.streams.set(life.streams.get() + 1);
+        life.unheard.set(true);
         self.counted = true;
         let mut way_out = None;
         if opening.is_some() {
