@@ -126,6 +126,7 @@ impl Stay {
             // Kept while it waits: being called in between must not put it off.
             due.min(*self.breath.get_or_insert_with(|| worker.now() + BREATH))
         };
+        let others = view.in_flight(pool);
         // It must not keep the connections of a zone that is left meanwhile.
         drop(view);
         record.hold_begins(Instant::now());
@@ -136,7 +137,7 @@ impl Stay {
             call.in_vain();
         }
         let line = (pool, !tried.is_empty());
-        self.call = wait(state, line, self.ticket, again).await;
+        self.call = wait(state, line, self.ticket, again, others).await;
         record.held();
         if self.call.is_none() && worker.now() >= due {
             worker.counters().holds_expired.add(1);
@@ -171,12 +172,18 @@ fn patience(hold_time: Duration, check: &Check, failed: Option<Trouble>) -> u64 
     u64::try_from(patience.as_millis()).unwrap_or(u64::MAX / 4)
 }
 
-/// Waits in `line` until it is called; `None`: nobody has called until `due` (worker milliseconds).
-async fn wait(state: &Rc<Exchange>, line: Line, ticket: u64, due: u64) -> Option<Call> {
+/// Waits in `line`, while `others` are in flight, until it is called; `None`: nobody has called until `due` (worker milliseconds).
+async fn wait(
+    state: &Rc<Exchange>,
+    line: Line,
+    ticket: u64,
+    due: u64,
+    others: u32,
+) -> Option<Call> {
     let worker = &state.worker;
     // Not woken by a new snapshot: a thousand that look for themselves would all go at once, and in any order.
     state.wait_for_call(due);
-    worker.queue().enter(line, ticket, state);
+    worker.queue().enter(line, ticket, state, others);
     let mut position = Position {
         state,
         line,

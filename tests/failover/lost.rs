@@ -1,0 +1,47 @@
+//! What becomes of requests that were in flight when their connections broke.
+
+use super::support::behaviour;
+use super::support::pair::{EAGER, until_both_serve};
+use super::support::wait::PATIENCE;
+use super::support::{Origin, Proxy, RawClient, eventually};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: app.example\r\n\r\n";
+
+/// So many clients whose GETs are at `origin`.
+fn waiting_for(origin: &Origin, proxy: &Proxy, count: usize) -> Vec<RawClient> {
+    let before = origin.count();
+    let clients = (0..count).map(|_| {
+        let mut client = proxy.client();
+        client.send(GET);
+        client
+    });
+    let clients = clients.collect();
+    eventually(PATIENCE, "all requests are there", || {
+        origin.count() == before + count
+    });
+    clients
+}
+
+#[test]
+fn as_many_as_a_dead_zone_had_go_to_the_next_one_at_once() {
+    let (mut old, new) = (
+        Origin::start(behaviour::hang()),
+        Origin::start(behaviour::hang()),
+    );
+    let proxy = Proxy::builder()
+        .server("workers = 1")
+        .toml(&EAGER.replace("10s", "2s"))
+        .zone("fz-1", &[&old])
+        .zone("fz-2", &[&new])
+        .start();
+    until_both_serve(&proxy);
+    let _clients = waiting_for(&old, &proxy, 300);
+    // As when its process is killed: nothing is in flight any more when the probes have found out.
+    old.close_connections();
+    proxy.until_status("all are lost", |status| status["holds"] == 300);
+    old.refuse();
+    // Nobody is answered there, so that a pace of sixteen would grow for three seconds until the last one goes: too long for it.
+    eventually(PATIENCE, "all of them are in the next zone", || {
+        new.count() == 300
+    });
+}
