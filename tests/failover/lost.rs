@@ -1,9 +1,16 @@
 //! What becomes of requests that were in flight when their connections broke.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use super::support::behaviour;
-use super::support::pair::{EAGER, until_both_serve};
+use super::support::pair::{EAGER, sound, until_both_serve};
 use super::support::wait::PATIENCE;
 use super::support::{Origin, Proxy, RawClient, eventually};
+
+/// Checks that have had their say after two seconds.
+const TIMELY: &str = "path = \"/health\"\ninterval = \"100ms\"\ntimeout = \"1s\"\nconfirm_interval = \"20ms\"\nfall = 2";
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: app.example\r\n\r\n";
 
@@ -44,4 +51,32 @@ fn as_many_as_a_dead_zone_had_go_to_the_next_one_at_once() {
     eventually(PATIENCE, "all of them are in the next zone", || {
         new.count() == 300
     });
+}
+
+#[test]
+fn who_was_lost_waits_for_its_turn_in_the_next_zone_as_long_as_anybody() {
+    let open = Arc::new(AtomicBool::new(false));
+    let mut old = Origin::start(behaviour::hang());
+    let new = Origin::start(behaviour::gated(&open, sound("fz-2", "app")));
+    let proxy = Proxy::builder()
+        .check(TIMELY)
+        .toml(&EAGER.replace("10s", "1m"))
+        .zone("fz-1", &[&old])
+        .zone("fz-2", &[])
+        .backend("app", new.address(), "max_in_flight = 1")
+        .start();
+    until_both_serve(&proxy);
+    let mut clients = waiting_for(&old, &proxy, 3);
+    old.refuse();
+    eventually(PATIENCE, "the first one is in the next zone", || {
+        new.count() == 1
+    });
+    for client in &mut clients {
+        let early = client.some(Duration::from_secs(2));
+        assert!(early.is_err(), "it was answered: {early:?}");
+    }
+    open.store(true, Ordering::SeqCst);
+    for client in &mut clients {
+        assert_eq!(client.response().status, 200);
+    }
 }
