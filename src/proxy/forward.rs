@@ -203,7 +203,11 @@ async fn forward<B: Body + Into<ClientBody>>(
                             record.lost(Ending::Broken);
                             // Unlike a full backlog, nothing that a moment of waiting mends.
                             if trouble == Trouble::Handshake {
-                                failed = Some(Failure { trouble, epoch });
+                                failed = Some(Failure {
+                                    trouble,
+                                    epoch,
+                                    granted: false,
+                                });
                             }
                         }
                         tried.push(upstream.id);
@@ -281,8 +285,11 @@ async fn forward<B: Body + Into<ClientBody>>(
                 }
                 if !another {
                     // The probes have been asked: the next attempt is the standby's, or there is none.
-                    let trouble = Trouble::ServerError;
-                    failed = Some(Failure { trouble, epoch });
+                    failed = Some(Failure {
+                        trouble: Trouble::ServerError,
+                        epoch,
+                        granted: false,
+                    });
                 }
                 poor = Some(Box::new(answer));
                 retries += 1;
@@ -334,7 +341,11 @@ async fn forward<B: Body + Into<ClientBody>>(
                 if !unsent {
                     record.lost(Ending::Broken);
                 }
-                failed = (!unsent).then_some(Failure { trouble, epoch });
+                failed = (!unsent).then_some(Failure {
+                    trouble,
+                    epoch,
+                    granted: allowed,
+                });
                 if last_resort {
                     crossed = true;
                     tried.extend(view.backends_of(pool));

@@ -1,10 +1,10 @@
 //! What becomes of requests that were in flight when their connections broke.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::support::behaviour;
+use super::support::behaviour::{self, Behaviour, Next};
 use super::support::pair::{EAGER, sound, until_both_serve};
 use super::support::wait::PATIENCE;
 use super::support::{Origin, Proxy, RawClient, eventually};
@@ -78,5 +78,39 @@ fn who_was_lost_waits_for_its_turn_in_the_next_zone_as_long_as_anybody() {
     open.store(true, Ordering::SeqCst);
     for client in &mut clients {
         assert_eq!(client.response().status, 200);
+    }
+}
+
+/// Resets the connection of the first requests, so many of them, and answers the others.
+fn breaking(times: usize) -> Behaviour {
+    let asked = AtomicUsize::new(0);
+    let answer = sound("fz-1", "app");
+    behaviour::custom(move |exchange| {
+        if asked.fetch_add(1, Ordering::SeqCst) < times {
+            return Next::Reset;
+        }
+        answer(exchange)
+    })
+}
+
+#[test]
+fn a_get_whose_connection_breaks_is_sent_once_more_to_a_lone_backend_whose_checks_pass() {
+    for (times, status) in [(1, 200), (9, 502)] {
+        let origin = Origin::start(breaking(times));
+        let standby = Origin::named("standby");
+        let proxy = Proxy::builder()
+            .check(TIMELY)
+            .toml(&EAGER.replace("10s", "1m"))
+            .zone("fz-1", &[&origin])
+            .zone("fz-2", &[&standby])
+            .start();
+        until_both_serve(&proxy);
+        assert_eq!(proxy.get("/").status, status);
+        assert_eq!(origin.count(), 2, "one that breaks it each time is no more");
+        let post = "POST / HTTP/1.1\r\nHost: app.example\r\nContent-Length: 3\r\n\r\none";
+        origin.behave(breaking(1));
+        assert_eq!(proxy.client().exchange(post).status, 502);
+        assert_eq!(origin.count(), 3, "a POST is never sent again");
+        assert_eq!(standby.count(), 0);
     }
 }

@@ -60,6 +60,8 @@ pub(crate) struct Failure {
     pub(crate) trouble: Trouble,
     /// Of the attempt. What happened in a zone that was left since is no reason to give the request up in the next one.
     pub(crate) epoch: u64,
+    /// Another attempt has been granted.
+    pub(crate) granted: bool,
 }
 
 /// What a request knows of its own waiting, from the first time that nobody can take it.
@@ -75,6 +77,8 @@ pub(crate) struct Stay {
     breath: Option<u64>,
     place: Option<Place>,
     call: Option<Call>,
+    /// It was sent once more to those who had lost it.
+    repeated: bool,
 }
 
 impl Stay {
@@ -88,6 +92,8 @@ impl Stay {
         if !self.has_begun() {
             return;
         }
+        // About the next attempt, the probes are asked anew.
+        self.settled = None;
         if self.place.take().is_some() {
             worker.counters().holds_released.add(1);
         }
@@ -164,6 +170,13 @@ impl Stay {
         self.call = wait(state, line, self.ticket, limits, others).await;
         record.held();
         if self.call.is_none() && (here.is_some() || worker.now() >= due) {
+            let granted = here.is_some_and(|failure| failure.granted) && worker.now() < due;
+            if granted && !std::mem::replace(&mut self.repeated, true) {
+                // The probes find nothing wrong, so it may have been the connection alone. Once, since it may as well be the request
+                // that breaks its backend, each time that one has come back.
+                tried.clear();
+                return Ok(());
+            }
             worker.counters().holds_expired.add(1);
             return Err(too_long());
         }
@@ -178,7 +191,7 @@ impl Stay {
 }
 
 /// How long a request that was lost after it had been sent waits for a flip: until the probes must have had their say. If they find
-/// nothing wrong, the request itself may be what breaks its backend.
+/// nothing wrong, the request itself may be what breaks its backend, so that it is sent there no more than once again.
 fn patience(check: &Check, trouble: Trouble) -> Duration {
     match trouble {
         Trouble::Reset | Trouble::Connect | Trouble::ConnectTimeout | Trouble::Handshake => {
