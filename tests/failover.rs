@@ -1,6 +1,8 @@
 //! A component fails, and the traffic is in the other zone: which faults flip, which don't, and what clients notice.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "failover/lost.rs"]
+mod lost;
 mod support;
 
 use std::time::Duration;

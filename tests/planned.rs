@@ -1,6 +1,8 @@
 //! Planned flips lose nothing: drain, promotion, commit, release, and what becomes of those who wait meanwhile.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "planned/drain.rs"]
+mod drain;
 #[path = "planned/drill.rs"]
 mod drill;
 #[path = "planned/failback.rs"]

@@ -33,7 +33,7 @@ use super::request::attempt::{self, Lost, Rules};
 use super::request::body::{ClientBody, RequestBody, ResponseBody};
 use super::request::error::Refusal;
 use super::request::exchange::{BodyTrouble, Exchange};
-use super::request::hold::Stay;
+use super::request::hold::{Failure, Stay};
 use super::request::prepare::prepare;
 use super::request::record::Record;
 use super::request::spare::Spare;
@@ -128,7 +128,7 @@ async fn forward<B: Body + Into<ClientBody>>(
     let mut crossed = false;
     let mut stay = Stay::default();
     // How the last attempt that had been sent was lost.
-    let mut failed: Option<Trouble> = None;
+    let mut failed: Option<Failure> = None;
     // An answer worth another try, for want of a better one.
     let mut poor: Option<Box<Answer>> = None;
     let mut dressed = false;
@@ -169,7 +169,8 @@ async fn forward<B: Body + Into<ClientBody>>(
         };
         flight.admitted = admitted;
         let upstream = Rc::clone(flight.upstream());
-        record.attempt(&flight, view.snapshot.epoch);
+        let epoch = view.snapshot.epoch;
+        record.attempt(&flight, epoch);
         poor = None;
 
         // 6. checkout
@@ -199,9 +200,13 @@ async fn forward<B: Body + Into<ClientBody>>(
                             worker.report(&upstream, trouble);
                             record.lost(Ending::Broken);
                             // Unlike a full backlog, nothing that a moment of waiting mends.
-                            failed = Some(trouble)
-                                .filter(|t| *t == Trouble::Handshake)
-                                .or(failed);
+                            if trouble == Trouble::Handshake {
+                                failed = Some(Failure {
+                                    trouble,
+                                    epoch,
+                                    granted: false,
+                                });
+                            }
                         }
                         tried.push(upstream.id);
                         continue;
@@ -284,7 +289,11 @@ async fn forward<B: Body + Into<ClientBody>>(
                 }
                 if !another {
                     // The probes have been asked: the next attempt is the standby's, or there is none.
-                    failed = Some(Trouble::ServerError);
+                    failed = Some(Failure {
+                        trouble: Trouble::ServerError,
+                        epoch,
+                        granted: false,
+                    });
                 }
                 poor = Some(Box::new(answer));
                 retries += 1;
@@ -338,7 +347,11 @@ async fn forward<B: Body + Into<ClientBody>>(
                 if !unsent {
                     record.lost(Ending::Broken);
                 }
-                failed = (!unsent).then_some(trouble);
+                failed = (!unsent).then_some(Failure {
+                    trouble,
+                    epoch,
+                    granted: allowed,
+                });
                 if last_resort {
                     crossed = true;
                     tried.extend(view.backends_of(pool));

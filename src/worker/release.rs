@@ -29,8 +29,12 @@ impl Worker {
         }
     }
 
-    /// A sibling may have freed a place that this worker hasn't heard of.
+    /// A tick: a sibling may have freed a place that this worker hasn't heard of.
     pub(super) fn call_waiting(&self) {
+        let view = self.view();
+        for pool in 0..view.snapshot.config.pools.len() {
+            self.queue().observe(pool, view.in_flight(pool));
+        }
         self.queue().quicken();
         let pools = self.queue().pools();
         for pool in pools {

@@ -63,10 +63,25 @@ impl Checker {
     }
 
     /// How long a planned flip waits for the zone that it leaves: never so long that the requests held meanwhile come to the end
-    /// of their own patience.
+    /// of their own patience. Those of a route that has none get their answer at once, however short the wait.
     fn patience(&self) -> Duration {
-        let held = self.config.failover.hold_time * 4 / 5;
-        self.config.server.drain_timeout.min(held)
+        let routes = self
+            .config
+            .routes
+            .iter()
+            .filter(|route| route.pool.is_some());
+        let own = routes
+            .filter_map(|route| route.overrides.hold_time)
+            .filter(|own| !own.is_zero());
+        let held = own.fold(self.config.failover.hold_time, Duration::min);
+        self.config.server.drain_timeout.min(held * 4 / 5)
+    }
+
+    /// A new configuration may leave less time to drain: those who come from now on wait by it.
+    pub(super) fn hurry(&self, pending: &mut Pending, now: Moment) {
+        if let Phase::Draining { until } = &mut pending.phase {
+            *until = (*until).min(now.instant + self.patience());
+        }
     }
 
     /// Takes a planned flip whose time has come a step further, or gives it up when its target fails meanwhile.

@@ -150,6 +150,7 @@ impl Checker {
                 Some(index) if index == self.active => {}
                 Some(index) => {
                     pending.plan.to = index;
+                    self.hurry(&mut pending, now);
                     self.pending = Some(pending);
                 }
             }

@@ -15,6 +15,7 @@ use super::record::Record;
 use super::view::View;
 use crate::config::Check;
 use crate::outcome::Trouble;
+use crate::snapshot::Admission;
 use crate::worker::Worker;
 use crate::zone::ComponentId;
 
@@ -53,17 +54,31 @@ impl Drop for Place {
     }
 }
 
+/// How a request's last attempt that had been sent was lost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failure {
+    pub(crate) trouble: Trouble,
+    /// Of the attempt. What happened in a zone that was left since is no reason to give the request up in the next one.
+    pub(crate) epoch: u64,
+    /// Another attempt has been granted.
+    pub(crate) granted: bool,
+}
+
 /// What a request knows of its own waiting, from the first time that nobody can take it.
 #[derive(Default)]
 pub(crate) struct Stay {
     /// Its position in the queue; 0 while it has never had to wait.
     ticket: u64,
-    /// When its patience ends, in worker milliseconds like `breath`.
+    /// When its patience ends, in worker milliseconds like `settled` and `breath`.
     due: Option<u64>,
+    /// When the probes must have had their say about its last failure, and that one's epoch.
+    settled: Option<(u64, u64)>,
     /// When those that could not be connected to are tried again.
     breath: Option<u64>,
     place: Option<Place>,
     call: Option<Call>,
+    /// It was sent once more to those who had lost it.
+    repeated: bool,
 }
 
 impl Stay {
@@ -77,6 +92,8 @@ impl Stay {
         if !self.has_begun() {
             return;
         }
+        // About the next attempt, the probes are asked anew.
+        self.settled = None;
         if self.place.take().is_some() {
             worker.counters().holds_released.add(1);
         }
@@ -87,29 +104,32 @@ impl Stay {
         }
     }
 
-    /// Waits until another pick is worth it: it was called, or those that `tried` leaves out may be asked again. `failed` is how
-    /// its last attempt was lost, if that had been sent.
+    /// Waits until another pick is worth it: it was called, or those that `tried` leaves out may be asked again.
     pub(crate) async fn wait(
         &mut self,
         state: &Rc<Exchange>,
         view: Rc<View>,
         pool: usize,
         tried: &mut Vec<ComponentId>,
-        failed: Option<Trouble>,
+        failed: Option<Failure>,
         record: &mut Record,
     ) -> Result<(), Refusal> {
         let worker = &state.worker;
         record.unserved(&view, pool);
         let before = Arc::clone(&view.snapshot);
         let config = &before.config;
-        let patience = patience(record.hold_time(config), &config.pools[pool].check, failed);
-        let too_long = || failed.map_or(Refusal::NoZone, Refusal::Upstream);
+        let too_long = || failed.map_or(Refusal::NoZone, |f| Refusal::Upstream(f.trouble));
+        let hold_time = whole_millis(record.hold_time(config));
+        let here = failed.filter(|failure| failure.epoch == before.epoch);
+        let patience = here.map_or(hold_time, |failure| {
+            whole_millis(patience(&config.pools[pool].check, failure.trouble)).min(hold_time)
+        });
         if patience == 0 {
             return Err(too_long());
         }
         let due = *self.due.get_or_insert_with(|| {
             worker.counters().holds.add(1);
-            worker.now() + patience
+            worker.now() + hold_time
         });
         // Kept while it waits, however often it is called in vain: a newcomer must not take it.
         if self.place.is_none() {
@@ -119,13 +139,19 @@ impl Stay {
                 return Err(Refusal::HoldFull);
             }
         }
-        // Those that could not be connected to may only have been out of breath, and the probes see nothing wrong.
-        let again = if tried.is_empty() || failed.is_some() {
+        // Both are kept while it waits: being called in between must not put them off.
+        let again = if let Some(Failure { epoch, .. }) = here {
+            let known = self.settled.filter(|settled| settled.1 == epoch);
+            let settled = known.unwrap_or((worker.now() + patience, epoch));
+            self.settled = Some(settled);
+            settled.0.min(due)
+        } else if tried.is_empty() {
             due
         } else {
-            // Kept while it waits: being called in between must not put it off.
+            // Those that could not be connected to may only have been out of breath, and the probes see nothing wrong.
             due.min(*self.breath.get_or_insert_with(|| worker.now() + BREATH))
         };
+        let others = view.in_flight(pool);
         // It must not keep the connections of a zone that is left meanwhile.
         drop(view);
         record.hold_begins(Instant::now());
@@ -136,13 +162,25 @@ impl Stay {
             call.in_vain();
         }
         let line = (pool, !tried.is_empty());
-        self.call = wait(state, line, self.ticket, again).await;
+        let limits = Limits {
+            again,
+            due,
+            epoch: here.map(|failure| failure.epoch),
+        };
+        self.call = wait(state, line, self.ticket, limits, others).await;
         record.held();
-        if self.call.is_none() && worker.now() >= due {
+        if self.call.is_none() && (here.is_some() || worker.now() >= due) {
+            let granted = here.is_some_and(|failure| failure.granted) && worker.now() < due;
+            if granted && !std::mem::replace(&mut self.repeated, true) {
+                // The probes find nothing wrong, so it may have been the connection alone. Once, since it may as well be the request
+                // that breaks its backend, each time that one has come back.
+                tried.clear();
+                return Ok(());
+            }
             worker.counters().holds_expired.add(1);
             return Err(too_long());
         }
-        let breath_taken = again < due && worker.now() >= again;
+        let breath_taken = here.is_none() && again < due && worker.now() >= again;
         if breath_taken || !worker.view().snapshot.offers_the_same(&before) {
             // Whoever failed before the change may be the only one to ask after it.
             tried.clear();
@@ -152,31 +190,55 @@ impl Stay {
     }
 }
 
-/// How long a request waits while nobody can take it, in milliseconds. One that was lost after it had been sent waits only until
-/// the probes must have had their say: if they find nothing wrong, the request itself may be what breaks its backend.
-fn patience(hold_time: Duration, check: &Check, failed: Option<Trouble>) -> u64 {
-    let settled = (check.timeout + check.confirm_interval) * check.fall.get();
-    let patience = match failed {
-        None => hold_time,
-        Some(Trouble::Reset | Trouble::Connect | Trouble::ConnectTimeout | Trouble::Handshake) => {
-            hold_time.min(settled)
+/// How long a request that was lost after it had been sent waits for a flip: until the probes must have had their say. If they find
+/// nothing wrong, the request itself may be what breaks its backend, so that it is sent there no more than once again.
+fn patience(check: &Check, trouble: Trouble) -> Duration {
+    match trouble {
+        Trouble::Reset | Trouble::Connect | Trouble::ConnectTimeout | Trouble::Handshake => {
+            (check.timeout + check.confirm_interval) * check.fall.get()
         }
         // A backend that answers, if badly, answers its probes at once.
-        Some(Trouble::ServerError) => {
-            hold_time.min(check.confirm_interval * (check.fall.get() + 2))
-        }
+        Trouble::ServerError => check.confirm_interval * (check.fall.get() + 2),
         // The probes have had all of that time already.
-        Some(Trouble::ResponseTimeout | Trouble::Protocol) => Duration::ZERO,
-    };
-    u64::try_from(patience.as_millis()).unwrap_or(u64::MAX / 4)
+        Trouble::ResponseTimeout | Trouble::Protocol => Duration::ZERO,
+    }
 }
 
-/// Waits in `line` until it is called; `None`: nobody has called until `due` (worker milliseconds).
-async fn wait(state: &Rc<Exchange>, line: Line, ticket: u64, due: u64) -> Option<Call> {
+fn whole_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
+}
+
+/// How long a request waits to be called, in worker milliseconds.
+struct Limits {
+    /// After that it has another look.
+    again: u64,
+    /// After that it has waited as long as it may.
+    due: u64,
+    /// It waits for a flip away from the zone that was active under that epoch: once there is one, or one has begun, only for its turn.
+    epoch: Option<u64>,
+}
+
+impl Limits {
+    fn has_flipped(&self, worker: &Worker) -> bool {
+        self.epoch.is_some_and(|epoch| {
+            let snapshot = &worker.view().snapshot;
+            snapshot.epoch != epoch || snapshot.admission == Admission::Hold
+        })
+    }
+}
+
+/// Waits in `line`, while `others` are in flight, until it is called; `None`: nobody has called until the limit.
+async fn wait(
+    state: &Rc<Exchange>,
+    line: Line,
+    ticket: u64,
+    mut limits: Limits,
+    others: u32,
+) -> Option<Call> {
     let worker = &state.worker;
     // Not woken by a new snapshot: a thousand that look for themselves would all go at once, and in any order.
-    state.wait_for_call(due);
-    worker.queue().enter(line, ticket, state);
+    state.wait_for_call(limits.again);
+    worker.queue().enter(line, ticket, state, others);
     let mut position = Position {
         state,
         line,
@@ -185,9 +247,14 @@ async fn wait(state: &Rc<Exchange>, line: Line, ticket: u64, due: u64) -> Option
     };
     // No waker is registered here: the worker wakes this connection's task, which polls us.
     let called = poll_fn(|_| {
+        // Looked at first: whoever takes a new snapshot over may call this very request.
+        if worker.now() >= limits.again && limits.again < limits.due && limits.has_flipped(worker) {
+            limits.again = limits.due;
+            state.put_off(limits.due);
+        }
         if state.was_called() {
             Poll::Ready(true)
-        } else if worker.now() >= due {
+        } else if worker.now() >= limits.again {
             Poll::Ready(false)
         } else {
             Poll::Pending

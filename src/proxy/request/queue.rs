@@ -29,7 +29,7 @@ pub(crate) struct Queue {
     tickets: u64,
     /// Of the pools in which somebody waits, or was called.
     paces: BTreeMap<usize, Pace>,
-    /// Requests in flight in each pool when the last snapshot came that found nobody waiting there.
+    /// The most requests that each pool has had in flight lately; while somebody waits there, since shortly before the first one did.
     usual: BTreeMap<usize, u32>,
 }
 
@@ -103,14 +103,25 @@ impl Queue {
 
     /// There is a new snapshot, and `pool` had `in_flight` requests under the one before: sets the pace.
     pub(crate) fn turn(&mut self, pool: usize, in_flight: u32) {
-        let usual = self.usual.entry(pool).or_default();
-        match self.paces.get_mut(&pool) {
-            None => *usual = in_flight,
-            Some(pace) => {
-                *usual = in_flight.max(*usual);
-                pace.window = Some(LEAST.max(*usual * 2));
-            }
+        let usual = self.raise_usual(pool, in_flight);
+        if let Some(pace) = self.paces.get_mut(&pool) {
+            pace.window = Some(LEAST.max(usual * 2));
         }
+    }
+
+    /// A tick has passed, and `pool` has `in_flight` requests. What it had before counts a sixteenth less each time: a snapshot may not
+    /// have come for hours, and a tick may have fallen between two requests. Not while somebody waits: who waits isn't in flight.
+    pub(crate) fn observe(&mut self, pool: usize, in_flight: u32) {
+        if !self.paces.contains_key(&pool) {
+            let usual = self.usual.entry(pool).or_default();
+            *usual = in_flight.max(*usual - usual.div_ceil(16));
+        }
+    }
+
+    fn raise_usual(&mut self, pool: usize, in_flight: u32) -> u32 {
+        let usual = self.usual.entry(pool).or_default();
+        *usual = in_flight.max(*usual);
+        *usual
     }
 
     /// A tick has passed: whoever still waits is let go a little faster.
@@ -132,7 +143,10 @@ impl Queue {
         self.forget(pool);
     }
 
-    pub(crate) fn enter(&mut self, line: Line, ticket: u64, state: &Rc<Exchange>) {
+    /// `state` waits in `line`, and `in_flight` others don't. They may be about to: a zone that dies fails its requests one after
+    /// the other.
+    pub(crate) fn enter(&mut self, line: Line, ticket: u64, state: &Rc<Exchange>, in_flight: u32) {
+        self.raise_usual(line.0, in_flight + 1);
         self.paces.entry(line.0).or_default();
         let waiting = self.lines.entry(line).or_default();
         waiting.insert(ticket, Rc::clone(state));
