@@ -54,6 +54,9 @@ fn an_echo_tells_a_slow_answer_from_it() {
     let (echoed, echo) = channel();
     let echoed = Arc::new(Mutex::new(echoed));
     let (address, connections) = frames::backend(move |wire| {
+        // Behind it, nothing of the connection's beginning is still to come, which would be a sign of life as well.
+        let first = wire.request()?;
+        wire.answer(first, b"first");
         let slow = wire.request()?;
         loop {
             let frame = wire.frame()?;
@@ -70,6 +73,7 @@ fn an_echo_tells_a_slow_answer_from_it() {
         Ok(())
     });
     let proxy = in_front_of_frames(address, RARELY);
+    assert_eq!(proxy.get("/").text(), "first");
     let mut slow = proxy.client();
     slow.send(GET);
     echo.recv_timeout(PATIENCE).unwrap();
