@@ -6,6 +6,7 @@ mod census;
 mod clock;
 mod complaint;
 pub mod crew;
+mod doorkeeper;
 mod lines;
 mod prewarm;
 mod release;
@@ -24,13 +25,11 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwap, Cache};
 use http::HeaderValue;
 use tokio::sync::{Notify, Semaphore, mpsc};
-use tokio::task::JoinHandle;
 
 use crate::config::Limits;
 use crate::outcome::{Observation, Sign, Trouble};
 use crate::proxy::backend::connections::Connection;
 use crate::proxy::backend::upstream::Upstream;
-use crate::proxy::client::accept;
 use crate::proxy::client::challenge::Challenges;
 use crate::proxy::client::downstream::Downstream;
 use crate::proxy::client::handshake;
@@ -50,6 +49,7 @@ use census::Census;
 use clock::Clock;
 use complaint::Complaints;
 use crew::{Order, Parts};
+use doorkeeper::Doorkeeper;
 use seats::Seats;
 use turnstile::Turnstile;
 
@@ -369,30 +369,5 @@ impl Worker {
     /// Takes a retry out of the budget, if one is left.
     pub(crate) fn withdraw_retry(&self) -> bool {
         self.budget.borrow_mut().withdraw(self.now() / 1000)
-    }
-}
-
-/// The task that accepts on one listening socket.
-struct Doorkeeper {
-    stop: Rc<Notify>,
-    accepting: JoinHandle<()>,
-}
-
-impl Doorkeeper {
-    fn new(worker: &Rc<Worker>, listener: tokio::net::TcpListener, door: accept::Door) -> Self {
-        let stop = Rc::new(Notify::new());
-        let accepting = accept::run(Rc::clone(worker), listener, door, Rc::clone(&stop));
-        Self {
-            stop,
-            accepting: tokio::task::spawn_local(accepting),
-        }
-    }
-
-    /// Returns when those whom the kernel had let in have their seats. Without waiting for that, a worker that happens to
-    /// have no connection would think itself drained, and its end would reset them. It never takes long: after the word,
-    /// nothing in [`accept::run`] waits.
-    async fn dismiss(self) {
-        self.stop.notify_one();
-        let _ended = self.accepting.await;
     }
 }
