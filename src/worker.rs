@@ -7,6 +7,7 @@ mod clock;
 mod complaint;
 pub mod crew;
 mod doorkeeper;
+mod exits;
 mod lines;
 mod prewarm;
 mod release;
@@ -50,6 +51,7 @@ use clock::Clock;
 use complaint::Complaints;
 use crew::{Order, Parts};
 use doorkeeper::Doorkeeper;
+use exits::Exits;
 use seats::Seats;
 use turnstile::Turnstile;
 
@@ -77,6 +79,7 @@ pub(crate) struct Worker {
     open: Rc<Cell<u64>>,
     downstreams: Seats<Downstream>,
     exchanges: Seats<Exchange>,
+    exits: Exits,
     attendants: attendant::Idle,
     date: RefCell<(u64, HeaderValue)>,
     queue: RefCell<Queue>,
@@ -111,6 +114,7 @@ impl Worker {
             open: Rc::default(),
             downstreams: Seats::default(),
             exchanges: Seats::default(),
+            exits: Exits::default(),
             attendants: attendant::Idle::default(),
             date: RefCell::new((0, HeaderValue::from_static(""))),
             queue: RefCell::default(),
@@ -133,6 +137,8 @@ impl Worker {
     async fn run(self: Rc<Self>, mut orders: mpsc::UnboundedReceiver<Order>) {
         let worker = Rc::clone(&self);
         tokio::task::spawn_local(async move { worker.turnstile.attend().await });
+        let worker = Rc::clone(&self);
+        tokio::task::spawn_local(async move { worker.exits.attend().await });
         let mut doorkeepers: HashMap<SocketAddr, Doorkeeper> = HashMap::new();
         let mut subscriber = self.parts.subscriber.clone();
         let mut ticks = tokio::time::interval(TICK);

@@ -10,7 +10,7 @@ pub(super) const DRAIN_PATIENCE: u64 = 1000;
 const HANDSHAKE_PATIENCE: u64 = 2000;
 
 impl Downstream {
-    /// Looks at the clock: wakes the task if something is due.
+    /// Looks at the clock: has the connection end if something is due.
     pub(crate) fn sweep(&self, now: u64) {
         let mut due = self.due.get();
         if due != 0 && now >= due && !self.flushed.get() {
@@ -19,13 +19,13 @@ impl Downstream {
             self.due.set(due);
         }
         if due != 0 && now >= due {
-            self.cut(match self.phase.get() {
+            self.let_go(match self.phase.get() {
                 Phase::Idle => Cut::Idle,
                 Phase::Between if !self.streams.is_in_head() => Cut::Idle,
                 Phase::Head | Phase::Request | Phase::Between => Cut::Head,
             });
         } else if self.write.is_over(now) {
-            self.cut(Cut::Write);
+            self.let_go(Cut::Write);
         }
         self.streams.calm_down();
     }
@@ -39,7 +39,15 @@ impl Downstream {
     pub(crate) fn make_way(&self, now: u64) {
         let since = self.handshake.get();
         if since != 0 && now >= since + HANDSHAKE_PATIENCE {
-            self.cut(Cut::Head);
+            self.let_go(Cut::Head);
+        }
+    }
+
+    /// [`Self::cut`] for one that may be one of thousands.
+    fn let_go(&self, cut: Cut) {
+        if self.cut.get().is_none() {
+            self.cut.set(Some(cut));
+            self.worker.end_in_turn(self.sleeper.waker());
         }
     }
 
