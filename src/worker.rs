@@ -60,7 +60,8 @@ pub(crate) use clock::{millis, new_turn};
 pub(crate) use seats::Attended;
 pub(crate) use turnstile::Turn;
 
-/// How often deadlines are compared with the clock. All of them are late by up to this much.
+/// How often deadlines are compared with the clock. All of them are late by up to this much, those of clients' connections by up to
+/// a second where a worker has many thousands of them.
 pub const TICK: Duration = Duration::from_millis(50);
 
 /// See the module's promise.
@@ -79,6 +80,7 @@ pub(crate) struct Worker {
     open: Rc<Cell<u64>>,
     downstreams: Seats<Downstream>,
     exchanges: Seats<Exchange>,
+    census: RefCell<Census>,
     exits: Exits,
     attendants: attendant::Idle,
     date: RefCell<(u64, HeaderValue)>,
@@ -114,6 +116,7 @@ impl Worker {
             open: Rc::default(),
             downstreams: Seats::default(),
             exchanges: Seats::default(),
+            census: RefCell::default(),
             exits: Exits::default(),
             attendants: attendant::Idle::default(),
             date: RefCell::new((0, HeaderValue::from_static(""))),
@@ -212,29 +215,35 @@ impl Worker {
         }
         let now = self.now();
         let crowded = self.handshakes.available_permits() == 0;
-        let mut census = Census::default();
-        self.downstreams.each(|downstream| {
-            downstream.sweep(now);
+        let mut census = self.census.borrow_mut();
+        let ticks = census.tick();
+        let was_last = self.downstreams.portion(|downstream| {
+            downstream.sweep(now, ticks);
             census.meet(downstream);
             if crowded {
                 downstream.make_way(now);
             }
         });
+        if was_last {
+            census.publish(self);
+        }
+        drop(census);
         self.exchanges.each(|exchange| exchange.sweep(now));
         let view = self.view();
         let settings = &view.snapshot.config.upstream;
         let timeout = millis(settings.idle_timeout);
         let limit = millis(settings.connect_timeout);
+        let mut unused = 0;
         for upstream in view.upstreams.values() {
             if upstream.idle.len() > 0 {
                 if let Some(reason) = upstream.idle.sweep(now, timeout) {
                     upstream.complain_of_nonsense(reason.description(), now);
                 }
                 upstream.idle.listen(now, upstream.patience(), limit);
-                census.visit(upstream);
+                unused += upstream.idle.unused() as u64;
             }
         }
-        census.publish(self);
+        self.publish_open(unused);
         self.prewarm();
         self.call_waiting();
         self.flush_log();

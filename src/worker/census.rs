@@ -1,38 +1,52 @@
-//! How many connections a worker has, and how many of them have nothing to do. Counted at each tick, where all of them are looked at
-//! anyway: no request pays for it.
+//! How many connections a worker has, and how many of them have nothing to do. Counted where all of them are looked at anyway, at each
+//! tick or in a round of some ticks: no request pays for it.
 
 use std::cell::Cell;
+use std::mem::take;
 use std::rc::Rc;
 
 use super::Worker;
-use crate::proxy::backend::upstream::Upstream;
 use crate::proxy::client::downstream::Downstream;
 
-/// What one tick finds.
+/// What one round finds among the connections of clients.
 #[derive(Default)]
 pub(super) struct Census {
-    downstream: u64,
-    downstream_idle: u64,
-    upstream_idle: u64,
+    all: u64,
+    idle: u64,
+    /// Of this round as yet.
+    ticks: u32,
+    /// Of the round before.
+    before: u32,
 }
 
 impl Census {
+    /// One more tick. How many of them lie between two looks at the same connection, as far as that is known.
+    pub(super) fn tick(&mut self) -> u32 {
+        self.ticks += 1;
+        self.before.max(1)
+    }
+
     pub(super) fn meet(&mut self, downstream: &Downstream) {
-        self.downstream += 1;
-        self.downstream_idle += u64::from(downstream.is_idle());
+        self.all += 1;
+        self.idle += u64::from(downstream.is_idle());
     }
 
-    pub(super) fn visit(&mut self, upstream: &Upstream) {
-        self.upstream_idle += upstream.idle.unused() as u64;
-    }
-
-    pub(super) fn publish(&self, worker: &Worker) {
+    /// Everybody has been met.
+    pub(super) fn publish(&mut self, worker: &Worker) {
+        let round = take(self);
+        self.before = round.ticks;
         let counters = worker.counters();
-        counters.downstream_idle.set(self.downstream_idle);
-        let busy = self.downstream - self.downstream_idle;
-        counters.downstream_active.set(busy);
-        counters.upstream_idle.set(self.upstream_idle);
-        let busy = worker.open.get().saturating_sub(self.upstream_idle);
+        counters.downstream_idle.set(round.idle);
+        counters.downstream_active.set(round.all - round.idle);
+    }
+}
+
+impl Worker {
+    /// `unused` of the connections to backends have nothing to do.
+    pub(super) fn publish_open(&self, unused: u64) {
+        let counters = self.counters();
+        counters.upstream_idle.set(unused);
+        let busy = self.open.get().saturating_sub(unused);
         counters.upstream_active.set(busy);
     }
 }

@@ -10,8 +10,8 @@ pub(super) const DRAIN_PATIENCE: u64 = 1000;
 const HANDSHAKE_PATIENCE: u64 = 2000;
 
 impl Downstream {
-    /// Looks at the clock: has the connection end if something is due.
-    pub(crate) fn sweep(&self, now: u64) {
+    /// Looks at the clock, for the first time in `ticks`: has the connection end if something is due.
+    pub(crate) fn sweep(&self, now: u64, ticks: u32) {
         let mut due = self.due.get();
         if due != 0 && now >= due && !self.flushed.get() {
             // The last response is still on its way out, and a next request can't be read before: only the write's clock counts.
@@ -27,7 +27,7 @@ impl Downstream {
         } else if self.write.is_over(now) {
             self.let_go(Cut::Write);
         }
-        self.streams.calm_down();
+        self.streams.calm_down(ticks);
     }
 
     /// This one goes on where `before` ends: nobody gets twice the time for saying nothing.

@@ -39,11 +39,11 @@ impl Streams {
         self.in_head.get()
     }
 
-    /// A tick has passed.
-    pub(super) fn calm_down(&self) {
+    /// So many ticks have passed, or requests ended.
+    pub(super) fn calm_down(&self, by: u32) {
         let called_off = self.called_off.get();
         if called_off > 0 {
-            self.called_off.set(called_off - 1);
+            self.called_off.set(called_off.saturating_sub(by));
         }
     }
 }
@@ -136,7 +136,7 @@ impl Downstream {
 
     /// A request has come to its end.
     pub(in crate::proxy) fn let_end(&self) {
-        self.streams.calm_down();
+        self.streams.calm_down(1);
     }
 
     /// So much of a response's body is on its way.
