@@ -62,6 +62,8 @@ pub(crate) async fn run(worker: Rc<Worker>, listener: TcpListener, door: Door, s
                 if told_to_stop {
                     break;
                 }
+                // A crowd that comes at once takes turns with those who are there: this goes on after a look at the network.
+                tokio::task::yield_now().await;
             }
             Err(error) => {
                 if let Some(wait) = refuse(&error) {
