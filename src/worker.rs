@@ -7,7 +7,6 @@ mod clock;
 mod complaint;
 pub mod crew;
 mod doorkeeper;
-mod exits;
 mod lines;
 mod prewarm;
 mod release;
@@ -15,6 +14,7 @@ mod seats;
 mod silence;
 mod spans;
 mod turnstile;
+mod wakeups;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -51,9 +51,9 @@ use clock::Clock;
 use complaint::Complaints;
 use crew::{Order, Parts};
 use doorkeeper::Doorkeeper;
-use exits::Exits;
 use seats::Seats;
 use turnstile::Turnstile;
+use wakeups::Wakeups;
 
 pub(crate) use census::Open;
 pub(crate) use clock::{millis, new_turn};
@@ -81,7 +81,7 @@ pub(crate) struct Worker {
     downstreams: Seats<Downstream>,
     exchanges: Seats<Exchange>,
     census: RefCell<Census>,
-    exits: Exits,
+    wakeups: Wakeups,
     attendants: attendant::Idle,
     date: RefCell<(u64, HeaderValue)>,
     queue: RefCell<Queue>,
@@ -117,7 +117,7 @@ impl Worker {
             downstreams: Seats::default(),
             exchanges: Seats::default(),
             census: RefCell::default(),
-            exits: Exits::default(),
+            wakeups: Wakeups::default(),
             attendants: attendant::Idle::default(),
             date: RefCell::new((0, HeaderValue::from_static(""))),
             queue: RefCell::default(),
@@ -141,7 +141,7 @@ impl Worker {
         let worker = Rc::clone(&self);
         tokio::task::spawn_local(async move { worker.turnstile.attend().await });
         let worker = Rc::clone(&self);
-        tokio::task::spawn_local(async move { worker.exits.attend().await });
+        tokio::task::spawn_local(async move { worker.wakeups.attend().await });
         let mut doorkeepers: HashMap<SocketAddr, Doorkeeper> = HashMap::new();
         let mut subscriber = self.parts.subscriber.clone();
         let mut ticks = tokio::time::interval(TICK);

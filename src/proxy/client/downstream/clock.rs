@@ -47,7 +47,7 @@ impl Downstream {
     fn let_go(&self, cut: Cut) {
         if self.cut.get().is_none() {
             self.cut.set(Some(cut));
-            self.worker.end_in_turn(self.sleeper.waker());
+            self.worker.wake_in_turn(self.sleeper.waker());
         }
     }
 

@@ -1,6 +1,6 @@
-//! Connections whose time is over end one after the other, with a look at the network in between. A crowd that has come together is due
-//! together, and the end of a connection takes longer than a request: sixty of them between two looks made everybody else wait for
-//! milliseconds.
+//! Connections that the clock wakes, as when their time is over, are woken one after the other, with a look at the network in between. A
+//! crowd that has come together is due together, and the end of a connection takes longer than a request: sixty of them between two
+//! looks made everybody else wait for milliseconds.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -10,14 +10,14 @@ use tokio::sync::Notify;
 
 use super::Worker;
 
-/// The tasks of connections that are to end and don't know it.
+/// The tasks of connections that are to look around.
 #[derive(Default)]
-pub(super) struct Exits {
+pub(super) struct Wakeups {
     line: RefCell<VecDeque<Waker>>,
     come: Notify,
 }
 
-impl Exits {
+impl Wakeups {
     /// Wakes one after the other, for ever.
     pub(super) async fn attend(&self) {
         loop {
@@ -41,9 +41,9 @@ impl Exits {
 }
 
 impl Worker {
-    /// Wakes the task of a connection whose time is over when its turn has come. One that looks around before then may end before.
-    pub(crate) fn end_in_turn(&self, task: Waker) {
-        self.exits.join(task);
+    /// Wakes the task of a connection when its turn has come. One that looks around before then needs no more.
+    pub(crate) fn wake_in_turn(&self, task: Waker) {
+        self.wakeups.join(task);
     }
 }
 
@@ -74,13 +74,13 @@ mod tests {
             .build_local(LocalOptions::default())
             .unwrap();
         runtime.block_on(async {
-            let (exits, gone) = (Rc::new(Exits::default()), Arc::new(Gone::default()));
-            let attending = Rc::clone(&exits);
+            let (wakeups, gone) = (Rc::new(Wakeups::default()), Arc::new(Gone::default()));
+            let attending = Rc::clone(&wakeups);
             tokio::task::spawn_local(async move { attending.attend().await });
             for crowd in [100, 1, 50] {
                 let before = gone.0.load(Ordering::Relaxed);
                 for _ in 0..crowd {
-                    exits.join(Waker::from(Arc::clone(&gone)));
+                    wakeups.join(Waker::from(Arc::clone(&gone)));
                 }
                 let mut seen = before;
                 while seen < before + crowd {
