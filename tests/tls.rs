@@ -22,6 +22,8 @@ mod hostile;
 mod identity;
 #[path = "tls/misdirected.rs"]
 mod misdirected;
+#[path = "tls/parking.rs"]
+mod parking;
 #[path = "tls/people.rs"]
 mod people;
 #[path = "tls/records.rs"]

@@ -5,6 +5,7 @@
 //! allocation and a timer-wheel entry for each request, and has no deadline at all for bodies and writes.
 
 mod clock;
+mod parking;
 mod streams;
 
 use std::cell::{Cell, OnceCell, RefCell, RefMut};
@@ -27,6 +28,7 @@ use crate::proxy::message::headers;
 use crate::proxy::request::redirect;
 use crate::proxy::socket::doorbell::Sleeper;
 use crate::worker::{Worker, millis};
+use parking::Parking;
 
 /// The state of one client connection, shared by its task, its socket and its requests.
 pub(crate) struct Downstream {
@@ -61,6 +63,7 @@ pub(crate) struct Downstream {
     head_begun: Cell<bool>,
     /// For the head, or for the next one. Worker milliseconds; 0 = none.
     due: Cell<u64>,
+    parking: Cell<Parking>,
     /// What only a connection with HTTP/2 has.
     streams: streams::Streams,
     write: Window,
@@ -142,6 +145,7 @@ impl Downstream {
             phase: Cell::new(Phase::Head),
             head_begun: Cell::new(false),
             due: Cell::new(due),
+            parking: Cell::default(),
             streams: streams::Streams::default(),
             write: Window::default(),
             taken: Cell::new(false),
@@ -204,6 +208,7 @@ impl Downstream {
     }
 
     pub(crate) fn has_read(&self) {
+        self.unpark();
         match self.phase.get() {
             Phase::Idle => self.phase.set(Phase::Head),
             // The drain has left it a moment for its first byte, not for all of its head.
@@ -267,12 +272,14 @@ impl Downstream {
         self.phase.set(Phase::Request);
         self.owes.set(true);
         self.whole.set(whole);
+        self.forbid_parking(!whole);
         self.due.set(0);
     }
 
     /// The end of its body has come.
     pub(in crate::proxy) fn complete_request(&self) {
         self.whole.set(true);
+        self.forbid_parking(false);
     }
 
     /// Whether a request is being answered that has come from its beginning to its end.

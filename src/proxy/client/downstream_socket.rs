@@ -25,7 +25,7 @@ pub(crate) struct DownstreamSocket<S> {
     /// hyper writes here, not h2.
     hyper: bool,
     /// What the client has sent while it waited for its response, and hyper has not read yet. It came before all that is in `stream`.
-    ahead: Option<u8>,
+    ahead: Vec<u8>,
     /// What it was not left to hyper to say.
     farewell: Option<Box<Farewell>>,
 }
@@ -38,15 +38,18 @@ impl<S: ClientStream> DownstreamSocket<S> {
             state,
             reading: Reading::new(doorbell),
             hyper: false,
-            ahead: None,
+            ahead: Vec::new(),
             farewell: None,
         }
     }
 
     /// Answers in hyper's place what hyper would answer by itself, without a body, a name or a way to forbid it.
-    pub(crate) fn for_hyper(self) -> Self {
+    ///
+    /// `ahead` has been read already, and comes before all that is in the stream.
+    pub(crate) fn for_hyper(self, ahead: Vec<u8>) -> Self {
         Self {
             hyper: true,
+            ahead,
             ..self
         }
     }
@@ -55,8 +58,8 @@ impl<S: ClientStream> DownstreamSocket<S> {
         self.stream
     }
 
-    /// With the byte that comes before all that is in it, and what was said last by it, if nobody had asked for that.
-    pub(crate) fn into_parts(self) -> (S, Option<u8>, Option<Box<Farewell>>) {
+    /// With what comes before all that is in it, and what was said last by it, if nobody had asked for that.
+    pub(crate) fn into_parts(self) -> (S, Vec<u8>, Option<Box<Farewell>>) {
         (self.stream, self.ahead, self.farewell)
     }
 
@@ -66,7 +69,7 @@ impl<S: ClientStream> DownstreamSocket<S> {
     /// hyper would look for that by itself, and make a buffer ready for it while the request still holds on to the last one: 8 KiB for
     /// each request, in memory that is cold. After the response it reads into the same one again.
     fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if !self.state.is_request_whole() || self.reading.is_quiet() || self.ahead.is_some() {
+        if !self.state.is_request_whole() || self.reading.is_quiet() || !self.ahead.is_empty() {
             return Ok(());
         }
         let mut byte = [0];
@@ -77,9 +80,19 @@ impl<S: ClientStream> DownstreamSocket<S> {
             .is_ready()
         {
             let next = buf.filled().first();
-            self.ahead = Some(*next.ok_or(io::ErrorKind::ConnectionAborted)?);
+            self.ahead
+                .push(*next.ok_or(io::ErrorKind::ConnectionAborted)?);
         }
         Ok(())
+    }
+
+    /// Hands out as much as there is room for of what comes before all that is in the stream.
+    #[cold]
+    fn read_ahead(&mut self, buf: &mut ReadBuf<'_>) {
+        let some = self.ahead.len().min(buf.remaining());
+        buf.put_slice(&self.ahead[..some]);
+        self.ahead.drain(..some);
+        self.state.has_read();
     }
 
     /// Sends interim responses, which must stand before whatever hyper sends next.
@@ -135,15 +148,18 @@ impl<S: ClientStream> AsyncRead for DownstreamSocket<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        let ahead = this.ahead.take();
-        if let Some(byte) = ahead {
-            buf.put_slice(&[byte]);
+        if !this.ahead.is_empty() {
+            this.read_ahead(buf);
+            if buf.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
         }
+        let ahead = buf.filled().len() > before;
         let result = this.reading.poll(&mut this.stream, cx, buf);
         if buf.filled().len() > before {
             this.state.has_read();
         }
-        if ahead.is_some() {
+        if ahead {
             // What follows it, or its end, comes with the next read.
             return Poll::Ready(Ok(()));
         }

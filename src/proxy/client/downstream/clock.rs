@@ -28,6 +28,7 @@ impl Downstream {
             self.let_go(Cut::Write);
         }
         self.streams.calm_down(ticks);
+        self.sweep_parking(now);
     }
 
     /// This one goes on where `before` ends: nobody gets twice the time for saying nothing.
@@ -52,7 +53,7 @@ impl Downstream {
     }
 
     /// Milliseconds for the next head to begin, or to end.
-    fn patience(&self) -> u64 {
+    pub(super) fn patience(&self) -> u64 {
         let view = self.worker.view();
         millis(match self.phase.get() {
             Phase::Idle | Phase::Between => view.limits().idle_timeout,

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 
 use super::{linger, reset, see_off};
 use crate::config::Limits;
@@ -25,13 +26,57 @@ use crate::proxy::request::record::Record;
 use crate::proxy::request::upgrade;
 use crate::proxy::socket::doorbell::Doorbell;
 
-/// Serves one connection to its end.
+/// Serves one connection to its end. While its client is silent it is parked: it has no buffers, and no room for serving a request.
 pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
+    let mut parked = (stream, Vec::new());
+    // What came with the last of a TLS handshake can't be seen from the socket.
+    let mut may_be_silent = !S::SECURED;
+    loop {
+        let (stream, ahead) = parked;
+        if may_be_silent && ahead.is_empty() {
+            stay_parked(&state, stream.socket()).await;
+        }
+        state.forbid_parking(false);
+        match Box::pin(serve_until_quiet(&state, stream, ahead)).await {
+            Some(quiet) => parked = quiet,
+            None => return,
+        }
+        may_be_silent = true;
+    }
+}
+
+/// Returns when the client says something or leaves, or when it is to hear something.
+async fn stay_parked(state: &Downstream, socket: &TcpStream) {
+    state.park();
+    poll_fn(|cx| {
+        state.register(cx);
+        let draining = state.worker.is_draining() && !state.is_expecting_head();
+        if state.is_cut().is_some() || draining || state.is_leaving() {
+            return Poll::Ready(());
+        }
+        socket.poll_read_ready(cx).map(|_also_its_end| ())
+    })
+    .await;
+}
+
+/// How the work on a connection ends.
+enum End {
+    Hyper(hyper::Result<()>),
+    Cut(Cut),
+    /// Its client has been silent for a while, after all that it asked for was answered.
+    Quiet,
+}
+
+/// Serves a connection to its end, or until it is to be parked: with what has been read of it, as a rule nothing.
+async fn serve_until_quiet<S: ClientStream>(
+    state: &Rc<Downstream>,
+    stream: S,
+    ahead: Vec<u8>,
+) -> Option<(S, Vec<u8>)> {
     let doorbell = Arc::new(Doorbell::default());
     let waker = Waker::from(Arc::clone(&doorbell));
-    let socket =
-        DownstreamSocket::new(stream, Rc::clone(&state), Arc::clone(&doorbell)).for_hyper();
-    let exchange = Exchange::on(&state);
+    let socket = DownstreamSocket::new(stream, Rc::clone(state), Arc::clone(&doorbell));
+    let exchange = Exchange::on(state);
     let _attended = state.worker.attend(&exchange);
     let service = {
         let exchange = Rc::clone(&exchange);
@@ -39,15 +84,15 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
             forward::request::<S, Incoming>(Rc::clone(&exchange), request)
         })
     };
-    let mut connection =
-        builder(state.worker.view().limits()).serve_connection(TokioIo::new(socket), service);
+    let mut connection = builder(state.worker.view().limits())
+        .serve_connection(TokioIo::new(socket.for_hyper(ahead)), service);
     let mut told_to_drain = false;
     let end = poll_fn(|cx| {
         state.register(cx);
         doorbell.belong(cx);
         let cx = &mut Context::from_waker(&waker);
         if let Some(cut) = state.is_cut() {
-            return Poll::Ready(Err(cut));
+            return Poll::Ready(End::Cut(cut));
         }
         // First what has come already: a request that is here, in part or whole, is still answered.
         let polled = Pin::new(&mut connection).poll(cx);
@@ -55,9 +100,12 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
         if polled.is_pending() && (draining || state.is_leaving()) && !told_to_drain {
             told_to_drain = true;
             Pin::new(&mut connection).graceful_shutdown();
-            return Pin::new(&mut connection).poll(cx).map(Ok);
+            return Pin::new(&mut connection).poll(cx).map(End::Hyper);
         }
-        polled.map(Ok)
+        if polled.is_pending() && state.is_to_park() {
+            return Poll::Ready(End::Quiet);
+        }
+        polled.map(End::Hyper)
     })
     .await;
 
@@ -65,48 +113,48 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
     let tunnel = exchange.tunnel.borrow_mut().take();
     let http1::Parts { io, read_buf, .. } = connection.into_parts();
     let (mut stream, ahead, farewell) = io.into_inner().into_parts();
+    let early = || [&read_buf[..], &ahead].concat();
     match (farewell, &end) {
-        (Some(farewell), _) => Record::parted(&state, *farewell).finish(),
-        (None, Ok(Err(error))) if error.is_parse() => {
+        (Some(farewell), _) => Record::parted(state, *farewell).finish(),
+        (None, End::Hyper(Err(error))) if error.is_parse() => {
             let large = error.is_parse_too_large();
             let refusal = if large {
                 Refusal::LargeHead
             } else {
                 Refusal::NoHttp
             };
-            Record::unread(&state, refusal).finish();
+            Record::unread(state, refusal).finish();
         }
         (None, _) => {}
     }
     match end {
-        Ok(Ok(())) => match tunnel {
+        End::Quiet => return Some((stream, early())),
+        End::Hyper(Ok(())) => match tunnel {
             Some(tunnel) => {
-                let early = match ahead {
-                    Some(byte) => [&read_buf[..], &[byte]].concat().into(),
-                    None => read_buf,
-                };
+                let early = early().into();
                 Box::pin(upgrade::relay(&exchange, stream, early, tunnel)).await;
             }
-            None if state.owes_rest() => Box::pin(see_off(&state, stream)).await,
+            None if state.owes_rest() => Box::pin(see_off(state, stream)).await,
             None => Box::pin(linger(stream)).await,
         },
-        Ok(Err(_)) => {
+        End::Hyper(Err(_)) => {
             if state.reset.get() {
                 reset(stream.socket());
             } else {
                 Box::pin(linger(stream)).await;
             }
         }
-        Err(Cut::Head) if state.has_begun_head() => {
-            let farewell = Farewell::new::<S>(Refusal::SlowHead, &state);
+        End::Cut(Cut::Head) if state.has_begun_head() => {
+            let farewell = Farewell::new::<S>(Refusal::SlowHead, state);
             stream.bid_farewell(farewell.rest());
-            Record::parted(&state, *farewell).finish();
+            Record::parted(state, *farewell).finish();
             Box::pin(linger(stream)).await;
         }
-        Err(Cut::Head | Cut::Idle) => stream.bid_farewell(b""),
+        End::Cut(Cut::Head | Cut::Idle) => stream.bid_farewell(b""),
         // What the client has not read for so long must not stay in our buffers: it is thrown away with the connection.
-        Err(Cut::Write | Cut::Drain | Cut::Flood | Cut::Protocol) => reset(stream.socket()),
+        End::Cut(Cut::Write | Cut::Drain | Cut::Flood | Cut::Protocol) => reset(stream.socket()),
     }
+    None
 }
 
 fn builder(limits: &Limits) -> http1::Builder {
