@@ -181,7 +181,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             None => {
                 let since = Instant::now();
                 let connecting =
-                    attempt::connect(state, &upstream, announced, settings, config, newer_than);
+                    attempt::connect(state, &flight, announced, settings, config, newer_than);
                 match Box::pin(connecting).await {
                     Ok(connection) => {
                         record.connected(since.elapsed());
@@ -193,6 +193,10 @@ async fn forward<B: Body + Into<ClientBody>>(
                             continue;
                         }
                         connection
+                    }
+                    Err((retry @ Retry::Left, _)) => {
+                        record.again(retry);
+                        continue;
                     }
                     Err((retry, trouble)) => {
                         record.again(retry);
@@ -237,7 +241,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             expects: prepared.expects,
             interim: version >= Version::HTTP_11,
         };
-        match attempt::send(state, &upstream, &mut connection, request, rules).await {
+        match attempt::send(state, &flight, &mut connection, request, rules).await {
             Ok(response) => {
                 let owed_since = match &spare {
                     Some(_) => Some(sent_at),
@@ -300,7 +304,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 tried.push(upstream.id);
                 request = again;
             }
-            Err(Lost::Unsent(unsent)) => {
+            Err(Lost::Unsent(unsent, reason)) => {
                 match spare.and_then(Spare::unpack) {
                     Some(spare) => request = spare,
                     None => {
@@ -309,7 +313,9 @@ async fn forward<B: Body + Into<ClientBody>>(
                         dressed = true;
                     }
                 }
-                if stale.meet(&upstream, &connection, true) {
+                if let Some(reason) = reason {
+                    record.again(reason);
+                } else if stale.meet(&upstream, &connection, true) {
                     record.again(Retry::Stale);
                 } else {
                     worker.report(&upstream, Trouble::Reset);
