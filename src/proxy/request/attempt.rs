@@ -35,7 +35,7 @@ pub(crate) enum Lost {
     Sent(Trouble),
     /// It was sent, and its backend was found dead while it waited.
     Abandoned,
-    /// Its zone was left or has failed, its body is still on its way, and the time for that is over.
+    /// Its zone was left or has failed, its body is still on its way or it is a call of gRPC, and the time for that is over.
     Left,
     /// It asks for a tunnel that can't be had there.
     NoTunnel,
@@ -341,7 +341,7 @@ impl<'a> Wait<'a> {
         if self.rules.may_leave && self.upstream.is_abandoned() {
             return Poll::Ready(Lost::Abandoned);
         }
-        if !self.rules.whole && self.drain(moves).is_none() {
+        if (!self.rules.whole || self.state.is_grpc()) && self.drain(moves).is_none() {
             return Poll::Ready(Lost::Left);
         }
         if self.is_over() {
@@ -350,11 +350,12 @@ impl<'a> Wait<'a> {
         Poll::Pending
     }
 
-    /// For who sends a body as it comes: until when that may go on; `None`: no longer. An upload of known length ends by itself while it
-    /// `moves`, as a download does; a call of gRPC whose server has nothing to say as yet would be in the zone that was left for ever.
+    /// For who sends a body as it comes, and for calls of gRPC: until when that may go on; `None`: no longer. An upload of known length ends
+    /// by itself while it `moves`, as a download does; a call whose server has nothing to say as yet would be in the zone that was left for
+    /// ever, or if it has been sent as a whole, for as long as its answer may take. Any other request gets that answer.
     fn drain(&mut self, moves: bool) -> Option<()> {
         let mut again = self.due;
-        if self.debt.is_none() {
+        if self.debt.is_none() || self.state.is_grpc() {
             if moves && self.bounded {
                 self.patience.renew();
             }
