@@ -146,7 +146,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             if admitted.is_none() {
                 worker.counters().sheds.add(1);
                 record.unserved(&view, pool);
-                return poor.map(|answer| *answer).ok_or(Refusal::Shed);
+                return poor.map(Answer::unkept).ok_or(Refusal::Shed);
             }
         }
         // A session goes on where it was, also where those without one wait.
@@ -161,10 +161,15 @@ async fn forward<B: Body + Into<ClientBody>>(
             stay.end(worker, pool);
         }
         let Some(mut flight) = picked else {
+            // Or a planned flip would wait for who waits for that flip.
+            if let Some(answer) = &mut poor {
+                answer.flight.set_counted(false);
+                worker.call_next(pool);
+            }
             // Boxed: few requests are ever held, and all of them would carry the room for it.
             match Box::pin(stay.wait(state, view, pool, &mut tried, failed, record)).await {
                 Ok(()) => continue,
-                Err(refusal) => return poor.map(|answer| *answer).ok_or(refusal),
+                Err(refusal) => return poor.map(Answer::unkept).ok_or(refusal),
             }
         };
         flight.admitted = admitted;
