@@ -146,7 +146,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             if admitted.is_none() {
                 worker.counters().sheds.add(1);
                 record.unserved(&view, pool);
-                return poor.map(|answer| *answer).ok_or(Refusal::Shed);
+                return poor.map(Answer::unkept).ok_or(Refusal::Shed);
             }
         }
         // A session goes on where it was, also where those without one wait.
@@ -161,10 +161,15 @@ async fn forward<B: Body + Into<ClientBody>>(
             stay.end(worker, pool);
         }
         let Some(mut flight) = picked else {
+            // Or a planned flip would wait for who waits for that flip.
+            if let Some(answer) = &mut poor {
+                answer.flight.set_counted(false);
+                worker.call_next(pool);
+            }
             // Boxed: few requests are ever held, and all of them would carry the room for it.
             match Box::pin(stay.wait(state, view, pool, &mut tried, failed, record)).await {
                 Ok(()) => continue,
-                Err(refusal) => return poor.map(|answer| *answer).ok_or(refusal),
+                Err(refusal) => return poor.map(Answer::unkept).ok_or(refusal),
             }
         };
         flight.admitted = admitted;
@@ -181,7 +186,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             None => {
                 let since = Instant::now();
                 let connecting =
-                    attempt::connect(state, &upstream, announced, settings, config, newer_than);
+                    attempt::connect(state, &flight, announced, settings, config, newer_than);
                 match Box::pin(connecting).await {
                     Ok(connection) => {
                         record.connected(since.elapsed());
@@ -193,6 +198,10 @@ async fn forward<B: Body + Into<ClientBody>>(
                             continue;
                         }
                         connection
+                    }
+                    Err((retry @ Retry::Left, _)) => {
+                        record.again(retry);
+                        continue;
                     }
                     Err((retry, trouble)) => {
                         record.again(retry);
@@ -237,7 +246,7 @@ async fn forward<B: Body + Into<ClientBody>>(
             expects: prepared.expects,
             interim: version >= Version::HTTP_11,
         };
-        match attempt::send(state, &upstream, &mut connection, request, rules).await {
+        match attempt::send(state, &flight, &mut connection, request, rules).await {
             Ok(response) => {
                 let owed_since = match &spare {
                     Some(_) => Some(sent_at),
@@ -300,7 +309,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 tried.push(upstream.id);
                 request = again;
             }
-            Err(Lost::Unsent(unsent)) => {
+            Err(Lost::Unsent(unsent, reason)) => {
                 match spare.and_then(Spare::unpack) {
                     Some(spare) => request = spare,
                     None => {
@@ -309,7 +318,9 @@ async fn forward<B: Body + Into<ClientBody>>(
                         dressed = true;
                     }
                 }
-                if stale.meet(&upstream, &connection, true) {
+                if let Some(reason) = reason {
+                    record.again(reason);
+                } else if stale.meet(&upstream, &connection, true) {
                     record.again(Retry::Stale);
                 } else {
                     worker.report(&upstream, Trouble::Reset);

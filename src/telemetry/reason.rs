@@ -101,9 +101,9 @@ reasons! {
         Status = "status",
         /// It had closed the connection while that was idle.
         Stale = "stale",
-        /// It was found dead while it owed the answer.
+        /// It was found dead while it owed the answer, or had no room for the request yet.
         Abandoned = "abandoned",
-        /// Its zone was left while it was being connected to.
+        /// Its zone was left, or it was drained, while it was being connected to, or had no room for the request yet.
         Left = "left",
         /// firedoor itself had no descriptor or port for a connection.
         NoSocket = "no_socket",

@@ -1,5 +1,7 @@
 //! GOAWAY: a graceful stop, and a zone that was left.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -189,6 +191,67 @@ fn what_is_still_being_sent_to_a_zone_that_was_left_ends_though_no_answer_has_be
         eventually(PATIENCE, "the backend sees them leave", || {
             one.open_connections() == 0
         });
+    }
+}
+
+/// As an app that tells its subscribers of news, when there are some; any other answer begins once `open` is set.
+fn nothing_to_say(open: &Arc<AtomicBool>) -> behaviour::Behaviour {
+    let late = behaviour::gated(open, behaviour::ok("late"));
+    behaviour::custom(move |exchange| {
+        if !exchange.head.line.contains("/call") {
+            return late(exchange);
+        }
+        exchange.read_body();
+        exchange.wait_for_end();
+        Next::Close
+    })
+}
+
+#[test]
+fn a_call_without_an_answer_ends_with_the_drain_and_any_other_request_gets_its_answer() {
+    for planned in [true, false] {
+        let open = Arc::new(AtomicBool::new(false));
+        let one = Origin::start(nothing_to_say(&open));
+        let other = Origin::start(behaviour::ok("quick"));
+        let proxy = builder()
+            .server("drain_timeout = \"1s\"")
+            .zone("fz-1", &[&one])
+            .zone("fz-2", &[&other])
+            .start();
+        pair::until_both_serve(&proxy);
+        let mut client = Client::connect(proxy.address);
+        let mut streamed = begin(&mut client, "/call/streamed", CALL);
+        streamed.send("thing", true);
+        // Small enough to be kept whole.
+        let kept = client.request("POST", "/call/kept").header(CALL.0, CALL.1);
+        let kept = kept.header("content-length", "4").body(()).unwrap();
+        let mut kept = client.begin(kept, false);
+        kept.send("some", true);
+        let mut post = begin(&mut client, "/post", UPLOAD);
+        post.send("thing", true);
+        eventually(PATIENCE, "all are under way", || one.count() == 3);
+        if planned {
+            let order = proxy.admin_post("/v1/zones/fz-2/activate", "{\"reason\": \"a test\"}");
+            assert_eq!(order.status, 200, "{}", order.text());
+        } else {
+            one.behave_to_checks(behaviour::answer(500, &[], ""));
+        }
+        pair::until_active(&proxy, "fz-2");
+        for call in [&mut streamed, &mut kept] {
+            let told = call.response().unwrap();
+            assert_eq!(told.field("grpc-status"), Some("14"), "{told:?}");
+            let words = told.field("grpc-message").unwrap();
+            assert!(words.contains("zone") && words.contains("left"), "{words}");
+        }
+        for path in ["/call/streamed", "/call/kept"] {
+            let line = proxy.access_line(path);
+            assert_eq!(
+                (&line["termination"], &line["zone"]),
+                (&"PH".into(), &"fz-1".into())
+            );
+        }
+        open.store(true, Ordering::SeqCst);
+        assert_eq!(post.response().unwrap().text(), "late");
     }
 }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::support::behaviour::gated;
-use super::support::pair::{EAGER, Pair, sound, until_active};
+use super::support::behaviour::{answer, gated};
+use super::support::pair::{EAGER, Pair, sound, until_active, until_both_serve};
 use super::support::wait::PATIENCE;
-use super::support::{Proxy, eventually};
+use super::support::{Origin, Proxy, eventually};
 use super::{PATIENT, activate, start, start_with};
 
 /// Orders a flip to fz-2 while a POST in fz-1 doesn't end, and ends that after `meanwhile`.
@@ -64,4 +64,52 @@ fn a_reload_to_a_shorter_hold_time_hurries_it() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         until_active(&proxy, "fz-2");
     });
+}
+
+#[test]
+fn it_does_not_wait_for_who_waits_for_a_better_answer() {
+    let one = Origin::start(answer(503, &[], "busy"));
+    let other = Origin::start(sound("fz-2", "app"));
+    // The probes are given long to find out what is wrong, and the drain is, too.
+    let check = format!("{PATIENT}\n").replace("\"20ms\"", "\"1m\"");
+    let proxy = Proxy::builder()
+        .check(&check)
+        .server("workers = 1\ndrain_timeout = \"2m\"")
+        .toml(&EAGER.replace("10s", "3m"))
+        .toml("[upstream]\nretry_on_status = [503]")
+        .zone("fz-1", &[&one])
+        .zone("fz-2", &[&other])
+        .start();
+    until_both_serve(&proxy);
+    let mut client = proxy.client();
+    client.send("GET / HTTP/1.1\r\nHost: app.example\r\n\r\n");
+    proxy.until_status("it waits", |status| status["holds"] == 1);
+    assert_eq!(activate(&proxy, "fz-2").status, 200);
+    let better = client.response();
+    assert_eq!((better.status, better.text().as_str()), (200, "fz-2 app"));
+    assert_eq!(one.count(), 1);
+}
+
+/// One that wasn't counted while it was kept is in flight again when it is passed on, and over at its end.
+#[test]
+fn an_answer_that_was_kept_in_vain_is_counted_as_any_other() {
+    let one = Origin::start(answer(503, &[], "busy"));
+    let other = Origin::start(sound("fz-2", "app"));
+    let proxy = Proxy::builder()
+        .check(PATIENT)
+        .server("workers = 1")
+        .toml("[failover]\ngray = \"report\"\n[upstream]\nretry_on_status = [503]")
+        .zone("fz-1", &[&one])
+        .zone("fz-2", &[&other])
+        .start();
+    until_both_serve(&proxy);
+    for _ in 0..3 {
+        let kept = proxy.get("/");
+        assert_eq!((kept.status, kept.text().as_str()), (503, "busy"));
+    }
+    proxy.until_status("nothing is in flight", |status| {
+        status["zones"][0]["components"][0]["in_flight"] == 0
+    });
+    assert_eq!(activate(&proxy, "fz-2").status, 200);
+    assert_eq!(proxy.get("/").status, 200);
 }

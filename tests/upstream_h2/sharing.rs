@@ -1,11 +1,13 @@
 //! How requests share connections: as many as the backend allows, few connections, and what zones and idle times do to them.
 
+use std::net::SocketAddr;
+
 use crate::origin::{Options, Origin};
 use crate::service::{builder, in_front_of};
 use crate::support::load::Plan;
 use crate::support::pair::{EAGER, PROMPT, until_active};
 use crate::support::wait::PATIENCE;
-use crate::support::{Proxy, eventually};
+use crate::support::{Proxy, RawClient, eventually, port};
 
 #[test]
 fn many_requests_share_one_connection_of_a_worker() {
@@ -113,6 +115,80 @@ fn a_planned_flip_moves_requests_and_leaves_those_under_way() {
     // And then its time is over: cut, not ended.
     let (rest, _) = talks.rest(PATIENCE);
     assert!(rest.is_empty(), "{rest:?}");
+}
+
+/// Two zones, and one worker. Their `checks` find no fault.
+fn two_zones(first: SocketAddr, second: &Origin, sections: &str, checks: &str) -> Proxy {
+    let proxy = Proxy::builder()
+        .check(checks)
+        .toml(EAGER)
+        .toml(sections)
+        .server("workers = 1")
+        .zone_at("fz-1", &[])
+        .backend_at("app-1", &format!("h2c://{first}"), "")
+        .zone_at("fz-2", &[])
+        .backend_at("app-1", &format!("h2c://{}", second.address), "")
+        .start();
+    proxy.until_all_up();
+    proxy
+}
+
+/// So many who POST to `path`.
+fn posts(proxy: &Proxy, path: &str, number: usize) -> Vec<RawClient> {
+    let mut clients: Vec<_> = (0..number).map(|_| proxy.client()).collect();
+    for client in &mut clients {
+        client.send(format!(
+            "POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"
+        ));
+    }
+    clients
+}
+
+/// Leaves fz-1 in order once `in_flight` requests are there: those of them that are `unsent` are answered in fz-2.
+#[track_caller]
+fn leave(proxy: &Proxy, in_flight: usize, mut unsent: Vec<RawClient>) {
+    proxy.until_status("all are in flight", |status| {
+        status["zones"][0]["components"][0]["in_flight"] == in_flight
+    });
+    let flip = proxy.admin_post("/v1/zones/fz-2/activate", "{\"hold\": false}");
+    assert_eq!(flip.status, 200, "{}", flip.text());
+    for client in &mut unsent {
+        let answer = client.response_within("POST", PATIENCE).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.field("x-origin"), Some("b"));
+    }
+    let metrics = proxy.admin_get("/metrics").text();
+    let number = unsent.len();
+    let left = format!("firedoor_retries_total{{reason=\"left\"}} {number}\n");
+    assert!(metrics.contains(&left), "{metrics}");
+}
+
+#[test]
+fn who_waits_for_room_in_a_zone_that_is_left_goes_to_the_new_one_at_once() {
+    let second = Origin::named("b");
+    let first = Origin::start(Options {
+        max_streams: Some(1),
+        ..Options::default()
+    });
+    let proxy = two_zones(first.address, &second, "", PROMPT);
+    let sent = posts(&proxy, "/never", 16);
+    eventually(PATIENCE, "they are there", || first.seen().len() == 16);
+    leave(&proxy, 17, posts(&proxy, "/echo", 1));
+    assert_eq!(first.cancelled(), 0, "those that were sent stay");
+    assert_eq!(first.seen().len(), 16);
+    drop(sent);
+}
+
+/// One of them connects, the others wait for their turn.
+#[test]
+fn who_waits_for_a_connection_in_a_zone_that_is_left_goes_to_the_new_one_at_once() {
+    let second = Origin::named("b");
+    let silent = port::listen();
+    let sections = "[upstream]\nconnect_timeout = \"1m\"";
+    let checks = "kind = \"tcp\"\ninterval = \"1h\"";
+    let address = silent.local_addr().unwrap();
+    let proxy = two_zones(address, &second, sections, checks);
+    leave(&proxy, 4, posts(&proxy, "/echo", 4));
 }
 
 #[test]

@@ -229,6 +229,7 @@ impl Upstream {
         Some(InFlight {
             upstream: Rc::clone(self),
             worker,
+            counted: true,
             at_home: false,
             trial: Side::None,
             admitted: None,
@@ -343,6 +344,7 @@ impl Drop for Debt<'_> {
 pub(crate) struct InFlight {
     upstream: Rc<Upstream>,
     worker: usize,
+    counted: bool,
     /// It came for its session's sake, not because the backend was picked.
     at_home: bool,
     /// Which side of a trial it is on.
@@ -362,6 +364,21 @@ impl InFlight {
         self
     }
 
+    /// Whether it counts: one that was answered, and waits for a better answer from elsewhere, doesn't.
+    pub(crate) fn set_counted(&mut self, counted: bool) {
+        if std::mem::replace(&mut self.counted, counted) == counted {
+            return;
+        }
+        let (own, load) = (&self.upstream.in_flight, &self.upstream.load);
+        if counted {
+            own.set(own.get() + 1);
+            load.enter(self.worker);
+        } else {
+            own.set(own.get() - 1);
+            load.leave(self.worker);
+        }
+    }
+
     /// Whether the backend may still be sent this request.
     pub(crate) fn is_welcome(&self) -> bool {
         match self.trial {
@@ -374,8 +391,6 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let upstream = &self.upstream;
-        upstream.in_flight.set(upstream.in_flight.get() - 1);
-        upstream.load.leave(self.worker);
+        self.set_counted(false);
     }
 }

@@ -28,6 +28,12 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// It was kept for want of a better one, and there is none: in flight again.
+    pub(super) fn unkept(mut self: Box<Self>) -> Self {
+        self.flight.set_counted(true);
+        *self
+    }
+
     /// Step 8: status and header fields to the client; the body follows by itself.
     pub(super) fn relay(
         self,

@@ -21,7 +21,7 @@ use crate::proxy::backend::connections::{Connection, Unopened};
 use crate::proxy::backend::inflow::Inflow;
 use crate::proxy::backend::multiplex::{Stream, Unusable};
 use crate::proxy::backend::turns::Unmade;
-use crate::proxy::backend::upstream::{Debt, Upstream};
+use crate::proxy::backend::upstream::{Debt, InFlight, Upstream};
 use crate::proxy::message::interim::Interim;
 use crate::telemetry::mask::masked;
 use crate::telemetry::reason::Retry;
@@ -29,13 +29,13 @@ use crate::worker::millis;
 
 /// How an attempt ended without a response head.
 pub(crate) enum Lost {
-    /// Not one byte was sent: here is the request again.
-    Unsent(Box<Request<RequestBody>>),
+    /// Not one byte was sent: here is the request again. With a reason, no connection has failed it: its backend is to get nothing new.
+    Unsent(Box<Request<RequestBody>>, Option<Retry>),
     /// It was sent, at least in part.
     Sent(Trouble),
     /// It was sent, and its backend was found dead while it waited.
     Abandoned,
-    /// Its zone was left or has failed, its body is still on its way, and the time for that is over.
+    /// Its zone was left or has failed, its body is still on its way or it is a call of gRPC, and the time for that is over.
     Left,
     /// It asks for a tunnel that can't be had there.
     NoTunnel,
@@ -64,20 +64,21 @@ pub(crate) fn announcement(state: &Exchange, config: &Config, pool: usize) -> Op
     })
 }
 
-/// Connects to `upstream`, in the name of the `announced` client if there is one, unless it takes too long or the backend is found dead
-/// meanwhile; or shares what somebody else opens, see [`Idle::pop`] for `newer_than`. That our own system couldn't, or somebody else was
-/// waited for, is no news about the backend.
+/// Connects to the backend of `flight`, in the name of the `announced` client if there is one, unless it takes too long, or the backend is
+/// found dead or its zone is left meanwhile; or shares what somebody else opens, see [`Idle::pop`] for `newer_than`. That our own system
+/// couldn't, or somebody else was waited for, is no news about the backend.
 ///
 /// [`Idle::pop`]: crate::proxy::backend::connections::Idle::pop
 pub(crate) async fn connect(
     state: &Rc<Exchange>,
-    upstream: &Rc<Upstream>,
+    flight: &InFlight,
     announced: Option<Announcement>,
     settings: &Settings,
     config: &Config,
     newer_than: Option<u64>,
 ) -> Result<Connection, Unmade> {
     let told = |trouble: Trouble| (Retry::from(trouble), Some(trouble));
+    let upstream = flight.upstream();
     let Some(address) = upstream.address else {
         return Err(told(Trouble::Connect));
     };
@@ -126,11 +127,13 @@ pub(crate) async fn connect(
                 (Retry::ConnectTimeout, None)
             }))
         }
+        Poll::Pending if !flight.is_welcome() => Poll::Ready(Err((Retry::Left, None))),
         Poll::Pending => Poll::Pending,
     })
     .await;
     if let Err(unmade) = result
         && connecting.get()
+        && unmade.0 != Retry::Left
     {
         upstream.turns.fail(unmade);
     }
@@ -163,7 +166,7 @@ pub(crate) struct Rules {
 /// Sends `request` and waits for the response head.
 pub(crate) async fn send(
     state: &Rc<Exchange>,
-    upstream: &Rc<Upstream>,
+    flight: &InFlight,
     connection: &mut Connection,
     request: Request<RequestBody>,
     rules: Rules,
@@ -174,10 +177,10 @@ pub(crate) async fn send(
         // Boxed: requests over HTTP/1.1 would carry the room for it. Those go on here, since a function of their own would have all of the
         // request moved once more.
         Connection::Shared(stream) => {
-            return Box::pin(send_beside_others(state, upstream, stream, request, rules)).await;
+            return Box::pin(send_beside_others(state, flight, stream, request, rules)).await;
         }
     };
-    let worker = &state.worker;
+    let (worker, upstream) = (&state.worker, flight.upstream());
     let mut wait = Wait::begin(state, upstream, rules, request.body());
     let mut answer = pin!(unconstrained(
         connection.send(request, state.sleeper().id())
@@ -203,7 +206,7 @@ pub(crate) async fn send(
                 response.map(Inflow::Exclusive)
             });
             return Poll::Ready(result.map_err(|mut error| match error.take_message() {
-                Some(request) => Lost::Unsent(Box::new(request)),
+                Some(request) => Lost::Unsent(Box::new(request), None),
                 None if is_nonsense(error.error()) => Lost::Sent(Trouble::Protocol),
                 None => Lost::Sent(Trouble::Reset),
             }));
@@ -218,26 +221,39 @@ pub(crate) async fn send(
 /// Over HTTP/2. The limit of a connection is kept here: a request that waits for room has not been sent.
 async fn send_beside_others(
     state: &Rc<Exchange>,
-    upstream: &Rc<Upstream>,
+    flight: &InFlight,
     stream: &mut Stream,
     request: Request<RequestBody>,
     rules: Rules,
 ) -> Result<Response<Inflow>, Lost> {
-    let worker = &state.worker;
+    let (worker, upstream) = (&state.worker, flight.upstream());
     let mut wait = Wait::begin(state, upstream, rules, request.body());
     let mut interim = Interim::default();
     let mut waiting = Some(Box::new(request));
+    let mut waited = false;
     let result = poll_fn(|cx| {
         if let Some(request) = waiting.take() {
+            if waited {
+                // Looked at anew: this task may be woken, by room, before the worker has taken the new snapshot over.
+                let _taken_over = worker.view();
+                let reason = match upstream.is_abandoned() {
+                    true => Retry::Abandoned,
+                    false => Retry::Left,
+                };
+                if !flight.is_welcome() {
+                    return Poll::Ready(Err(Lost::Unsent(request, Some(reason))));
+                }
+            }
+            waited = true;
             match stream.poll_room(cx) {
                 Poll::Ready(true) => match stream.begin(*request) {
                     Ok(()) => {}
                     Err(Unusable::NoTunnel) => return Poll::Ready(Err(Lost::NoTunnel)),
                     Err(Unusable::Unsayable) => return Poll::Ready(Err(Lost::Unsayable)),
                 },
-                Poll::Ready(false) => return Poll::Ready(Err(Lost::Unsent(request))),
-                Poll::Pending if upstream.is_abandoned() || wait.is_over() => {
-                    return Poll::Ready(Err(Lost::Unsent(request)));
+                Poll::Ready(false) => return Poll::Ready(Err(Lost::Unsent(request, None))),
+                Poll::Pending if wait.is_over() => {
+                    return Poll::Ready(Err(Lost::Unsent(request, None)));
                 }
                 Poll::Pending => {
                     waiting = Some(request);
@@ -257,7 +273,7 @@ async fn send_beside_others(
                 head.map(|body| body.map_or(Inflow::None, |body| Inflow::Shared(Box::new(body))))
             });
             return Poll::Ready(response.map_err(|trouble| match stream.take_refused() {
-                Some(request) => Lost::Unsent(Box::new(request)),
+                Some(request) => Lost::Unsent(Box::new(request), None),
                 None => Lost::Sent(trouble),
             }));
         }
@@ -325,7 +341,7 @@ impl<'a> Wait<'a> {
         if self.rules.may_leave && self.upstream.is_abandoned() {
             return Poll::Ready(Lost::Abandoned);
         }
-        if !self.rules.whole && self.drain(moves).is_none() {
+        if (!self.rules.whole || self.state.is_grpc()) && self.drain(moves).is_none() {
             return Poll::Ready(Lost::Left);
         }
         if self.is_over() {
@@ -334,11 +350,12 @@ impl<'a> Wait<'a> {
         Poll::Pending
     }
 
-    /// For who sends a body as it comes: until when that may go on; `None`: no longer. An upload of known length ends by itself while it
-    /// `moves`, as a download does; a call of gRPC whose server has nothing to say as yet would be in the zone that was left for ever.
+    /// For who sends a body as it comes, and for calls of gRPC: until when that may go on; `None`: no longer. An upload of known length ends
+    /// by itself while it `moves`, as a download does; a call whose server has nothing to say as yet would be in the zone that was left for
+    /// ever, or if it has been sent as a whole, for as long as its answer may take. Any other request gets that answer.
     fn drain(&mut self, moves: bool) -> Option<()> {
         let mut again = self.due;
-        if self.debt.is_none() {
+        if self.debt.is_none() || self.state.is_grpc() {
             if moves && self.bounded {
                 self.patience.renew();
             }
