@@ -113,8 +113,12 @@ fn who_asks_for_our_certificate_gets_it() {
         .toml(IMPATIENT)
         .check("kind = \"command\"\ncommand = [\"true\"]")
         .start();
-    let status = proxy.get("/").status;
-    assert_eq!(status, 502);
+    let words = "the server wants a certificate: give tls a cert and a key";
+    eventually(PATIENCE, "the log says why", || {
+        assert_eq!(proxy.get("/").status, 502);
+        let log = proxy.log();
+        log.contains(&format!("no TLS connection to it: {words}"))
+    });
 }
 
 /// In TLS 1.3 that is heard only when the handshake is over on our side.
