@@ -12,12 +12,13 @@ mod stream;
 mod tcp;
 mod tls;
 
+use std::io;
 use std::net::SocketAddr;
 
 use tokio::time::Instant;
 
 use crate::config::{Check, CheckKind};
-use crate::outcome::words::{of as words, plain};
+use crate::outcome::words::{of as words, plain, tls::afterwards};
 use crate::outcome::{CheckCode, Outcome};
 use crate::zone::ComponentKey;
 use command::Turns;
@@ -134,6 +135,14 @@ impl Finding {
             code,
             detail: detail.into(),
             status: None,
+        }
+    }
+
+    /// The connection broke in the middle of the protocol.
+    fn broken(error: &io::Error) -> Self {
+        match afterwards(error) {
+            Some(refusal) => Self::new(CheckCode::L6Response, refusal),
+            None => Self::new(CheckCode::L7Response, words(error)),
         }
     }
 

@@ -116,6 +116,50 @@ fn an_error_is_short_text_or_json_as_asked() {
 }
 
 #[test]
+fn json_is_for_who_likes_it_better_than_a_page() {
+    let origin = Origin::start(behaviour::raw(
+        "220 mail.example ESMTP\r\n\r\n",
+        Next::Close,
+    ));
+    let proxy = Proxy::builder()
+        .toml("[upstream]\nretries = 0")
+        .zone("fz-1", &[&origin])
+        .start();
+    for (lines, kind) in [
+        (
+            "Accept: application/json, text/plain, */*\r\n",
+            "application/json",
+        ),
+        ("Accept: application/problem+json\r\n", "application/json"),
+        (
+            "Accept: application/json, text/html;q=0.5\r\n",
+            "application/json",
+        ),
+        (
+            "Accept: text/html;q=0.2, application/json;v=1;q=0.3\r\n",
+            "application/json",
+        ),
+        (
+            "Accept: */*\r\nAccept: application/json\r\n",
+            "application/json",
+        ),
+        (
+            "Accept: text/html, application/json;q=0.9\r\n",
+            "text/plain",
+        ),
+        ("Accept: text/html, application/json\r\n", "text/plain"),
+        ("Accept: application/json;q=0, */*\r\n", "text/plain"),
+    ] {
+        let answer = proxy.client().exchange(format!(
+            "POST /secret HTTP/1.1\r\nHost: app.example\r\nContent-Length: 0\r\n{lines}\r\n"
+        ));
+        assert_eq!(answer.status, 502);
+        let found = answer.field("content-type").unwrap();
+        assert!(found.starts_with(kind), "{lines:?}: {found}");
+    }
+}
+
+#[test]
 fn the_origins_own_errors_pass_untouched() {
     let origin = Origin::start(behaviour::answer(
         500,

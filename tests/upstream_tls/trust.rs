@@ -113,8 +113,27 @@ fn who_asks_for_our_certificate_gets_it() {
         .toml(IMPATIENT)
         .check("kind = \"command\"\ncommand = [\"true\"]")
         .start();
-    let status = proxy.get("/").status;
-    assert_eq!(status, 502);
+    let words = "the server wants a certificate: give tls a cert and a key";
+    eventually(PATIENCE, "the log says why", || {
+        assert_eq!(proxy.get("/").status, 502);
+        let log = proxy.log();
+        log.contains(&format!("no TLS connection to it: {words}"))
+    });
+}
+
+/// In TLS 1.3 that is heard only when the handshake is over on our side.
+#[test]
+fn the_check_says_that_the_server_wants_a_certificate() {
+    let site = Site::with(Origin::named("a"), "127.0.0.1", 100, Some("ca"));
+    let proxy = site
+        .builder(&site.terms(""))
+        .check("interval = \"50ms\"\ntimeout = \"10s\"")
+        .start();
+    proxy.until_status("the check tells", |status| {
+        let last = &status["zones"][0]["components"][0]["last"];
+        last["code"] == "L6RSP"
+            && last["detail"] == "the server wants a certificate: give tls a cert and a key"
+    });
 }
 
 #[test]

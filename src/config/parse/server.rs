@@ -108,6 +108,12 @@ fn listener(section: &Section<'_>, bind: Option<SocketAddr>, reachable: bool) ->
         .as_ref()
         .and_then(|table| tls::server::server(table, reachable));
     let hsts = table.and_then(|table| table.read("hsts", &LIFETIME));
+    if let Some(hsts) = section.misplaced("hsts") {
+        hsts.report(
+            "hsts is part of a listener's TLS",
+            "move it into [listener.tls], or into a [[route]] for what comes over TLS to a trusted proxy",
+        );
+    }
     let redirect = section.item("redirect");
     if let (Some(redirect), true) = (&redirect, section.has("tls")) {
         redirect.report(

@@ -13,8 +13,8 @@ use hyper_util::rt::TokioIo;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
+use super::Finding;
 use super::stream::Stream;
-use super::{Finding, words};
 use crate::config::HttpCheck;
 use crate::outcome::CheckCode;
 
@@ -195,7 +195,7 @@ fn broken(error: &hyper::Error) -> Finding {
         _ if error.is_incomplete_message() => {
             "the connection closed before the answer was complete".into()
         }
-        Some(cause) => words(cause),
+        Some(cause) => return Finding::broken(cause),
         None => error.to_string(),
     };
     Finding::new(CheckCode::L7Response, detail)

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::time::{Instant, timeout_at};
 
 use super::stream::Stream;
-use super::{Finding, plain, words};
+use super::{Finding, plain};
 use crate::config::{Expect, RedisCheck};
 use crate::outcome::CheckCode;
 
@@ -129,7 +129,7 @@ impl Talk<'_> {
         let mut line = Vec::new();
         let mut bounded = (&mut self.stream).take(LINE);
         match bounded.read_until(b'\n', &mut line).await {
-            Err(error) => return Err(Finding::new(CheckCode::L7Response, words(&error))),
+            Err(error) => return Err(Finding::broken(&error)),
             Ok(_) if line.ends_with(b"\n") => {}
             Ok(_) if line.len() as u64 == LINE => {
                 return Err(self.odd(&String::from_utf8_lossy(&line)));

@@ -26,6 +26,12 @@ pub(crate) fn of(error: &io::Error) -> String {
     }
 }
 
+/// Why a connection broke that had been secured. `None`: TLS had no part in it. In TLS 1.3 a server refuses our certificate, or that
+/// there is none, only after we have taken the handshake for done, so that the next read is what hears of it.
+pub(crate) fn afterwards(error: &io::Error) -> Option<String> {
+    error.get_ref()?.is::<Error>().then(|| of(error))
+}
+
 fn certificate(error: &CertificateError) -> String {
     match error {
         CertificateError::ExpiredContext { not_after, .. } => {

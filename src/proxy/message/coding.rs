@@ -87,7 +87,7 @@ impl Wishes {
 }
 
 /// `q=0.5` in thousandths (RFC 9110 12.4.2).
-fn quality(weight: &[u8]) -> Option<u16> {
+pub(super) fn quality(weight: &[u8]) -> Option<u16> {
     let (name, value) = weight.split_at_checked(2)?;
     if !name.eq_ignore_ascii_case(b"q=") {
         return None;

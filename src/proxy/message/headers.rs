@@ -18,6 +18,7 @@ use http::header::{
 };
 use http::{StatusCode, Version};
 
+use super::coding::quality;
 use super::identity::Identity;
 use super::survey::{ConnectionField, Survey};
 use crate::config::{ClientIp, Forwarding};
@@ -367,12 +368,29 @@ pub(crate) fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-/// Whether the client would rather read JSON than text.
+/// Whether the client would rather read JSON than a page. Whoever likes both as much gets the page: it is for people.
 pub(crate) fn prefers_json(headers: &HeaderMap) -> bool {
-    headers
-        .get(http::header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .is_some_and(|accept| accept.contains("json") && !accept.contains("text/html"))
+    let values = || {
+        let values = headers.get_all(http::header::ACCEPT).iter();
+        values.filter_map(|accept| accept.to_str().ok())
+    };
+    // Nearly nobody names it, and each request comes by here.
+    if !values().any(|accept| accept.contains("json")) {
+        return false;
+    }
+    let (mut json, mut page) = (0, 0);
+    for member in values().flat_map(|accept| accept.split(',')) {
+        let mut parts = member.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default();
+        let liked = parts.find_map(|part| quality(part.as_bytes()));
+        let liked = liked.unwrap_or(1000);
+        if kind.contains("json") {
+            json = liked.max(json);
+        } else if kind.eq_ignore_ascii_case("text/html") {
+            page = liked.max(page);
+        }
+    }
+    json > page
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One attempt at one backend: connecting to it and sending it the request, up to the response head.
 
 use std::cell::Cell;
+use std::error::Error as _;
 use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,6 +17,7 @@ use super::body::{Patience, RequestBody};
 use super::exchange::Exchange;
 use crate::config::{ClientIp, Config, Upstream as Settings};
 use crate::introduction::{Announcement, Introduction};
+use crate::outcome::words::tls;
 use crate::outcome::{Trouble, is_own_fault};
 use crate::proxy::backend::connections::{Connection, Unopened};
 use crate::proxy::backend::inflow::Inflow;
@@ -208,7 +210,12 @@ pub(crate) async fn send(
             return Poll::Ready(result.map_err(|mut error| match error.take_message() {
                 Some(request) => Lost::Unsent(Box::new(request), None),
                 None if is_nonsense(error.error()) => Lost::Sent(Trouble::Protocol),
-                None => Lost::Sent(Trouble::Reset),
+                None => {
+                    if let Some(refusal) = refusal(error.error()) {
+                        upstream.complain("TLS", &refusal, worker.now());
+                    }
+                    Lost::Sent(Trouble::Reset)
+                }
             }));
         }
         wait.poll(connection.traffic.written.get()).map(Err)
@@ -382,6 +389,11 @@ fn relay_interim(state: &Rc<Exchange>, interim: &mut Interim, rules: Rules) -> b
         state.send_interim(&heads);
     }
     true
+}
+
+/// Why the backend doesn't want to have TLS with us, if that is why nothing came.
+fn refusal(error: &hyper::Error) -> Option<String> {
+    tls::afterwards(error.source()?.downcast_ref()?)
 }
 
 fn is_nonsense(error: &hyper::Error) -> bool {

@@ -15,7 +15,7 @@ use super::login::{self, Login};
 use super::refusal::Refusal;
 use crate::config::{Secret, TlsClient};
 use crate::health::probe::stream::Stream;
-use crate::health::probe::{Finding, plain, tls, words};
+use crate::health::probe::{Finding, plain, tls};
 use crate::outcome::CheckCode;
 
 /// How much is read in one probe. A replica's state may name thousands of transactions, but not this many.
@@ -92,7 +92,7 @@ impl Talk {
             Ok(ended) => {
                 let error = ended.err().unwrap_or(io::ErrorKind::UnexpectedEof.into());
                 self.turn = Turn::Nothing;
-                Err(Finding::new(CheckCode::L7Response, words(&error)))
+                Err(Finding::broken(&error))
             }
         }
     }
@@ -266,7 +266,7 @@ impl Talk {
             return Ok(());
         };
         self.turn = Turn::Nothing;
-        Err(Finding::new(CheckCode::L7Response, words(&error)))
+        Err(Finding::broken(&error))
     }
 
     /// A server that has had enough says so and closes, perhaps before it has heard us: what it said counts, not that we came

@@ -250,7 +250,7 @@ impl<'a> Talk<'a> {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    return Err(Finding::new(CheckCode::L7Response, probe::words(&error)));
+                    return Err(Finding::broken(&error));
                 }
             }
         }
