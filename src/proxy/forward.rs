@@ -314,6 +314,9 @@ async fn forward<B: Body + Into<ClientBody>>(
                 } else {
                     worker.report(&upstream, Trouble::Reset);
                     record.again(Retry::Reset);
+                    if !connection.takes_blame() {
+                        record.excuse();
+                    }
                     record.lost(Ending::Broken);
                     tried.push(upstream.id);
                 }
@@ -336,7 +339,12 @@ async fn forward<B: Body + Into<ClientBody>>(
                 // A dying zone can use up all retries before the probes have seen that it is dead.
                 let last_resort = !allowed && reset && repeatable && !crossed && view.has_standby();
                 let again = spare.filter(|_| allowed || last_resort);
-                let Some(again) = again.and_then(Spare::unpack) else {
+                let again = again.and_then(Spare::unpack);
+                let counts = !unsent || again.is_none();
+                if counts && !connection.takes_blame() {
+                    record.excuse();
+                }
+                let Some(again) = again else {
                     return Err(Refusal::Upstream(trouble));
                 };
                 record.again(if is_stale {
