@@ -13,6 +13,7 @@
 //!     line, one count.
 
 mod answer;
+mod loss;
 mod remainder;
 mod stale;
 
@@ -334,8 +335,9 @@ async fn forward<B: Body + Into<ClientBody>>(
                 // Silence and nonsense are no sign of a connection that was about to close: a fresh one would bring more of them.
                 let reset = trouble == Trouble::Reset;
                 let is_stale = reset && stale.meet(&upstream, &connection, unsent);
-                let allowed =
-                    unsent || ((may_repeat || (repeatable && is_stale)) && worker.withdraw_retry());
+                let allowed = unsent
+                    || ((may_repeat || (repeatable && is_stale))
+                        && loss::withdraw_retry(worker, &upstream, &connection));
                 // A dying zone can use up all retries before the probes have seen that it is dead.
                 let last_resort = !allowed && reset && repeatable && !crossed && view.has_standby();
                 let again = spare.filter(|_| allowed || last_resort);

@@ -1,5 +1,7 @@
-//! What many requests lose with one shared connection: one failure, in all that the decision goes by.
+//! What many requests lose with one shared connection: one failure, in all that the decision goes by, and one retry of the budget.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -208,4 +210,56 @@ fn streams_that_end_one_by_one_count_one_by_one() {
         assert_eq!(client.response().status, 502);
     }
     until_counted(&proxy, BEFORE + MANY, MANY);
+}
+
+#[test]
+fn those_of_one_take_one_retry_together() {
+    let proxy = losing(100, |wire, _| wire.close(), "");
+    for mut client in send_all(&proxy, 100, GET) {
+        assert_eq!(client.response().text(), "again");
+    }
+}
+
+/// What was lost first is made again, all of it; after that there is the budget, and nothing else, however many attempts each has left.
+#[test]
+fn a_backend_that_breaks_each_connection_gets_them_once_more_and_the_budget() {
+    let again = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&again);
+    let (address, _) = frames::backend(move |wire| {
+        if wire.number == 0 {
+            for _ in 0..BEFORE {
+                let next = wire.request()?;
+                wire.answer(next, b"before");
+            }
+            for _ in 0..100 {
+                wire.request()?;
+            }
+            return Ok(());
+        }
+        loop {
+            wire.request()?;
+            count.fetch_add(1, Ordering::SeqCst);
+            // Until all of those that come at once are here.
+            wire.patience(Duration::from_millis(500));
+        }
+    });
+    // Each may go there once more when the checks have had their say, for two seconds.
+    let proxy = Proxy::builder()
+        .server("workers = 1")
+        .check("kind = \"tcp\"\ninterval = \"1h\"\ntimeout = \"2s\"\nconfirm_interval = \"10ms\"\nfall = 1")
+        .toml("[upstream]\nretries = 5\n[failover]\nhold_time = \"1m\"")
+        .zone_at("fz-1", &[])
+        .backend_at("app-1", &format!("h2c://{address}"), "")
+        .start();
+    proxy.until_all_up();
+    for _ in 0..BEFORE {
+        assert_eq!(proxy.get("/").text(), "before");
+    }
+    for mut client in send_all(&proxy, 100, GET) {
+        let status = client.response_within("GET", PATIENCE).unwrap().status;
+        assert_eq!(status, 502);
+    }
+    let again = again.load(Ordering::SeqCst);
+    let budget = 10 + (BEFORE + 100) / 5;
+    assert!((100..100 + budget).contains(&again), "{again}");
 }

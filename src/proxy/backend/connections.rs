@@ -152,6 +152,14 @@ impl Connection {
         }
     }
 
+    /// The number of the connection that it was a part of, if that has ended with all that it carried.
+    pub(crate) fn lost(&self) -> Option<u64> {
+        match self {
+            Self::Exclusive(_) => None,
+            Self::Shared(stream) => stream.lost(),
+        }
+    }
+
     /// Whether it counts against the backend that it has failed a request: not if it has failed it with others, of which one has counted.
     pub(crate) fn takes_blame(&self) -> bool {
         match self {
