@@ -19,6 +19,8 @@ mod frames;
 mod half_dead;
 #[path = "upstream_h2/herd.rs"]
 mod herd;
+#[path = "upstream_h2/losses.rs"]
+mod losses;
 #[allow(dead_code, reason = "shared with the checks' tests")]
 #[path = "net_checks/nginx.rs"]
 mod nginx;

@@ -13,6 +13,7 @@
 //!     line, one count.
 
 mod answer;
+mod loss;
 mod remainder;
 mod stale;
 
@@ -21,14 +22,15 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use http::header::CONNECTION;
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, Response, Version};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use super::client::challenge;
 use super::client::stream::ClientStream;
 use super::message::headers;
-use super::message::survey::{self, Survey};
+use super::message::survey::Survey;
+use super::request::announcement;
 use super::request::attempt::{self, Lost, Rules};
 use super::request::body::{ClientBody, RequestBody, ResponseBody};
 use super::request::error::Refusal;
@@ -179,7 +181,7 @@ async fn forward<B: Body + Into<ClientBody>>(
         poor = None;
 
         // 6. checkout
-        let announced = attempt::announcement(state, config, pool);
+        let announced = announcement::of(state, config, pool);
         let newer_than = stale.before(&upstream);
         let mut connection = match upstream.idle.pop(announced.as_ref(), newer_than) {
             Some(connection) => connection,
@@ -257,20 +259,9 @@ async fn forward<B: Body + Into<ClientBody>>(
                 worker.answered(&upstream, owed_since);
                 let status = response.status();
                 record.heard(status);
-                let found = Survey::of(response.headers());
-                if !survey::response_is_sound(response.headers(), &found) {
+                let Some(found) = answer::survey(&response, &prepared, version) else {
                     return Err(Refusal::Upstream(Trouble::Protocol));
-                }
-                if status == StatusCode::SWITCHING_PROTOCOLS
-                    && !prepared.may_switch(response.headers())
-                {
-                    return Err(Refusal::Upstream(Trouble::Protocol));
-                }
-                if prepared.protocols.is_some() && version == Version::HTTP_2 && status.is_success()
-                {
-                    // With HTTP/2 that would say that there is a tunnel (RFC 8441 5).
-                    return Err(Refusal::Upstream(Trouble::Protocol));
-                }
+                };
                 let bad = status.is_server_error();
                 if bad {
                     worker.report(&upstream, Trouble::ServerError);
@@ -325,6 +316,9 @@ async fn forward<B: Body + Into<ClientBody>>(
                 } else {
                     worker.report(&upstream, Trouble::Reset);
                     record.again(Retry::Reset);
+                    if !connection.takes_blame() {
+                        record.excuse();
+                    }
                     record.lost(Ending::Broken);
                     tried.push(upstream.id);
                 }
@@ -342,12 +336,18 @@ async fn forward<B: Body + Into<ClientBody>>(
                 // Silence and nonsense are no sign of a connection that was about to close: a fresh one would bring more of them.
                 let reset = trouble == Trouble::Reset;
                 let is_stale = reset && stale.meet(&upstream, &connection, unsent);
-                let allowed =
-                    unsent || ((may_repeat || (repeatable && is_stale)) && worker.withdraw_retry());
+                let allowed = unsent
+                    || ((may_repeat || (repeatable && is_stale))
+                        && loss::withdraw_retry(worker, &upstream, &connection));
                 // A dying zone can use up all retries before the probes have seen that it is dead.
                 let last_resort = !allowed && reset && repeatable && !crossed && view.has_standby();
                 let again = spare.filter(|_| allowed || last_resort);
-                let Some(again) = again.and_then(Spare::unpack) else {
+                let again = again.and_then(Spare::unpack);
+                let counts = !unsent || again.is_none();
+                if counts && !connection.takes_blame() {
+                    record.excuse();
+                }
+                let Some(again) = again else {
                     return Err(Refusal::Upstream(trouble));
                 };
                 record.again(if is_stale {

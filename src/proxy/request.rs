@@ -5,6 +5,7 @@
 
 pub(crate) mod affinity;
 pub mod allowance;
+pub(crate) mod announcement;
 pub(crate) mod attempt;
 pub(crate) mod body;
 pub(crate) mod error;

@@ -89,6 +89,11 @@ impl Wire {
         self.send(GOAWAY, 0, 0, &payload);
     }
 
+    /// The next frame has so long from now on.
+    pub fn patience(&self, limit: Duration) {
+        self.stream.set_read_timeout(Some(limit)).unwrap();
+    }
+
     pub fn close(&self) {
         let _ = self.stream.shutdown(Shutdown::Both);
     }

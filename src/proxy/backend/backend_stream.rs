@@ -33,7 +33,7 @@ pub(crate) enum BackendStream {
     /// Only ever as the one side of a tunnel, with its place on the connection.
     Tunnel {
         tunnel: Box<StreamTunnel>,
-        _place: Box<Stream>,
+        place: Box<Stream>,
     },
 }
 
@@ -44,6 +44,14 @@ impl BackendStream {
             Self::Plain { stream, .. } => Some(stream),
             Self::Secured { stream, .. } => Some(stream.get_ref().0),
             Self::Tunnel { .. } => None,
+        }
+    }
+
+    /// Whether it counts against the backend that it broke: not if it broke with others, of which one has counted.
+    pub(crate) fn takes_blame(&self) -> bool {
+        match self {
+            Self::Plain { .. } | Self::Secured { .. } => true,
+            Self::Tunnel { place, .. } => place.takes_blame(),
         }
     }
 

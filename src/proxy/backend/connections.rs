@@ -152,6 +152,22 @@ impl Connection {
         }
     }
 
+    /// The number of the connection that it was a part of, if that has ended with all that it carried.
+    pub(crate) fn lost(&self) -> Option<u64> {
+        match self {
+            Self::Exclusive(_) => None,
+            Self::Shared(stream) => stream.lost(),
+        }
+    }
+
+    /// Whether it counts against the backend that it has failed a request: not if it has failed it with others, of which one has counted.
+    pub(crate) fn takes_blame(&self) -> bool {
+        match self {
+            Self::Exclusive(_) => true,
+            Self::Shared(stream) => stream.takes_blame(),
+        }
+    }
+
     /// Whether a request that was lost was never begun by the backend, so that it may go elsewhere, whatever its method.
     pub(crate) fn is_unsent(&self) -> bool {
         match self {
@@ -169,7 +185,7 @@ impl Connection {
                 let tunnel = stream.take_tunnel().expect("it has answered with one");
                 let tunnel = BackendStream::Tunnel {
                     tunnel: Box::new(tunnel),
-                    _place: stream,
+                    place: stream,
                 };
                 (tunnel, Bytes::new())
             }
@@ -241,8 +257,13 @@ impl Idle {
 
     /// Listens to those that several requests share: see [`Channel::listen`].
     pub(crate) fn listen(&self, now: u64, patience: u64, limit: u64) {
-        for channel in self.channels.borrow().iter() {
+        let channels = self.channels.borrow();
+        for channel in channels.iter() {
             channel.listen(now, patience, limit);
+        }
+        if channels.iter().any(|channel| channel.is_doubtful()) {
+            let newest = channels.iter().filter_map(|c| c.answers()).max();
+            channels.iter().for_each(|c| c.compare(newest.unwrap_or(0)));
         }
     }
 

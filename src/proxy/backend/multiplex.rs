@@ -78,6 +78,11 @@ struct Life {
     /// The worker wants to know whether anybody is there.
     ping_wanted: Notify,
     over: Cell<bool>,
+    /// A newer one has answered meanwhile, so that it is no longer the backend that is silent.
+    outlived: Cell<bool>,
+    /// It has ended under a request; what it has failed at once has been counted against the backend.
+    lost: Cell<bool>,
+    blamed: Cell<bool>,
     /// It was us who ended it, for what says nothing against the backend.
     ended_by_us: Cell<bool>,
     /// It has ended for what is not HTTP/2: the rule that was broken.
@@ -93,6 +98,9 @@ impl Life {
         self.stirred.set(true);
         self.unheard.set(false);
         self.doubtful.set(false);
+        if self.outlived.take() {
+            self.blamed.set(false);
+        }
     }
 
     fn wake_waiting(&self) {
@@ -200,6 +208,19 @@ impl Channel {
         }
         if silent >= patience {
             life.ping_wanted.notify_one();
+        }
+    }
+
+    /// Its number, if it has answered a request and goes on well.
+    pub(super) fn answers(&self) -> Option<u64> {
+        let well = self.used.get() && !self.is_doubtful() && self.is_open();
+        well.then_some(self.number())
+    }
+
+    /// The one of the number `newest` answers.
+    pub(super) fn compare(&self, newest: u64) {
+        if self.is_doubtful() && newest > self.number() {
+            self.life.outlived.set(true);
         }
     }
 

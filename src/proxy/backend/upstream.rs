@@ -14,6 +14,7 @@ use super::silence::Stillness;
 use super::turns::{Turns, Unmade};
 use crate::config::{Config, Protocol};
 use crate::outcome::{Ending, Trouble};
+use crate::proxy::request::retry::Loss;
 use crate::proxy::request::shed::Admitted;
 use crate::proxy::request::trial::Side;
 use crate::snapshot::{BackendLoad, BackendRouting, KeepAlive};
@@ -35,6 +36,8 @@ pub(crate) struct Upstream {
     shares: Cell<bool>,
     pub(crate) turns: Turns,
     pub(crate) idle: Idle,
+    /// The last one that was granted a retry.
+    pub(crate) loss: Cell<Loss>,
     load: Arc<BackendLoad>,
     /// The pool's index in the current configuration.
     pool_index: Cell<usize>,
@@ -76,6 +79,7 @@ impl Upstream {
             shares: Cell::new(routing.protocol.may_share()),
             turns: Turns::default(),
             idle: Idle::default(),
+            loss: Cell::default(),
             load: Arc::clone(&routing.load),
             pool_index: Cell::new(routing.pool),
             weight: Cell::new(1),

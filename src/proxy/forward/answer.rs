@@ -10,10 +10,11 @@ use crate::proxy::backend::connections::Connection;
 use crate::proxy::backend::inflow::Inflow;
 use crate::proxy::backend::upstream::InFlight;
 use crate::proxy::message::headers;
-use crate::proxy::message::survey::Survey;
+use crate::proxy::message::survey::{self, Survey};
 use crate::proxy::request::affinity::Pin;
 use crate::proxy::request::body::ResponseBody;
 use crate::proxy::request::exchange::Exchange;
+use crate::proxy::request::prepare::Prepared;
 use crate::proxy::request::record::Record;
 use crate::proxy::request::upgrade::Tunnel;
 
@@ -25,6 +26,23 @@ pub(super) struct Answer {
     pub(super) flight: InFlight,
     pub(super) version: Version,
     pub(super) pin: Option<Box<Pin>>,
+}
+
+/// What is in the head of `response`, which came with `version` to the request `prepared`; `None`: it breaks the protocol.
+pub(super) fn survey(
+    response: &Response<Inflow>,
+    prepared: &Prepared,
+    version: Version,
+) -> Option<Survey> {
+    let headers = response.headers();
+    let found = Survey::of(headers);
+    let status = response.status();
+    // With HTTP/2 a success would say that there is a tunnel (RFC 8441 5).
+    let is_tunnel = version == Version::HTTP_2 && status.is_success();
+    let is_sound = survey::response_is_sound(headers, &found)
+        && (status != StatusCode::SWITCHING_PROTOCOLS || prepared.may_switch(headers))
+        && !(is_tunnel && prepared.protocols.is_some());
+    is_sound.then_some(found)
 }
 
 impl Answer {

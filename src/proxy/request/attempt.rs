@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -15,8 +14,8 @@ use tokio::task::unconstrained;
 
 use super::body::{Patience, RequestBody};
 use super::exchange::Exchange;
-use crate::config::{ClientIp, Config, Upstream as Settings};
-use crate::introduction::{Announcement, Introduction};
+use crate::config::{Config, Upstream as Settings};
+use crate::introduction::Announcement;
 use crate::outcome::words::tls;
 use crate::outcome::{Trouble, is_own_fault};
 use crate::proxy::backend::connections::{Connection, Unopened};
@@ -25,7 +24,6 @@ use crate::proxy::backend::multiplex::{Stream, Unusable};
 use crate::proxy::backend::turns::Unmade;
 use crate::proxy::backend::upstream::{Debt, InFlight, Upstream};
 use crate::proxy::message::interim::Interim;
-use crate::telemetry::mask::masked;
 use crate::telemetry::reason::Retry;
 use crate::worker::millis;
 
@@ -43,27 +41,6 @@ pub(crate) enum Lost {
     NoTunnel,
     /// Its backend speaks HTTP/2, in which it can't be said.
     Unsayable,
-}
-
-/// How the client is announced to the backends of `pool`, where that is wanted.
-pub(crate) fn announcement(state: &Exchange, config: &Config, pool: usize) -> Option<Announcement> {
-    let version = config.pools[pool].send_proxy?;
-    let unknown = || match state.peer {
-        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-    };
-    Some(Announcement {
-        version,
-        client: Introduction {
-            source: match config.upstream.client_ip {
-                ClientIp::Full => state.peer,
-                // With its port it would name one person's connection all the same.
-                ClientIp::Masked | ClientIp::None => SocketAddr::new(masked(state.peer.ip()), 0),
-            },
-            // Only a connection from before the reload that brought `send_proxy` doesn't know where it came to.
-            destination: state.destination.unwrap_or_else(unknown),
-        },
-    })
 }
 
 /// Connects to the backend of `flight`, in the name of the `announced` client if there is one, unless it takes too long, or the backend is

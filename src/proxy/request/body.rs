@@ -182,6 +182,8 @@ struct Relay {
     complete: bool,
     /// It broke off since firedoor has ended the connection, for what says nothing against the backend.
     excused: bool,
+    /// It broke off together with others of its connection, which is one failure, and another one's.
+    spared: bool,
     /// Its zone was left, and the time for that is over.
     left: bool,
     /// With a backend that is believed dead, or whose zone was left.
@@ -227,6 +229,7 @@ impl ResponseBody {
                 state,
                 complete,
                 excused: false,
+                spared: false,
                 left: false,
                 patience: Patience::default(),
                 ends_by_close,
@@ -259,15 +262,8 @@ impl Body for ResponseBody {
                     record.passed(frame);
                 }
                 Poll::Ready(Some(Err(_))) => match this.source.relay() {
-                    Some(relay) if relay.fault() == Some(BodyTrouble::TooSlow) => {
-                        record.ended("cD");
-                    }
-                    Some(relay) if relay.fault().is_some() => record.ended("CD"),
-                    Some(relay) if relay.excused => {
-                        record.ended("PD");
-                        record.excuse();
-                    }
-                    _ => record.broke_off(),
+                    Some(relay) => relay.tell(record),
+                    None => record.broke_off(),
                 },
             }
         }
@@ -360,9 +356,10 @@ impl Relay {
 
     fn broken(&mut self, trouble: Trouble) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let connection = self.connection.take();
-        self.excused = self.left || connection.is_some_and(|c| c.is_ended_by_us());
+        self.excused = self.left || connection.as_ref().is_some_and(|c| c.is_ended_by_us());
         if self.fault().is_none() && !self.excused {
             self.state.worker.report(self.flight.upstream(), trouble);
+            self.spared = connection.is_some_and(|c| !c.takes_blame());
         }
         if self.ends_by_close {
             self.state.reset.set(true);

@@ -69,6 +69,36 @@ impl Budget {
     }
 }
 
+/// What was lost with the shared connections of one backend, for one reason: requests that were all in flight at once, so that they may be
+/// sent again for one retry of the budget. For ten seconds, what is lost with a connection that was opened since is no part of it: a backend
+/// that breaks ever new ones gets what it had in flight once more, and the budget.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Loss {
+    /// The number of the last connection that was there.
+    newest: u64,
+    /// The second that is no part of it any more.
+    end: u64,
+}
+
+impl Loss {
+    /// Of the connections up to the number `newest`.
+    pub(crate) fn begin(newest: u64, second: u64) -> Self {
+        Self {
+            newest,
+            end: second + SECONDS as u64,
+        }
+    }
+
+    pub(crate) fn is_over(self, second: u64) -> bool {
+        second >= self.end
+    }
+
+    /// Whether what is lost now with the connection of this `number` is a part of it.
+    pub(crate) fn includes(self, number: u64, second: u64) -> bool {
+        !self.is_over(second) && number <= self.newest
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +116,16 @@ mod tests {
         let mut budget = Budget::new(0.2);
         budget.request(100);
         assert!(budget.withdraw(100));
+    }
+
+    #[test]
+    fn a_loss_is_of_the_connections_that_were_there_and_ends() {
+        let loss = Loss::begin(3, 100);
+        assert!(loss.includes(3, 100) && loss.includes(1, 109));
+        assert!(!loss.includes(4, 100), "it was opened since");
+        assert!(!loss.is_over(109), "no other begins as yet");
+        assert!(loss.is_over(110) && !loss.includes(3, 110));
+        assert!(Loss::default().is_over(0));
     }
 
     #[test]

@@ -135,7 +135,7 @@ pub(crate) async fn relay<S: TunnelEnd>(
     record.received(client.received);
     record.sent(usize::try_from(client.sent).unwrap_or(usize::MAX));
     let cut = ended.is_none();
-    note(&mut record, ended, client.broken);
+    note(&mut record, ended, client.broken, &stream);
     record.finish();
     if cut {
         // The backend sees its client leave; only the client has to be told to come back.
@@ -219,12 +219,22 @@ impl<S: TunnelEnd> AsyncWrite for Watched<S> {
 }
 
 /// `left`: by the client, without a proper end.
-fn note(record: &mut Record, ended: Option<io::Result<(u64, u64)>>, left: bool) {
+fn note(
+    record: &mut Record,
+    ended: Option<io::Result<(u64, u64)>>,
+    left: bool,
+    stream: &BackendStream,
+) {
     match ended {
         Some(Ok(_)) => {}
         // No fault of the backend's.
         Some(Err(_)) if left => record.ended("CD"),
-        Some(Err(_)) => record.broke_off(),
+        Some(Err(_)) => {
+            record.broke_off();
+            if !stream.takes_blame() {
+                record.excuse();
+            }
+        }
         // Our own end of it.
         None => record.ended("PD"),
     }

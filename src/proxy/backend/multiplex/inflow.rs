@@ -72,6 +72,11 @@ impl Inflow {
 
 /// What it says of the backend.
 pub(super) fn trouble(error: &h2::Error, life: &Life) -> Trouble {
+    // A stream's own end is a reset, or a GOAWAY that says it was not looked at.
+    let own_end = error.is_reset() || (error.is_go_away() && error.is_remote());
+    if !own_end {
+        life.lost.set(true);
+    }
     if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
         // h2 has ended the connection since something was more than it wants to have, such as empty frames in all of its life. None
         // of that is against the protocol, and it hits whoever is on the connection.

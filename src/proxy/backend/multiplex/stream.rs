@@ -110,6 +110,20 @@ impl Stream {
         self.channel.is_open()
     }
 
+    /// The number of the connection, if that has ended with all that it carried.
+    pub(crate) fn lost(&self) -> Option<u64> {
+        let life = &self.channel.life;
+        (life.lost.get() || life.over.get()).then_some(self.channel.number())
+    }
+
+    /// Whether it counts against the backend that this has failed. What a connection takes with it at its end is one failure, and so is what
+    /// it leaves unanswered while a newer one answers.
+    pub(crate) fn takes_blame(&self) -> bool {
+        let life = &self.channel.life;
+        let at_once = self.lost().is_some() || life.outlived.get();
+        !at_once || !life.blamed.replace(true)
+    }
+
     /// The number of the newest connection when this one failed the first of its requests: `newest`, if this is that one.
     pub(crate) fn newest_at_failure(&self, newest: u64) -> u64 {
         let noted = &self.channel.newest_at_failure;
