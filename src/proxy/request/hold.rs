@@ -104,6 +104,13 @@ impl Stay {
         }
     }
 
+    /// It has been at a backend since `sent`, in vain: that was no waiting for one.
+    pub(crate) fn resume(&mut self, worker: &Worker, sent: u64) {
+        if let Some(due) = &mut self.due {
+            *due += worker.awake().saturating_sub(sent);
+        }
+    }
+
     /// Waits until another pick is worth it: it was called, or those that `tried` leaves out may be asked again.
     pub(crate) async fn wait(
         &mut self,
