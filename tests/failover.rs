@@ -3,6 +3,8 @@
 
 #[path = "failover/lost.rs"]
 mod lost;
+#[path = "failover/standstill.rs"]
+mod standstill;
 mod support;
 
 use std::time::Duration;

@@ -257,6 +257,12 @@ impl Component {
         self.status == Status::Up && self.streak > 0
     }
 
+    /// Whether it is down for its zone, its last probe has passed, and the next ones will say whether it is up again.
+    pub fn is_returning(&self) -> bool {
+        let optional = Role::Dependency { required: false };
+        self.status == Status::Down && self.streak > 0 && self.counts() && self.role != optional
+    }
+
     /// Whether its last probe agreed with its status.
     pub fn is_steady(&self) -> bool {
         self.streak == 0

@@ -240,7 +240,7 @@ async fn forward<B: Body + Into<ClientBody>>(
         let repeatable = spare.is_some() && prepared.idempotent && most > 0;
         let may_repeat = repeatable && retries < most;
         worker.glance();
-        let sent_at = worker.micros();
+        let (sent_at, since) = (worker.micros(), worker.awake());
         let rules = Rules {
             limit: millis(settings.response_timeout),
             whole: spare.is_some(),
@@ -324,6 +324,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 }
             }
             Err(Lost::Sent(trouble)) => {
+                stay.resume(worker, since);
                 if let Some(refusal) = state.body_refusal() {
                     return Err(refusal);
                 }
@@ -380,6 +381,7 @@ async fn forward<B: Body + Into<ClientBody>>(
                 return Err(Refusal::Drained);
             }
             Err(Lost::Abandoned) => {
+                stay.resume(worker, since);
                 // The flip's own retry is not the kind that multiplies load, so it costs no budget.
                 let Some(again) = spare.and_then(Spare::unpack) else {
                     return Err(Refusal::Upstream(Trouble::ResponseTimeout));

@@ -24,6 +24,10 @@ const STANDSTILL: u64 = 500;
 /// The same, from where on it is told: otherwise there is nothing that explains why so many requests took so long.
 const NOTABLE: u64 = 1000;
 
+/// Of the time between two looks, how many microseconds count for who waits. There is one at every tick: in what is longer, nothing was read,
+/// and nobody was asked.
+const MOST: u64 = 100_000;
+
 /// A turn begins: something has come, this thread has waited, or done something that takes long. The next glance is a look.
 ///
 /// The runtime's own hook would not do: where it always has a task to run, as with several large bodies at once, it looks at the network
@@ -38,6 +42,8 @@ pub(super) struct Clock {
     seen: Cell<Instant>,
     micros: Cell<u64>,
     millis: Cell<u64>,
+    /// Microseconds, without those in which this thread stood still.
+    awake: Cell<u64>,
     /// The last sweep, and whether it was put off.
     swept: Cell<(u64, bool)>,
 }
@@ -50,6 +56,7 @@ impl Clock {
             seen: Cell::new(started),
             micros: Cell::new(0),
             millis: Cell::new(1),
+            awake: Cell::new(1000),
             swept: Cell::new((1, false)),
         };
         clock.look();
@@ -61,6 +68,8 @@ impl Clock {
         let passed = now - self.started;
         let micros = passed.as_secs() * 1_000_000 + u64::from(passed.subsec_micros());
         self.seen.set(now);
+        let since = micros - self.micros.get();
+        self.awake.set(self.awake.get() + since.min(MOST));
         self.micros.set(micros);
         self.millis.set((micros / 1000).max(1));
         LOOKED.set(true);
@@ -83,7 +92,13 @@ impl Worker {
         self.clock.millis.get()
     }
 
-    /// The same in microseconds.
+    /// The same, without the time in which this thread stood still, which nobody who waits for something is to pay for: what has come
+    /// meanwhile may not be read yet, and a flip that would have come is still to come. Never 0 either.
+    pub(crate) fn awake(&self) -> u64 {
+        self.clock.awake.get() / 1000
+    }
+
+    /// [`Self::now`] in microseconds.
     pub(crate) fn micros(&self) -> u64 {
         self.clock.micros.get()
     }

@@ -27,7 +27,7 @@ pub(super) async fn take_in(state: &Exchange, mut rest: ClientBody, found: &Surv
     if found.expect || !small {
         return;
     }
-    let due = state.worker.now() + PATIENCE;
+    let due = state.worker.awake() + PATIENCE;
     state.wait_until(due);
     poll_fn(|cx| {
         while let Poll::Ready(next) = Pin::new(&mut rest).poll_frame(cx) {
@@ -40,7 +40,7 @@ pub(super) async fn take_in(state: &Exchange, mut rest: ClientBody, found: &Surv
                 }
             }
         }
-        if state.worker.now() < due {
+        if state.worker.awake() < due {
             Poll::Pending
         } else {
             Poll::Ready(())

@@ -67,7 +67,7 @@ pub(crate) async fn connect(
     let _debt = upstream.owe(worker.now());
     let due = Cell::new(0);
     let within = |period| {
-        due.set(worker.now() + millis(period));
+        due.set(worker.awake() + millis(period));
         state.wait_until(due.get());
     };
     // As long as room on a connection is waited for. Each one whose turn it is has a time of its own, so that this is seldom used up.
@@ -99,7 +99,7 @@ pub(crate) async fn connect(
     });
     let result = poll_fn(|cx| match opening.as_mut().poll(cx) {
         Poll::Ready(result) => Poll::Ready(result),
-        Poll::Pending if upstream.is_abandoned() || worker.now() >= due.get() => {
+        Poll::Pending if upstream.is_abandoned() || worker.awake() >= due.get() => {
             Poll::Ready(Err(if connecting.get() {
                 told(Trouble::ConnectTimeout)
             } else {
@@ -275,7 +275,7 @@ struct Wait<'a> {
     rules: Rules,
     /// Bytes of the request that had gone out at the last look.
     sent: u64,
-    /// Worker milliseconds.
+    /// Worker milliseconds, awake.
     due: u64,
     /// What the backend owes, from when on it does.
     debt: Option<Debt<'a>>,
@@ -292,7 +292,7 @@ impl<'a> Wait<'a> {
         rules: Rules,
         body: &RequestBody,
     ) -> Self {
-        let due = state.worker.now() + rules.limit;
+        let due = state.worker.awake() + rules.limit;
         state.wait_until(due);
         Self {
             state,
@@ -307,7 +307,7 @@ impl<'a> Wait<'a> {
     }
 
     fn is_over(&self) -> bool {
-        self.state.worker.now() >= self.due
+        self.state.worker.awake() >= self.due
     }
 
     /// Ready when it isn't waited for any more. `sent`: bytes of the request that have gone out by now.
@@ -316,7 +316,7 @@ impl<'a> Wait<'a> {
         if moves || self.state.is_waiting_for_body() {
             // The time counts from the request's end, and a slow client has a clock of its own.
             self.sent = sent;
-            self.due = self.state.worker.now() + self.rules.limit;
+            self.due = self.state.worker.awake() + self.rules.limit;
             self.state.wait_until(self.due);
         }
         if self.debt.is_none() && self.state.body_complete_at().is_some() {

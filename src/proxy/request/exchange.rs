@@ -37,7 +37,8 @@ pub(crate) struct Exchange {
     body: Window,
     /// It may take as long as it likes to come.
     unhurried: Cell<bool>,
-    /// What the request itself waits for (connect, head, hold) wants to look at its clock then. Worker milliseconds, as all of these; 0: none.
+    /// What the request itself waits for (connect, head, hold) wants to look at its clock then. Worker milliseconds as all of these, but
+    /// awake; 0: none.
     request_due: Cell<u64>,
     /// The body wants to look at its clock then.
     body_due: Cell<u64>,
@@ -65,7 +66,7 @@ struct Stream {
     write: Window,
     /// Its time is over.
     cut: Cell<bool>,
-    /// When the response may end in an error; 0: it has not broken off.
+    /// When the response may end in an error, awake; 0: it has not broken off.
     breaks_at: Cell<u64>,
     /// Heads of interim responses that are on their way to the client, as HTTP/1.1 writes them.
     interim: RefCell<Vec<u8>>,
@@ -158,7 +159,7 @@ impl Exchange {
         match &self.stream {
             None => self.downstream.begin_break(),
             Some(stream) => {
-                let at = self.worker.now() + BREAK;
+                let at = self.worker.awake() + BREAK;
                 stream.breaks_at.set(at);
                 self.wait_until(at);
             }
@@ -169,7 +170,7 @@ impl Exchange {
     pub(crate) fn is_flushed(&self) -> bool {
         match &self.stream {
             None => self.downstream.is_flushed(),
-            Some(stream) => self.worker.now() >= stream.breaks_at.get(),
+            Some(stream) => self.worker.awake() >= stream.breaks_at.get(),
         }
     }
 
@@ -278,7 +279,7 @@ impl Exchange {
         !self.unhurried.get() && self.body.is_over(now)
     }
 
-    /// The request looks at its clock at `due`, and at every new snapshot.
+    /// The request looks at its clock at `due` ([`Worker::awake`]), and at every new snapshot.
     pub(crate) fn wait_until(&self, due: u64) {
         self.request_due.set(due);
         self.watches.set(true);

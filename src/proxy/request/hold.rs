@@ -69,7 +69,7 @@ pub(crate) struct Failure {
 pub(crate) struct Stay {
     /// Its position in the queue; 0 while it has never had to wait.
     ticket: u64,
-    /// When its patience ends, in worker milliseconds like `settled` and `breath`.
+    /// When its patience ends, in worker milliseconds, awake, like `settled` and `breath`.
     due: Option<u64>,
     /// When the probes must have had their say about its last failure, and that one's epoch.
     settled: Option<(u64, u64)>,
@@ -104,6 +104,13 @@ impl Stay {
         }
     }
 
+    /// It has been at a backend since `sent`, in vain: that was no waiting for one.
+    pub(crate) fn resume(&mut self, worker: &Worker, sent: u64) {
+        if let Some(due) = &mut self.due {
+            *due += worker.awake().saturating_sub(sent);
+        }
+    }
+
     /// Waits until another pick is worth it: it was called, or those that `tried` leaves out may be asked again.
     pub(crate) async fn wait(
         &mut self,
@@ -129,7 +136,7 @@ impl Stay {
         }
         let due = *self.due.get_or_insert_with(|| {
             worker.counters().holds.add(1);
-            worker.now() + hold_time
+            worker.awake() + hold_time
         });
         // Kept while it waits, however often it is called in vain: a newcomer must not take it.
         if self.place.is_none() {
@@ -142,14 +149,14 @@ impl Stay {
         // Both are kept while it waits: being called in between must not put them off.
         let again = if let Some(Failure { epoch, .. }) = here {
             let known = self.settled.filter(|settled| settled.1 == epoch);
-            let settled = known.unwrap_or((worker.now() + patience, epoch));
+            let settled = known.unwrap_or((worker.awake() + patience, epoch));
             self.settled = Some(settled);
             settled.0.min(due)
         } else if tried.is_empty() {
             due
         } else {
             // Those that could not be connected to may only have been out of breath, and the probes see nothing wrong.
-            due.min(*self.breath.get_or_insert_with(|| worker.now() + BREATH))
+            due.min(*self.breath.get_or_insert_with(|| worker.awake() + BREATH))
         };
         let others = view.in_flight(pool);
         // It must not keep the connections of a zone that is left meanwhile.
@@ -169,8 +176,8 @@ impl Stay {
         };
         self.call = wait(state, line, self.ticket, limits, others).await;
         record.held();
-        if self.call.is_none() && (here.is_some() || worker.now() >= due) {
-            let granted = here.is_some_and(|failure| failure.granted) && worker.now() < due;
+        if self.call.is_none() && (here.is_some() || worker.awake() >= due) {
+            let granted = here.is_some_and(|failure| failure.granted) && worker.awake() < due;
             if granted && !std::mem::replace(&mut self.repeated, true) {
                 // The probes find nothing wrong, so it may have been the connection alone. Once, since it may as well be the request
                 // that breaks its backend, each time that one has come back.
@@ -180,7 +187,7 @@ impl Stay {
             worker.counters().holds_expired.add(1);
             return Err(too_long());
         }
-        let breath_taken = here.is_none() && again < due && worker.now() >= again;
+        let breath_taken = here.is_none() && again < due && worker.awake() >= again;
         if breath_taken || !worker.view().snapshot.offers_the_same(&before) {
             // Whoever failed before the change may be the only one to ask after it.
             tried.clear();
@@ -208,7 +215,7 @@ fn whole_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
 }
 
-/// How long a request waits to be called, in worker milliseconds.
+/// How long a request waits to be called, in worker milliseconds, awake.
 struct Limits {
     /// After that it has another look.
     again: u64,
@@ -248,13 +255,14 @@ async fn wait(
     // No waker is registered here: the worker wakes this connection's task, which polls us.
     let called = poll_fn(|_| {
         // Looked at first: whoever takes a new snapshot over may call this very request.
-        if worker.now() >= limits.again && limits.again < limits.due && limits.has_flipped(worker) {
+        if worker.awake() >= limits.again && limits.again < limits.due && limits.has_flipped(worker)
+        {
             limits.again = limits.due;
             state.put_off(limits.due);
         }
         if state.was_called() {
             Poll::Ready(true)
-        } else if worker.now() >= limits.again {
+        } else if worker.awake() >= limits.again {
             Poll::Ready(false)
         } else {
             Poll::Pending

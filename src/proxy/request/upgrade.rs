@@ -118,14 +118,14 @@ pub(crate) async fn relay<S: TunnelEnd>(
                 return Poll::Pending;
             }
             let due = *ends_at.get_or_insert_with(|| {
-                let due = worker.now() + worker.drain_patience();
+                let due = worker.awake() + worker.drain_patience();
                 state.wait_until(due);
                 due
             });
-            if worker.now() >= due + LAST_FRAME || (worker.now() >= due && at_boundary()) {
+            if worker.awake() >= due + LAST_FRAME || (worker.awake() >= due && at_boundary()) {
                 return Poll::Ready(None);
             }
-            if worker.now() >= due {
+            if worker.awake() >= due {
                 state.wait_until(due + LAST_FRAME);
             }
             Poll::Pending

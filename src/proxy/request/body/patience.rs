@@ -4,7 +4,7 @@
 use crate::proxy::backend::upstream::Upstream;
 use crate::proxy::request::exchange::Exchange;
 
-/// Milliseconds of the worker.
+/// Milliseconds of the worker, awake.
 #[derive(Default)]
 pub(crate) struct Patience {
     /// When it ends; 0: there is no end in sight.
@@ -25,7 +25,7 @@ impl Patience {
             self.due = 0;
             return Some(0);
         }
-        let now = state.worker.now();
+        let now = state.worker.awake();
         if self.due == 0 {
             let patience = state.worker.drain_patience();
             self.due = now + patience;

@@ -5,8 +5,11 @@ use super::Exchange;
 impl Exchange {
     /// Looks at the clock: wakes the task if something is due.
     pub(crate) fn sweep(&self, now: u64) {
-        let is_due = |due: u64| due != 0 && now >= due;
-        if self.is_body_overdue() || is_due(self.request_due.get()) || is_due(self.body_due.get()) {
+        let is_due = |due: u64, now: u64| due != 0 && now >= due;
+        if self.is_body_overdue()
+            || is_due(self.request_due.get(), self.worker.awake())
+            || is_due(self.body_due.get(), now)
+        {
             self.body_due.set(0);
             self.wake();
         }
