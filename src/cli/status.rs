@@ -177,7 +177,7 @@ pub(super) fn clock(value: &Value) -> String {
 pub(super) fn age(since: &Value, now: &Value) -> String {
     let parse = |value: &Value| value.as_str()?.parse::<Timestamp>().ok();
     match (parse(since), parse(now)) {
-        (Some(since), Some(now)) => duration(now.as_second() - since.as_second()),
+        (Some(since), Some(now)) => duration(now.duration_since(since).as_secs()),
         _ => "?".to_owned(),
     }
 }
@@ -212,7 +212,7 @@ mod tests {
                  "reasons": [], "components": [
                     {"name": "app-1", "kind": "backend", "pool": "default", "address": "10.0.0.1:80",
                      "status": "up", "operator": "ready", "gray": false, "in_flight": 3,
-                     "since": "2025-03-01T11:59:57.000Z",
+                     "since": "2025-03-01T11:59:56.900Z",
                      "last": {"code": "L7OK", "status": 200, "ms": 1.25, "detail": ""}}]},
                 {"name": "fz-2", "active": false, "verdict": "failed", "since": "2025-03-01T11:58:58.000Z",
                  "reasons": ["fz-2:postgres is down"], "components": [
