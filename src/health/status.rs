@@ -263,6 +263,14 @@ impl Component {
         self.status == Status::Down && self.streak > 0 && self.counts() && self.role != optional
     }
 
+    /// Of one that [is returning](Self::is_returning): `postgres has passed 1 of the 3 checks that bring it back`
+    pub fn return_told(&self) -> Option<String> {
+        self.is_returning().then(|| {
+            let (name, passed, rise) = (&self.key.name, self.streak, self.check.rise);
+            format!("{name} has passed {passed} of the {rise} checks that bring it back")
+        })
+    }
+
     /// Whether its last probe agreed with its status.
     pub fn is_steady(&self) -> bool {
         self.streak == 0

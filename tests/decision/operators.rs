@@ -78,12 +78,27 @@ fn operators_get_no_zone_that_can_serve_nothing_and_are_told_the_remedy() {
             reason: None,
         },
     ] {
-        let Err(Refusal::CannotServe(zone, reasons)) = stage.command(command) else {
+        let Err(Refusal::CannotServe(zone, reasons, returning)) = stage.command(command) else {
             panic!("accepted");
         };
         assert_eq!(zone, "fz-2");
         assert!(reasons[0].contains("postgres is down"));
+        assert!(returning.is_empty());
     }
+    let refusal = stage.activate("fz-2", false).unwrap_err();
+    assert!(refusal.to_string().ends_with("; bring it up first"));
+    stage.heal("fz-2:postgres");
+    let told = |stage: &mut Stage| {
+        stage.pass(SECOND / 10);
+        let refusal = stage.activate("fz-2", false).unwrap_err().to_string();
+        refusal
+            .split_once("; but ")
+            .map(|(_, told)| told.to_owned())
+    };
+    assert_eq!(
+        (0..20).find_map(|_| told(&mut stage)).as_deref(),
+        Some("postgres has passed 1 of the 3 checks that bring it back: try again then")
+    );
     let refusal = stage.activate("fz-9", false).unwrap_err();
     assert_eq!(
         refusal.to_string(),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::health::checker::Checker;
 use crate::health::failover::{self, Plan};
 use crate::health::report::{Cause, What};
+use crate::health::status::Component;
 use crate::moment::Moment;
 use crate::zone::{ComponentKey, Operator, Verdict};
 
@@ -85,8 +86,8 @@ pub enum Refusal {
     PinnedElsewhere(String),
     /// Another planned flip is on its way.
     FlipPending(String),
-    /// The zone can serve nothing; the reasons of its verdict.
-    CannotServe(String, Vec<String>),
+    /// The zone can serve nothing; the reasons of its verdict, and what of it is about to come back.
+    CannotServe(String, Vec<String>, Vec<String>),
     /// The planned flip to this zone is past the point where it could be overtaken: its `promote_command` runs.
     Promoting(String),
     /// The planned flip to this zone was given up, and why.
@@ -275,7 +276,12 @@ impl Checker {
             if reasons.is_empty() {
                 reasons.push("none of its backends may be picked".to_owned());
             }
-            return Err(Refusal::CannotServe(target.name.to_string(), reasons));
+            let returning = target.components.iter().filter_map(Component::return_told);
+            return Err(Refusal::CannotServe(
+                target.name.to_string(),
+                reasons,
+                returning.collect(),
+            ));
         }
         self.pending = None;
         Ok(())
@@ -350,11 +356,17 @@ impl fmt::Display for Refusal {
                 f,
                 "a planned flip to {zone} is waiting for requests to finish: wait for it, or `firedoor zone activate {zone} --no-hold`"
             ),
-            Self::CannotServe(zone, reasons) => write!(
-                f,
-                "{zone} can't serve anything now: {}; bring it up first",
-                reasons.join("; ")
-            ),
+            Self::CannotServe(zone, reasons, returning) => {
+                write!(
+                    f,
+                    "{zone} can't serve anything now: {}; ",
+                    reasons.join("; ")
+                )?;
+                match &returning[..] {
+                    [] => f.write_str("bring it up first"),
+                    returning => write!(f, "but {}: try again then", returning.join(", ")),
+                }
+            }
             Self::Promoting(zone) => write!(
                 f,
                 "promote_command is running for the planned flip to {zone}: wait for its end"
