@@ -56,8 +56,8 @@ impl Downstream {
             Phase::Head => !self.head_begun.get(),
             Phase::Request | Phase::Between => false,
         };
-        let since = self.due.get().saturating_sub(self.patience());
-        if is_quiet && now >= since + QUIET {
+        let is_due = || now >= self.due.get().saturating_sub(self.patience()) + QUIET;
+        if is_quiet && is_due() {
             self.parking.set(Parking::Wanted);
             self.worker.wake_in_turn(self.sleeper.waker());
         }
