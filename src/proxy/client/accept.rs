@@ -20,6 +20,10 @@ use crate::proxy::request::allowance::{self, Excess};
 use crate::proxy::request::view::View;
 use crate::worker::Worker;
 
+/// How many are let in between two looks at the network: a crowd that comes at once takes turns with those who are there. Not one at a time:
+/// where a worker has more to do than it can, there is one look for each sixty polls of tasks, and newcomers would wait for seconds.
+const FEW: usize = 8;
+
 /// What all workers' sockets of one listener share.
 #[derive(Clone, Debug)]
 pub struct Door {
@@ -49,6 +53,7 @@ impl Door {
 
 /// Accepts until told to `stop`, then takes what the kernel has queued already, so that nobody is refused who was let in.
 pub(crate) async fn run(worker: Rc<Worker>, listener: TcpListener, door: Door, stop: Rc<Notify>) {
+    let mut taken: usize = 0;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -62,8 +67,11 @@ pub(crate) async fn run(worker: Rc<Worker>, listener: TcpListener, door: Door, s
                 if told_to_stop {
                     break;
                 }
-                // A crowd that comes at once takes turns with those who are there: this goes on after a look at the network.
-                tokio::task::yield_now().await;
+                taken += 1;
+                if taken.is_multiple_of(FEW) {
+                    // This goes on after a look at the network.
+                    tokio::task::yield_now().await;
+                }
             }
             Err(error) => {
                 if let Some(wait) = refuse(&error) {
