@@ -81,7 +81,7 @@ pub(crate) struct Worker {
     downstreams: Seats<Downstream>,
     exchanges: Seats<Exchange>,
     census: RefCell<Census>,
-    wakeups: Wakeups,
+    wakeups: Wakeups<Downstream>,
     attendants: attendant::Idle,
     date: RefCell<(u64, HeaderValue)>,
     queue: RefCell<Queue>,
@@ -141,7 +141,7 @@ impl Worker {
         let worker = Rc::clone(&self);
         tokio::task::spawn_local(async move { worker.turnstile.attend().await });
         let worker = Rc::clone(&self);
-        tokio::task::spawn_local(async move { worker.wakeups.attend().await });
+        tokio::task::spawn_local(async move { worker.wakeups.attend(Downstream::wake_up).await });
         let mut doorkeepers: HashMap<SocketAddr, Doorkeeper> = HashMap::new();
         let mut subscriber = self.parts.subscriber.clone();
         let mut ticks = tokio::time::interval(TICK);
@@ -218,11 +218,10 @@ impl Worker {
         let mut census = self.census.borrow_mut();
         let ticks = census.tick();
         let was_last = self.downstreams.portion(|downstream| {
-            downstream.sweep(now, ticks);
-            census.meet(downstream);
-            if crowded {
-                downstream.make_way(now);
+            if let Some(why) = downstream.sweep(now, ticks, crowded) {
+                self.wakeups.join(downstream, why);
             }
+            census.meet(downstream);
         });
         if was_last {
             census.publish(self);

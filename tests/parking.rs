@@ -3,10 +3,12 @@
 
 mod support;
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 use support::behaviour::{self, custom};
 use support::client::Broken;
-use support::wait::PATIENCE;
+use support::wait::{PATIENCE, within};
 use support::{Origin, Proxy, RawClient, eventually};
 
 /// Enough for what one connection costs to show: at the 24 KiB of one that isn't parked, 24 MiB.
@@ -144,5 +146,36 @@ fn a_silent_connection_ends_with_the_process() {
     assert!(crowd.proxy.wait_for_exit(PATIENCE).success());
     for client in &mut crowd.clients {
         assert!(client.ends_within(PATIENCE));
+    }
+}
+
+#[test]
+fn no_response_is_lost_while_its_client_reads_nothing() {
+    const MANY: usize = 1000;
+    // So much stands before each response that the client's buffers are full long before the last: whoever is parked then has a response
+    // that is not out.
+    let hints = format!(
+        "HTTP/1.1 103 Early Hints\r\nLink: </{}>\r\n\r\n",
+        "x".repeat(20_000)
+    );
+    let origin = Origin::start(behaviour::interim(
+        &[&hints],
+        behaviour::response(200, &[], b"final"),
+    ));
+    let proxy = Proxy::builder()
+        .server("workers = 1\n")
+        .zone("fz-1", &[&origin])
+        .start();
+    let mut client = proxy.client();
+    client.send(GET.repeat(MANY));
+    eventually(PATIENCE, "the first are answered", || origin.count() > 10);
+    let all = || origin.count() >= MANY;
+    assert!(
+        !within(Duration::from_secs(4), all),
+        "the client holds nothing up"
+    );
+    for number in 0..MANY {
+        let answer = client.response();
+        assert_eq!((answer.status, answer.interims.len()), (200, 1), "{number}");
     }
 }

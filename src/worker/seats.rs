@@ -34,7 +34,7 @@ impl<T> Default for Seats<T> {
 impl<T> Seats<T> {
     /// The same as [`Self::each`] for some of them, and the next time for those who come after. Whether a round has come to its end:
     /// with up to [`PORTION`] of them each time, and at the latest after [`LONGEST_ROUND`] times.
-    pub(super) fn portion(&self, mut tell: impl FnMut(&T)) -> bool {
+    pub(super) fn portion(&self, mut tell: impl FnMut(&Rc<T>)) -> bool {
         let all = self.all.borrow();
         let from = self.next.get();
         let portion = all.len().div_ceil(LONGEST_ROUND).max(PORTION);
@@ -150,7 +150,7 @@ mod tests {
 
     fn all_of_a_portion(seats: &Seats<usize>) -> (Vec<usize>, bool) {
         let mut told = Vec::new();
-        let was_last = seats.portion(|one| told.push(*one));
+        let was_last = seats.portion(|one| told.push(**one));
         (told, was_last)
     }
 

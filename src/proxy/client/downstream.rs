@@ -30,6 +30,8 @@ use crate::proxy::socket::doorbell::Sleeper;
 use crate::worker::{Worker, millis};
 use parking::Parking;
 
+pub(crate) use clock::Wakeup;
+
 /// The state of one client connection, shared by its task, its socket and its requests.
 pub(crate) struct Downstream {
     pub(crate) worker: Rc<Worker>,
@@ -64,6 +66,10 @@ pub(crate) struct Downstream {
     /// For the head, or for the next one. Worker milliseconds; 0 = none.
     due: Cell<u64>,
     parking: Cell<Parking>,
+    /// Since when it is served, if it was parked before.
+    taken_up_at: Cell<u64>,
+    /// It waits for its turn to be woken and parked.
+    in_line: Cell<bool>,
     /// What only a connection with HTTP/2 has.
     streams: streams::Streams,
     write: Window,
@@ -146,6 +152,8 @@ impl Downstream {
             head_begun: Cell::new(false),
             due: Cell::new(due),
             parking: Cell::default(),
+            taken_up_at: Cell::new(0),
+            in_line: Cell::new(false),
             streams: streams::Streams::default(),
             write: Window::default(),
             taken: Cell::new(false),

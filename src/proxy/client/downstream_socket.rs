@@ -98,8 +98,10 @@ impl<S: ClientStream> DownstreamSocket<S> {
     /// Sends interim responses, which must stand before whatever hyper sends next.
     fn poll_interim(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while let Some(mut out) = self.state.interim_out() {
-            let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, &out))?;
-            out.drain(..sent);
+            let sent = Pin::new(&mut self.stream).poll_write(cx, &out);
+            // What hyper has behind it is not out either.
+            self.state.has_written(&sent);
+            out.drain(..ready!(sent)?);
         }
         Poll::Ready(Ok(()))
     }

@@ -9,9 +9,42 @@ pub(super) const DRAIN_PATIENCE: u64 = 1000;
 /// Milliseconds that a handshake may take while others wait for its place: many round trips to anywhere.
 const HANDSHAKE_PATIENCE: u64 = 2000;
 
+/// What a connection's task is to be woken for, when its turn has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wakeup {
+    /// The connection's time is over.
+    End,
+    /// It may be parked.
+    Park,
+}
+
 impl Downstream {
-    /// Looks at the clock, for the first time in `ticks`: has the connection end if something is due.
-    pub(crate) fn sweep(&self, now: u64, ticks: u32) {
+    /// Looks at the clock, for the first time in `ticks`. `crowded`: others wait for the place of one that shakes hands.
+    pub(crate) fn sweep(&self, now: u64, ticks: u32, crowded: bool) -> Option<Wakeup> {
+        self.streams.calm_down(ticks);
+        if self.cut.get().is_some() {
+            return None;
+        }
+        if let Some(cut) = self.overdue(now, crowded) {
+            self.cut.set(Some(cut));
+            return Some(Wakeup::End);
+        }
+        // One that has been in line since before is found there.
+        (self.begin_to_park(now) && !self.in_line.replace(true)).then_some(Wakeup::Park)
+    }
+
+    /// Its turn has come.
+    pub(crate) fn wake_up(&self, why: Wakeup) {
+        if why == Wakeup::Park {
+            self.in_line.set(false);
+        }
+        if why == Wakeup::End || self.is_to_park() {
+            self.wake();
+        }
+    }
+
+    /// Why it has to end now, if it has.
+    fn overdue(&self, now: u64, crowded: bool) -> Option<Cut> {
         let mut due = self.due.get();
         if due != 0 && now >= due && !self.flushed.get() {
             // The last response is still on its way out, and a next request can't be read before: only the write's clock counts.
@@ -19,16 +52,16 @@ impl Downstream {
             self.due.set(due);
         }
         if due != 0 && now >= due {
-            self.let_go(match self.phase.get() {
+            return Some(match self.phase.get() {
                 Phase::Idle => Cut::Idle,
                 Phase::Between if !self.streams.is_in_head() => Cut::Idle,
                 Phase::Head | Phase::Request | Phase::Between => Cut::Head,
             });
-        } else if self.write.is_over(now) {
-            self.let_go(Cut::Write);
         }
-        self.streams.calm_down(ticks);
-        self.sweep_parking(now);
+        if self.write.is_over(now) {
+            return Some(Cut::Write);
+        }
+        (crowded && self.makes_way(now)).then_some(Cut::Head)
     }
 
     /// This one goes on where `before` ends: nobody gets twice the time for saying nothing.
@@ -37,19 +70,9 @@ impl Downstream {
     }
 
     /// Others wait for this one's place: a handshake that has taken long enough ends.
-    pub(crate) fn make_way(&self, now: u64) {
+    fn makes_way(&self, now: u64) -> bool {
         let since = self.handshake.get();
-        if since != 0 && now >= since + HANDSHAKE_PATIENCE {
-            self.let_go(Cut::Head);
-        }
-    }
-
-    /// [`Self::cut`] for one that may be one of thousands.
-    fn let_go(&self, cut: Cut) {
-        if self.cut.get().is_none() {
-            self.cut.set(Some(cut));
-            self.worker.wake_in_turn(self.sleeper.waker());
-        }
+        since != 0 && now >= since + HANDSHAKE_PATIENCE
     }
 
     /// Milliseconds for the next head to begin, or to end.

@@ -13,12 +13,18 @@ pub(super) enum Parking {
     #[default]
     Never,
     Possible,
-    /// Its task has been asked to.
+    /// Its task is to hear of it.
     Wanted,
     Parked,
 }
 
 impl Downstream {
+    /// It is served from now on, and may be parked again after a while.
+    pub(in crate::proxy) fn take_up(&self) {
+        self.parking.set(Parking::Possible);
+        self.taken_up_at.set(self.worker.now());
+    }
+
     /// As long as a request's body may go on, nothing but its reader knows where it ends: who began to read anew would take what is left
     /// of it for a request. That includes bodies that nobody has read to their end when the response was complete.
     pub(in crate::proxy) fn forbid_parking(&self, forbidden: bool) {
@@ -29,8 +35,8 @@ impl Downstream {
         });
     }
 
-    /// Whether it is to be parked: since its client was asked about last, nothing has come.
-    pub(in crate::proxy) fn is_to_park(&self) -> bool {
+    /// Whether it is to be parked: since that was found, nothing has come.
+    pub(crate) fn is_to_park(&self) -> bool {
         self.parking.get() == Parking::Wanted
     }
 
@@ -39,27 +45,34 @@ impl Downstream {
         self.parking.set(Parking::Parked);
     }
 
-    /// Something comes, or is looked for.
-    pub(in crate::proxy) fn unpark(&self) {
+    /// Something has come.
+    pub(super) fn unpark(&self) {
         if self.parking.get() != Parking::Never {
             self.parking.set(Parking::Possible);
         }
     }
 
-    /// Has the connection parked if nothing has come for long enough.
-    pub(super) fn sweep_parking(&self, now: u64) {
-        if self.parking.get() != Parking::Possible || !self.flushed.get() {
-            return;
+    /// Whether it is to be parked from now on, since nothing has come for long enough.
+    pub(super) fn begin_to_park(&self, now: u64) -> bool {
+        if self.parking.get() != Parking::Possible || !self.is_quiet() {
+            return false;
         }
-        let is_quiet = match self.phase.get() {
+        let since = self.due.get().saturating_sub(self.patience());
+        let is_due = now >= since.max(self.taken_up_at.get()) + QUIET;
+        if is_due {
+            self.parking.set(Parking::Wanted);
+        }
+        is_due
+    }
+
+    /// Nothing is on its way in either direction. A response that hyper has still to write would be lost with hyper's buffers: it is there
+    /// from the request's head until all of it has been flushed, also while an interim response stands before it.
+    fn is_quiet(&self) -> bool {
+        let nothing_comes = match self.phase.get() {
             Phase::Idle => true,
             Phase::Head => !self.head_begun.get(),
             Phase::Request | Phase::Between => false,
         };
-        let is_due = || now >= self.due.get().saturating_sub(self.patience()) + QUIET;
-        if is_quiet && is_due() {
-            self.parking.set(Parking::Wanted);
-            self.worker.wake_in_turn(self.sleeper.waker());
-        }
+        nothing_comes && self.flushed.get() && !self.owes.get() && self.interim_out().is_none()
     }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn serve<S: ClientStream>(state: Rc<Downstream>, stream: S) {
         if may_be_silent && ahead.is_empty() {
             stay_parked(&state, stream.socket()).await;
         }
-        state.forbid_parking(false);
+        state.take_up();
         match Box::pin(serve_until_quiet(&state, stream, ahead)).await {
             Some(quiet) => parked = quiet,
             None => return,
