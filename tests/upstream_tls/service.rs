@@ -109,11 +109,18 @@ fn a_kept_connection_that_was_closed_costs_no_request() {
         exchange.send(&behaviour::response(200, &[], b"once"));
         Next::Close
     })));
-    let proxy = site.proxy();
+    let proxy = site
+        .builder(&site.terms(""))
+        .check("kind = \"command\"\ncommand = [\"true\"]")
+        .start();
     let mut client = proxy.client();
     for at in 0..10 {
         let request = format!("POST /{at} HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx");
         assert_eq!(client.exchange(request).status, 200);
+        // One that is closed just while the next request goes out does cost that.
+        eventually(PATIENCE, "the connection is closed", || {
+            site.tls.closed() > at
+        });
     }
     assert_eq!(site.origin.count(), 10);
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub struct Shaken {
 pub struct Terminator {
     pub address: SocketAddr,
     shaken: Arc<Mutex<Vec<Shaken>>>,
+    closed: Arc<AtomicUsize>,
     config: Arc<Mutex<Arc<ServerConfig>>>,
     stop: Option<watch::Sender<()>>,
     serving: Option<JoinHandle<()>>,
@@ -74,23 +76,25 @@ impl Terminator {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let shaken = Arc::<Mutex<Vec<Shaken>>>::default();
+        let closed = Arc::<AtomicUsize>::default();
         let config = Arc::new(Mutex::new(Arc::new(config)));
         let (stop, stopped) = watch::channel(());
         let serving = {
-            let (shaken, config, origin) =
-                (Arc::clone(&shaken), Arc::clone(&config), origin.address());
+            let told = (Arc::clone(&shaken), Arc::clone(&closed));
+            let (config, origin) = (Arc::clone(&config), origin.address());
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
                     .build()
                     .unwrap();
-                runtime.block_on(serve(listener, config, origin, shaken, stopped));
+                runtime.block_on(serve(listener, config, origin, told, stopped));
                 runtime.shutdown_timeout(Duration::from_secs(1));
             })
         };
         Self {
             address,
             shaken,
+            closed,
             config,
             stop: Some(stop),
             serving: Some(serving),
@@ -106,13 +110,18 @@ impl Terminator {
     pub fn shaken(&self) -> Vec<Shaken> {
         self.shaken.lock().unwrap().clone()
     }
+
+    /// Connections that have been closed on this side.
+    pub fn closed(&self) -> usize {
+        self.closed.load(Ordering::Relaxed)
+    }
 }
 
 async fn serve(
     listener: std::net::TcpListener,
     config: Arc<Mutex<Arc<ServerConfig>>>,
     origin: SocketAddr,
-    shaken: Arc<Mutex<Vec<Shaken>>>,
+    (shaken, closed): (Arc<Mutex<Vec<Shaken>>>, Arc<AtomicUsize>),
     mut stopped: watch::Receiver<()>,
 ) {
     let listener = TcpListener::from_std(listener).unwrap();
@@ -122,7 +131,7 @@ async fn serve(
             _ = stopped.changed() => return,
         };
         let config = Arc::clone(&config.lock().unwrap());
-        let shaken = Arc::clone(&shaken);
+        let (shaken, closed) = (Arc::clone(&shaken), Arc::clone(&closed));
         tokio::spawn(async move {
             let Ok(mut secured) = TlsAcceptor::from(config).accept(stream).await else {
                 return;
@@ -139,6 +148,7 @@ async fn serve(
             let mut clear = TcpStream::connect(origin).await.unwrap();
             let _ = copy_bidirectional(&mut secured, &mut clear).await;
             let _ = secured.shutdown().await;
+            closed.fetch_add(1, Ordering::Relaxed);
             // Whoever is at the other end may still have something to say; a reset would overtake our last words.
             let _ =
                 tokio::time::timeout(Duration::from_secs(1), secured.read_to_end(&mut Vec::new()))
