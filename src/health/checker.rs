@@ -217,7 +217,6 @@ impl Checker {
         self.settle_trial(now);
         self.conclude(now);
         self.tell_standby(now);
-        self.hasten_recovery(now);
         self.start_due_probes(now);
     }
 

@@ -235,27 +235,3 @@ fn timeout() -> firedoor::outcome::Outcome {
         status: None,
     }
 }
-
-#[test]
-fn who_is_back_in_an_active_zone_that_nobody_stands_in_for_need_not_pass_at_leisure() {
-    let mut slow = check(2, 3);
-    slow.interval = SECOND * 10;
-    let names = ["fz-1", "fz-2"];
-    let zones = names.map(|name| zone(name, &["app-1", "app-2"], &["postgres"]));
-    let mut stage = running(config(&zones, &[ALL], &slow, failover()));
-    for name in ["fz-1:postgres", "fz-2:postgres"] {
-        stage.break_(name);
-        stage.pass(SECOND * 30);
-    }
-    assert_eq!(stage.active(), "fz-2");
-    assert_eq!(stage.verdict(1), Verdict::Failed);
-    stage.heal("fz-1:postgres");
-    stage.heal("fz-2:postgres");
-    stage.pass(SECOND * 12);
-    assert_eq!(stage.verdict(1), Verdict::Serving);
-    // Nobody waits for the standby.
-    assert_eq!(stage.verdict(0), Verdict::Failed);
-    stage.pass(SECOND * 30);
-    assert_eq!(stage.verdict(0), Verdict::Serving);
-    assert_eq!(stage.flips().len(), 1, "{:?}", stage.flips());
-}

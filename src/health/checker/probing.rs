@@ -6,7 +6,6 @@ use crate::health::checker::{Checker, Probe};
 use crate::health::status::schedule::Flight;
 use crate::moment::Moment;
 use crate::outcome::{CheckCode, Outcome};
-use crate::zone::Verdict;
 
 impl Checker {
     /// The next probe to run, if one is due.
@@ -40,19 +39,6 @@ impl Checker {
                     self.take_outcome(zone, slot, flight, outcome, now);
                 }
             }
-        }
-    }
-
-    /// The active zone has failed, and nobody stands in for it: what passes its checks again there is confirmed as fast as what fails. To wait
-    /// for `rise` passes at the usual interval keeps out who swings, where others do its work. Not in the other zones, so that two that swing
-    /// in turn don't have the door swing with them.
-    pub(super) fn hasten_recovery(&mut self, now: Moment) {
-        let zone = &mut self.zones[self.active];
-        if zone.verdict() != Verdict::Failed {
-            return;
-        }
-        for component in zone.components.iter_mut().filter(|c| c.is_returning()) {
-            component.compare(now);
         }
     }
 
